@@ -1,0 +1,53 @@
+"""What a face generator is: a latent size and `generate`.
+
+`synthforge.next3d` and `synthforge.mannequin` each hold one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from synthforge.camera import Camera
+from synthforge.mesh import Mesh
+
+
+@dataclass(frozen=True)
+class GeneratorOutput:
+    """One batch of generated faces. Lengths are generator units; rays start at the camera centre.
+
+    image: float32 [B, 3, 512, 512], RGB in [-1, 1] (not clamped).
+    ray_distance: float32 [B, 1, h, h], distance along each pixel's ray to the generator's surface.
+        Meaningful only where `opacity` is not nearly 0.
+    opacity: float32 [B, 1, h, h] in [0, 1].
+    points_gen, density: float32 [B, M, 3] and [B, M], samples of the generated volume in the
+        generator's world, for aligning a mesh to it. Any density scale; None if not offered.
+    """
+
+    image: Tensor
+    ray_distance: Tensor
+    opacity: Tensor
+    points_gen: Tensor | None = None
+    density: Tensor | None = None
+
+
+class Generator(Protocol):
+    """Draws a head as a person.
+
+    name: short identifier, as `--generator` takes it.
+    latent_size: entries of z.
+    shape_latents: how many leading entries of z the sampler copies from the leading shape
+        coefficients, for generators whose texture and geometry should agree (0: independent).
+    fingerprint: a string that changes when the generator's weights or code of the head change.
+    """
+
+    name: str
+    latent_size: int
+    shape_latents: int
+    fingerprint: str
+
+    def generate(self, z: Tensor, mesh_flame: Mesh, camera: Camera) -> GeneratorOutput:
+        """z: float32 [B, latent_size]. mesh_flame: [B] heads in metres. camera: [B] cameras."""
+        ...
