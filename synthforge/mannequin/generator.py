@@ -1,0 +1,160 @@
+"""The mannequin: draws the built-in head as a believable person. A Generator without weights."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from synthforge.alignment import UNITS_PER_METRE, place_in_generator
+from synthforge.camera import Camera
+from synthforge.generator import GeneratorOutput
+from synthforge.mannequin.albedo import skin_texture
+from synthforge.mannequin.appearance import (
+    LATENT_SIZE,
+    PERSON_LATENTS,
+    SHAPE_LATENTS,
+    Person,
+    Scene,
+    person_from,
+    scene_from,
+)
+from synthforge.mannequin.background import background
+from synthforge.mannequin.film import develop
+from synthforge.mannequin.lighting import fit_rotation, irradiance, key_shadow
+from synthforge.mannequin.shading import Surface, shade, surface_gradients
+from synthforge.mannequin.template import Template, template, vertex_normals
+from synthforge.mesh import Mesh
+from synthforge.rasterizer import rasterize, resolve, visible
+
+# Raise when a picture of the same z changes.
+RENDERER_VERSION = 1
+
+_IMAGE_SIZE = 512
+_SUPERSAMPLING = 2
+_DEPTH_SIZE = 128
+
+
+class Mannequin:
+    """Draws heads of the built-in topology. See synthforge.generator.Generator.
+
+    displacement: (A [3, 3], b [3]) in generator units: the head is drawn at x A^T + b instead of
+        where the mesh is placed, as a neural generator would draw it; for testing alignment.
+    """
+
+    name = "mannequin"
+    latent_size = LATENT_SIZE
+    shape_latents = SHAPE_LATENTS
+
+    def __init__(
+        self,
+        device: torch.device | str = "cpu",
+        displacement: tuple[Tensor, Tensor] | None = None,
+    ) -> None:
+        self.device = torch.device(device)
+        self.displacement = displacement
+
+    @property
+    def fingerprint(self) -> str:
+        return _fingerprint()
+
+    @torch.no_grad()
+    def generate(self, z: Tensor, mesh_flame: Mesh, camera: Camera) -> GeneratorOutput:
+        """z: float32 [B, 512]. Samples are drawn one by one, so none depends on the batch."""
+        head = template(str(self.device))
+        if mesh_flame.vertices.shape[1] != len(head.vertices):
+            raise ValueError(
+                f"the mannequin draws its own head of {len(head.vertices)} vertices, got a mesh of "
+                f"{mesh_flame.vertices.shape[1]}; build the mesh from mannequin.build.build_head"
+            )
+        vertices = place_in_generator(mesh_flame.vertices.to(self.device).float())
+        if self.displacement is not None:
+            A, b = (t.to(vertices) for t in self.displacement)
+            vertices = sum(vertices[..., k : k + 1] * A[:, k] for k in range(3)) + b
+        camera = camera.to(self.device)
+        pictures = [
+            self._picture(head, z[i], vertices[i], camera[i : i + 1]) for i in range(len(z))
+        ]
+        z_depth, covered = _head_depth(head, vertices, camera)
+        ray_distance = camera.ray_distance(z_depth)
+        axis = (torch.arange(_DEPTH_SIZE, device=self.device) + 0.5).float()
+        rows, columns = torch.meshgrid(axis, axis, indexing="ij")
+        pixels = torch.stack([columns, rows], -1).view(1, -1, 2)
+        points = camera.unproject(
+            pixels.expand(len(z), -1, -1), z_depth.flatten(1), _DEPTH_SIZE
+        )
+        return GeneratorOutput(
+            image=torch.stack(pictures),
+            ray_distance=ray_distance,
+            opacity=covered,
+            points_gen=points,
+            density=covered.flatten(1),
+        )
+
+    def _picture(self, head: Template, z: Tensor, vertices: Tensor, camera: Camera) -> Tensor:
+        person, scene = person_from(z[:PERSON_LATENTS].cpu()), scene_from(z[PERSON_LATENTS:].cpu())
+        texture = skin_texture(person, device=str(self.device))
+        R_view_gen = camera.R_view_gen[0]
+        R_gen_head = fit_rotation(head.vertices[head.skull], vertices[head.skull])
+        normals = vertex_normals(vertices, head.faces)
+        center = vertices[head.skull].mean(0)
+        shadow = key_shadow(scene.key, R_view_gen, vertices, head.faces, center, None)
+        surface = _surface(head, person, scene, vertices, normals, R_view_gen, R_gen_head, shadow)
+        R_gen_eyes = torch.stack([_eye_rotation(head, vertices, side) for side in (-1, 1)])
+
+        size = _IMAGE_SIZE * _SUPERSAMPLING
+        ndc = camera.to_ndc(vertices[None])
+        face_ids = visible(ndc, head.faces, size, size, perspective_correct=True, cull_backfaces=True)
+        fragments = resolve(ndc, head.faces, face_ids, perspective_correct=True)
+        image = shade(
+            surface, fragments, texture, person, scene, shadow, R_view_gen, R_gen_eyes
+        )
+        layers = torch.cat([image.T, fragments.covered.view(1, -1).float()]).view(1, 4, size, size)
+        layers = F.avg_pool2d(layers, _SUPERSAMPLING)[0]
+        behind = background(scene, _IMAGE_SIZE, self.device)
+        return develop(scene, layers[:3] + (1 - layers[3:]) * behind)
+
+
+def _surface(head, person, scene, vertices, normals, R_view_gen, R_gen_head, shadow) -> Surface:
+    light = irradiance(scene, normals, head.faces, R_view_gen @ R_gen_head, R_gen_head)
+    attributes = torch.cat([normals, light, shadow.to_light(vertices), head.eye_local], 1)
+    face_uvs = head.uvs[head.uv_faces]
+    material = torch.zeros(len(head.faces), 5, device=vertices.device)
+    teeth = head.teeth[head.faces[:, 0]]
+    material[teeth] = material.new_tensor([0.62, 0.56, 0.45, 1.0, 0.8])
+    eye = torch.zeros(len(head.faces), dtype=torch.long, device=vertices.device)
+    eye[head.region == 6] = 1
+    eye[head.region == 7] = 2
+    return Surface(
+        corners=attributes[head.faces],
+        face_uvs=face_uvs,
+        gradients=surface_gradients(vertices / UNITS_PER_METRE, head.faces, face_uvs),
+        material=material,
+        eye=eye,
+    )
+
+
+def _eye_rotation(head: Template, vertices: Tensor, side: int) -> Tensor:
+    ball = (head.eyeball & (head.vertices[:, 0] * side > 0)).nonzero().squeeze(1)
+    return fit_rotation(head.vertices[ball], vertices[ball])
+
+
+def _head_depth(head: Template, vertices: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
+    """z-depth and coverage of the bare head, float32 [B, 1, h, h] each."""
+    fragments = rasterize(
+        camera.to_ndc(vertices), head.faces, _DEPTH_SIZE, _DEPTH_SIZE, perspective_correct=True
+    )
+    covered = fragments.covered[:, None]
+    return torch.where(covered, fragments.z[:, None], 0.0), covered.float()
+
+
+@functools.cache
+def _fingerprint() -> str:
+    head = template()
+    digest = hashlib.sha256(f"mannequin-{RENDERER_VERSION}".encode())
+    for array in (head.vertices, head.faces, head.uvs, head.region):
+        digest.update(array.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
