@@ -58,11 +58,7 @@ def pigments(person: Person) -> dict[str, RGB]:
     lip_natural = _plus((blood, 1.05 * pale + 0.35), (_MELANIN, 0.10 * dark + 0.04))
     lip_painted = _towards(person.lip_color, skin)
     lip = _plus((lip_natural, 1 - person.lipstick), (lip_painted, person.lipstick))
-    hair = person.hair.color
-    cover = {"bald": 0.10, "buzz": 0.85}.get(person.hair.style, 0.9)
-    scalp = _plus((_towards(hair, skin), cover * (1 - 0.5 * person.hair.grey)))
     brow = _plus((_towards(person.brow_color, skin), 0.30 * person.brow_density))
-    stubble = _plus((_towards(hair, skin), (0.34 + 0.3 * pale) * person.stubble))
     shadow = _plus(((-0.42, -0.36, -0.26), 0.62 * person.stubble * pale + 0.2 * person.stubble))
     black = (-1.7, -1.8, -1.8)
     table: dict[str, RGB] = {
@@ -81,9 +77,7 @@ def pigments(person: Person) -> dict[str, RGB]:
         "spots": _plus((_MELANIN, 0.16 * person.spots)),
         "moles": _plus((_MELANIN, 0.55 * person.moles)),
         "pores": _plus((_MELANIN, -0.014 * person.pores), (blood, -0.035 * person.pores)),
-        "stubble": stubble,
         "beard_shadow": shadow,
-        "scalp": scalp,
         "brow_shadow": brow,
         "lash_line": _plus((black, 0.55 + 0.25 * person.eyeliner)),
         "eye_shadow": _plus((_towards(person.eye_shadow_color, skin), 0.5 * person.eye_shadow)),
@@ -98,6 +92,20 @@ def pigments(person: Person) -> dict[str, RGB]:
     return table
 
 
+def _tint_scalp(person: Person, maps: SkinMaps, log_albedo: Tensor) -> None:
+    """Roots under the skin and the scalp's shadow below the hair, added in place to [3, S * S]."""
+    hair = person.hair
+    height, high, thin = maps.hairline
+    above = height - hair.hairline * high - hair.thinning * thin
+    soft = 0.007 if hair.style == "buzz" else 0.012
+    covered = ((above + 0.002) / soft).clamp_(0, 1)
+    if hair.style == "bald":
+        covered *= ((0.045 - height) / 0.01).clamp_(0, 1) * 0.6 + 0.08
+    cover = (0.62 if hair.style == "buzz" else 0.75) * (1 - 0.6 * hair.grey)
+    tint = log_albedo.new_tensor(_towards(hair.color, skin_log_albedo(person)))
+    log_albedo.addcmul_(tint[:, None] * cover, covered)
+
+
 def skin_texture(person: Person, maps: SkinMaps | None = None, device: str = "cpu") -> Tensor:
     """float32 [1, 8, S, S]: linear RGB albedo, bump gradient (u, v), oil, lip and wet gloss."""
     maps = maps or skin_maps(device)
@@ -107,6 +115,7 @@ def skin_texture(person: Person, maps: SkinMaps | None = None, device: str = "cp
     size = TEXTURE_SIZE
     texture = torch.empty(TEXTURE_CHANNELS, size * size, device=device_)
     torch.mm(amounts, maps.pigments, out=texture[ALBEDO])
+    _tint_scalp(person, maps, texture[ALBEDO])
     texture[ALBEDO].clamp_(-6.0, -0.08).exp_()
     texture[BUMP] = maps.bump_wrinkles * person.wrinkles
     texture[BUMP].add_(maps.bump_pores, alpha=person.pores).add_(maps.bump_lips)

@@ -23,9 +23,12 @@ from synthforge.mannequin.appearance import (
     scene_from,
 )
 from synthforge.mannequin.background import background
+from synthforge.mannequin.facial_hair import facial_hair
 from synthforge.mannequin.film import develop
+from synthforge.mannequin.hair import grow_hair, head_in_own_frame
 from synthforge.mannequin.lighting import fit_rotation, irradiance, key_shadow
 from synthforge.mannequin.shading import Surface, shade, surface_gradients
+from synthforge.mannequin.strands import shade_strands, splat
 from synthforge.mannequin.template import Template, template, vertex_normals
 from synthforge.mesh import Mesh
 from synthforge.rasterizer import rasterize, resolve, visible
@@ -70,13 +73,11 @@ class Mannequin:
                 f"the mannequin draws its own head of {len(head.vertices)} vertices, got a mesh of "
                 f"{mesh_flame.vertices.shape[1]}; build the mesh from mannequin.build.build_head"
             )
-        vertices = place_in_generator(mesh_flame.vertices.to(self.device).float())
-        if self.displacement is not None:
-            A, b = (t.to(vertices) for t in self.displacement)
-            vertices = sum(vertices[..., k : k + 1] * A[:, k] for k in range(3)) + b
+        vertices = self._placed(mesh_flame.vertices)
+        landmarks = self._placed(mesh_flame.landmarks)
         camera = camera.to(self.device)
         pictures = [
-            self._picture(head, z[i], vertices[i], camera[i : i + 1]) for i in range(len(z))
+            self._picture(head, z[i], vertices[i], landmarks[i], camera[i : i + 1]) for i in range(len(z))
         ]
         z_depth, covered = _head_depth(head, vertices, camera)
         ray_distance = camera.ray_distance(z_depth)
@@ -94,14 +95,28 @@ class Mannequin:
             density=covered.flatten(1),
         )
 
-    def _picture(self, head: Template, z: Tensor, vertices: Tensor, camera: Camera) -> Tensor:
+    def _placed(self, points_flame: Tensor) -> Tensor:
+        points = place_in_generator(points_flame.to(self.device).float())
+        if self.displacement is not None:
+            A, b = (t.to(points) for t in self.displacement)
+            x, y, z = points.unsqueeze(-1).unbind(-2)
+            points = x * A[:, 0] + y * A[:, 1] + z * A[:, 2] + b
+        return points
+
+    def _picture(
+        self, head: Template, z: Tensor, vertices: Tensor, landmarks: Tensor, camera: Camera
+    ) -> Tensor:
         person, scene = person_from(z[:PERSON_LATENTS].cpu()), scene_from(z[PERSON_LATENTS:].cpu())
         texture = skin_texture(person, device=str(self.device))
         R_view_gen = camera.R_view_gen[0]
         R_gen_head = fit_rotation(head.vertices[head.skull], vertices[head.skull])
         normals = vertex_normals(vertices, head.faces)
-        center = vertices[head.skull].mean(0)
-        shadow = key_shadow(scene.key, R_view_gen, vertices, head.faces, center, None)
+        own = head_in_own_frame(head, vertices, normals, R_gen_head, UNITS_PER_METRE)
+        marks = (landmarks - own.origin_gen) @ own.rotation / own.scale + own.origin_head
+        groups = grow_hair(person, head, own) + facial_hair(person, head, own, marks)
+        center = own.origin_gen
+        cast = groups[0].points[:, ::2, ::2].reshape(3, -1).T
+        shadow = key_shadow(scene.key, R_view_gen, vertices, head.faces, center, cast)
         surface = _surface(head, person, scene, vertices, normals, R_view_gen, R_gen_head, shadow)
         R_gen_eyes = torch.stack([_eye_rotation(head, vertices, side) for side in (-1, 1)])
 
@@ -112,7 +127,12 @@ class Mannequin:
         image = shade(
             surface, fragments, texture, person, scene, shadow, R_view_gen, R_gen_eyes
         )
-        layers = torch.cat([image.T, fragments.covered.view(1, -1).float()]).view(1, 4, size, size)
+        covered = fragments.covered.view(-1).float()
+        z_behind = torch.where(covered > 0, fragments.z.view(-1), 99.0)
+        for group, seen in zip(groups, splat(groups, camera, size, z_behind), strict=True):
+            shade_strands(image, group, seen, scene, shadow, R_view_gen, center)
+            covered[seen.pixel] = 1.0
+        layers = torch.cat([image.T, covered[None]]).view(1, 4, size, size)
         layers = F.avg_pool2d(layers, _SUPERSAMPLING)[0]
         behind = background(scene, _IMAGE_SIZE, self.device)
         return develop(scene, layers[:3] + (1 - layers[3:]) * behind)

@@ -100,6 +100,27 @@ class Shadow:
             total += flat.index_select(0, row * size + column) >= limit
         return total / len(_POISSON)
 
+    def transmitted(self, points_light: Tensor, reach: float = 0.022) -> Tensor:
+        """Light that gets through hair to points [N, 3]: fades over `reach` behind the first."""
+        size = self.depth.shape[0]
+        scale = max(self.radius, 0.01) / _SHADOW_EXTENT
+        total = torch.zeros_like(points_light[:, 0])
+        flat = self.depth.view(-1)
+        for dx, dy in _POISSON[:5]:
+            column = ((1 - points_light[:, 0] + dx * scale) * (size / 2)).long().clamp(0, size - 1)
+            row = ((1 - points_light[:, 1] + dy * scale) * (size / 2)).long().clamp(0, size - 1)
+            behind = points_light[:, 2] - flat.index_select(0, row * size + column)
+            total += torch.exp(-(behind * _SHADOW_EXTENT - 0.004).clamp(min=0) / reach)
+        return total / 5
+
+
+def ambient_cube(scene: Scene, R_view_gen: Tensor) -> Tensor:
+    """Irradiance on surfaces facing +x, +y, +z, -x, -y, -z of the generator frame: [6, 3]."""
+    around = directions().to(R_view_gen.device)
+    light = radiance(scene, around @ R_view_gen.T)
+    cosine = torch.cat([around.T, -around.T]).clamp(min=0)
+    return cosine @ light * (4 / DIRECTIONS)
+
 
 def key_shadow(
     key: Light,

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from synthforge.mannequin.albedo import ALBEDO, BUMP, LIP, OIL, WET
 from synthforge.mannequin.appearance import Person, Scene
-from synthforge.mannequin.eyes import shade_eyes
+from synthforge.mannequin.eye_shading import shade_eyes
 from synthforge.mannequin.lighting import Shadow
 from synthforge.rasterizer import Fragments
 

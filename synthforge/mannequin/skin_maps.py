@@ -40,9 +40,7 @@ PIGMENT_MAPS = (
     "spots",
     "moles",
     "pores",
-    "stubble",
     "beard_shadow",
-    "scalp",
     "brow_shadow",
     "lash_line",
     "eye_shadow",
@@ -63,6 +61,8 @@ class SkinMaps:
     bump_pores, bump_wrinkles, bump_lips: float32 [2, S * S], d(height)/d(u, v) in metres per
         texture width. covered: bool [S, S].
     gloss: float32 [3, S * S]: how oily the skin is by place, lips, wet (waterline, inner mouth).
+    hairline: float32 [3, S * S], metres above the border of the scalp hair, and how far that
+        border recedes where the hairline is high and where hair thins.
     """
 
     pigments: Tensor
@@ -70,6 +70,7 @@ class SkinMaps:
     bump_wrinkles: Tensor
     bump_lips: Tensor
     gloss: Tensor
+    hairline: Tensor
 
 
 def smoothstep(low: float, high: float, x: Tensor) -> Tensor:
@@ -204,6 +205,14 @@ def hairline_height(points: Tensor, head: Template) -> Tensor:
     return y - brow_y - border + widow * smoothstep(-0.04, 0.0, z - front_z)
 
 
+def recession(points: Tensor) -> tuple[Tensor, Tensor]:
+    """How far the hairline recedes at points [N, 3], metres: for a high one, for thinning hair."""
+    x, _, z = points.unbind(-1)
+    front = torch.sigmoid(z * 120)
+    temple = bell(x.abs() - 0.038, 0.016)
+    return 0.014 * front, 0.026 * front * temple
+
+
 def _interpolate(x: Tensor, knots: Tensor, values: Tensor) -> Tensor:
     index = torch.searchsorted(knots, x.contiguous()).clamp(1, len(knots) - 1)
     low, high = knots[index - 1], knots[index]
@@ -244,6 +253,7 @@ def skin_maps(device: torch.device | str = "cpu") -> SkinMaps:
         bump_wrinkles=_gradient(wrinkle),
         bump_lips=_gradient(lips),
         gloss=torch.stack([full(features[name]) for name in ("oil", "lip", "wet")]),
+        hairline=torch.stack([full(features[name]) for name in ("hair", "high", "thin")]),
     )
 
 
@@ -334,7 +344,6 @@ def _features(head: Template, grid: UvGrid, region: Tensor) -> dict[str, Tensor]
     ).clamp(0, 1) + 0.25 * front
     spot = smoothstep(1.25, 1.9, noise(0.0075, 2, 7) + 0.5 * noise(0.03, 1, 8))
     mole = smoothstep(2.35, 2.75, noise(0.0062, 1, 9))
-    hair_dots = noise(0.0011, 1, 10)
     ear = in_region("left_ear", "right_ear").float()
     wrinkle = _wrinkles(x, y, p[:, 0], z, head, noise(0.012, 2, 11)) * front * skin * (1 - lip.float())
     nostril_points = (mark[32] + mark[33]) / 2 * 0.0 + torch.stack(
@@ -345,6 +354,7 @@ def _features(head: Template, grid: UvGrid, region: Tensor) -> dict[str, Tensor]
         bell(x - nostril_points[0], 0.0034) * bell(y - nostril_points[1], 0.0040) * under_nose
     ) * (z > nose_base[2] - 0.02)
 
+    high, thin = recession(p)
     lip_lines = torch.sin(p[:, 0] * 5200 + 2.5 * medium) * 0.5 + 0.5 * fine
     return {
         "base": torch.ones_like(x),
@@ -368,9 +378,7 @@ def _features(head: Template, grid: UvGrid, region: Tensor) -> dict[str, Tensor]
         "spots": spot * (front * 0.6 + 0.4) * skin * (1 - lip.float()),
         "moles": mole * skin * (1 - lip.float()),
         "pores": fine * skin * (1 - 0.6 * lip.float()),
-        "stubble": stubble_zone * smoothstep(-0.1, 1.4, hair_dots),
         "beard_shadow": stubble_zone,
-        "scalp": smoothstep(-0.006, 0.012, hair + 0.004 * medium) * (1 - ear),
         "brow_shadow": bell(brow_distance, 0.0042) * front,
         "lash_line": bell(eye_distance, 0.0010) * on_lid * (0.35 + 0.65 * upper),
         "eye_shadow": bell((eye_distance - 0.0035).clamp(min=0), 0.0060) * on_lid * upper,
@@ -384,6 +392,9 @@ def _features(head: Template, grid: UvGrid, region: Tensor) -> dict[str, Tensor]
         "pore_height": (fine * 0.5 + 0.5 * noise(0.0009, 1, 12)) * 2.2e-5 * skin * (1 - lip.float()),
         "wrinkle_height": -wrinkle * 5.5e-4,
         "lip_height": lip_lines * lip.float() * 6e-5,
+        "hair": hair + 0.0015 * medium - 0.1 * ear,
+        "high": high,
+        "thin": thin,
         "oil": (
             0.55
             + 0.45 * at(torch.tensor([0.0, float(brow[:, 1].mean()) + 0.022, 0]), 0.035, 0.02)
