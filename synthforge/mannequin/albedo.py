@@ -63,8 +63,8 @@ def pigments(person: Person) -> dict[str, RGB]:
     black = (-1.7, -1.8, -1.8)
     table: dict[str, RGB] = {
         "base": skin,
-        "mottling_red": _plus((blood, 0.11 * person.mottling)),
-        "mottling_brown": _plus((_MELANIN, 0.020 * person.mottling)),
+        "mottling_red": _plus((blood, 0.075 * person.mottling)),
+        "mottling_brown": _plus((_MELANIN, 0.012 * person.mottling)),
         "blush": _plus((blood, 0.75 * person.blush * (0.5 + 0.5 * pale))),
         "nose_red": _plus((blood, 0.55 * (0.3 + person.redness) * (0.4 + 0.6 * pale))),
         "ear_red": _plus((blood, 0.45)),
@@ -74,7 +74,7 @@ def pigments(person: Person) -> dict[str, RGB]:
         "lip_line": (-0.75, -0.85, -0.8),
         "lip_texture": (-0.05, -0.07, -0.07),
         "freckles": _plus((_MELANIN, 0.24 * person.freckles)),
-        "spots": _plus((_MELANIN, 0.16 * person.spots)),
+        "spots": _plus((_MELANIN, 0.11 * person.spots)),
         "moles": _plus((_MELANIN, 0.55 * person.moles)),
         "pores": _plus((_MELANIN, -0.014 * person.pores), (blood, -0.035 * person.pores)),
         "beard_shadow": shadow,
@@ -100,7 +100,7 @@ def _tint_scalp(person: Person, maps: SkinMaps, log_albedo: Tensor) -> None:
     soft = 0.007 if hair.style == "buzz" else 0.012
     covered = ((above + 0.002) / soft).clamp_(0, 1)
     if hair.style == "bald":
-        covered *= ((0.045 - height) / 0.01).clamp_(0, 1) * 0.6 + 0.08
+        covered *= ((0.045 - height) / 0.01).clamp_(0, 1) * (1 - high / high.amax()) * 0.6
     cover = (0.62 if hair.style == "buzz" else 0.75) * (1 - 0.6 * hair.grey)
     tint = log_albedo.new_tensor(_towards(hair.color, skin_log_albedo(person)))
     log_albedo.addcmul_(tint[:, None] * cover, covered)

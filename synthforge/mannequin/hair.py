@@ -20,7 +20,7 @@ from synthforge.mannequin.skin_maps import recession
 from synthforge.mannequin.strands import Strands
 from synthforge.mannequin.template import Template
 
-_GREY = (0.46, 0.455, 0.45)
+_GREY = (0.40, 0.395, 0.39)
 _MAP = (64, 128)
 # Generator units per metre, times pixels of the supersampled picture per unit, about.
 _PIXELS_PER_METRE = 4000.0
@@ -138,6 +138,7 @@ class Growth:
     frizz: float
     strands: int
     shine: float
+    hug: float = 0.0
 
 
 def grow_hair(person: Person, template: Template, head: Head) -> list[Strands]:
@@ -211,7 +212,7 @@ def _growth(hair: Hair, guides: Roots, template: Template) -> Growth:
             long = 0.060 + 0.040 * hair.length
             return _with(base, length=(side + (long - side) * top) * vary, lift=0.25 + 0.40 * top,
                          layer=layer * (0.5 + 0.9 * top), stiffness=0.62, strands=22000, clump=0.5,
-                         curl_radius=0.0025 * hair.wave, curl_length=0.05)
+                         curl_radius=0.0025 * hair.wave, curl_length=0.05, hug=0.5)
         case "curly":
             long = 0.045 + 0.065 * hair.length
             return _with(base, length=(flat + long) * (0.6 + 0.4 * top) * vary, lift=flat + 0.75,
@@ -219,18 +220,18 @@ def _growth(hair: Hair, guides: Roots, template: Template) -> Growth:
                          curl_radius=0.0035 + 0.0025 * hair.wave, curl_length=0.018 + 0.014 * hair.wave,
                          frizz=0.05, strands=15000, shine=0.7)
         case "afro":
-            long = 0.022 + 0.070 * hair.length
+            long = 0.016 + 0.045 * hair.length
             return _with(base, length=(flat + long) * (0.85 + 0.15 * top) * vary, lift=flat + 1.0,
                          stiffness=0.97, gravity=0.0, knots=48, clump=0.15, spread=0.006, layer=layer * 0.2,
                          curl_radius=0.0028, curl_length=0.0085, frizz=0.06, strands=17000, shine=0.35)
         case "bob":
             return _with(base, length=(flat + 0.150 + 0.05 * hair.length) * (1 + 0.04 * noise), knots=28,
                          lift=0.12 + 0.22 * top, stiffness=0.55, gravity=0.10, strands=15000, clump=0.6,
-                         spread=0.004, curl_radius=0.004 * hair.wave, curl_length=0.07, shine=1.0)
+                         spread=0.004, curl_radius=0.004 * hair.wave, curl_length=0.07, shine=1.0, hug=0.7)
         case "long":
             return _with(base, length=(flat + 0.26 + 0.10 * hair.length) * (1 + 0.05 * noise), knots=36,
                          lift=0.12 + 0.22 * top, stiffness=0.55, gravity=0.10, strands=13000, clump=0.65,
-                         spread=0.005, curl_radius=0.009 * hair.wave, curl_length=0.075, shine=1.0)
+                         spread=0.005, curl_radius=0.009 * hair.wave, curl_length=0.075, shine=1.0, hug=0.7)
         case _:
             return _with(base, length=flat + 0.19, knots=24, lift=flat + 0.08, stiffness=0.35,
                          gravity=0.0, layer=0.45 * layer, strands=16000, clump=0.55, spread=0.002, shine=1.0)
@@ -260,22 +261,22 @@ def _field(hair: Hair, root: Tensor, p: Tensor, normal: Tensor, template: Templa
     back = template.vertices[:, 2].amin()
     side = torch.sign(like(hair.part_side)) * (0.010 + 0.022 * abs(hair.part_side))
     match hair.style:
-        case "side_part" | "bob" | "long":
-            part = side if hair.style == "side_part" else side * 0.7
-            away = root[:, 0:1] - part
-            sign = torch.where(away >= 0, 1.0, -1.0)
-            upper = torch.sigmoid((root[:, 1:2] - (top - 0.055)) * 90)
-            backward = -0.35 if hair.style == "side_part" else -0.22
-            across = torch.cat([sign, 0.0 * sign, sign * 0 + backward], 1)
-            lower = like((0.0, -1.0, -0.25)) if hair.style == "side_part" else like((0.0, -1.0, -0.10))
-            direction = upper * across + (1 - upper) * lower
-            if hair.style != "side_part":
-                # Once beyond the temples hair falls; in front of the ear it keeps off the face.
-                fallen = torch.sigmoid((template.landmarks[24, 1] + 0.045 - p[:, 1:2]) * 120)
-                direction = direction * (1 - fallen) + fallen * down
-                forward = torch.sigmoid((p[:, 2:3] - (template.landmarks[36, 2] - 0.045)) * 150)
-                direction = direction + fallen * forward * torch.cat([0.9 * torch.sign(p[:, :1]), 0 * sign, -1.0 + 0 * sign], 1)
-            return direction
+        case "side_part":
+            sign = torch.where(root[:, 0:1] >= side, 1.0, -1.0)
+            upper = torch.sigmoid((root[:, 1:2] - (top - 0.060)) * 90)
+            across = torch.cat([sign, 0.0 * sign, -0.45 + 0.0 * sign], 1)
+            fallen = torch.sigmoid((p[:, 0:1].abs() - 0.055) * 150)
+            return upper * across + (1 - upper + fallen) * like((0.0, -0.8, -0.45))
+        case "bob" | "long":
+            sign = torch.where(root[:, 0:1] >= 0.7 * side, 1.0, -1.0)
+            across = torch.cat([sign, 0.0 * sign, -0.30 + 0.0 * sign], 1)
+            # Over the side of the head hair falls; in front of the ears it keeps off the face.
+            fallen = torch.sigmoid((p[:, 0:1].abs() - 0.050) * 150)
+            fallen = torch.maximum(fallen, torch.sigmoid((-0.105 - p[:, 2:3]) * 150))
+            beside = torch.sigmoid((p[:, 2:3] - (template.landmarks[36, 2] - 0.050)) * 150)
+            beside = beside * torch.sigmoid((template.landmarks[24, 1] + 0.040 - p[:, 1:2]) * 120)
+            away = torch.cat([0.8 * sign, 0.0 * sign, -1.2 + 0.0 * sign], 1)
+            return across * (1 - fallen) + fallen * down + beside * away
         case "swept_back":
             return torch.stack([0.25 * root[:, 0] / 0.07, -0.15 - 2.0 * (top - 0.06 - root[:, 1]).clamp(min=0) / 0.1,
                                 -torch.ones_like(root[:, 0])], 1)
@@ -310,11 +311,12 @@ def _grow_guides(
     bun = _bun_center(hair, template)
     keep = growth.stiffness ** (16 / growth.knots)
     curve = [p]
+    hug = torch.zeros_like(p[:, :1])
     for index in range(1, growth.knots):
         wanted = _field(hair, guides.position, p, normal, template, scalp.center)
         out = F.normalize(p - scalp.center, dim=-1)
         inward = (wanted * out).sum(-1, keepdim=True).clamp(max=0)
-        wanted = F.normalize(wanted - inward * out, dim=-1)
+        wanted = F.normalize(wanted - inward * out, dim=-1) - hug * out
         heading = heading * keep + wanted * (1 - keep) + down * (growth.gravity * 16 / growth.knots)
         heading = F.normalize(heading, dim=-1)
         p = p + heading * step[:, None]
@@ -324,6 +326,7 @@ def _grow_guides(
         rise = min(1.0, index / (0.25 * growth.knots))
         floor = scalp.at(out)[:, None] + growth.layer[:, None] * rise
         p = torch.where(distance < floor, scalp.center + out * floor, p)
+        hug = growth.hug * ((distance - floor) / 0.012).clamp(0, 1)
         if hair.style == "bun":
             near = ((bun - p).norm(dim=-1, keepdim=True) / 0.03).clamp(max=1)
             p = curve[-1] + (p - curve[-1]) * near
@@ -337,6 +340,7 @@ def _colors(person_hair: Hair, random: Tensor) -> Tensor:
     tone = torch.exp(0.22 * random[:, 7:8])
     grey = (0.5 + 0.5 * torch.erf(random[:, 8:9] / math.sqrt(2)) < person_hair.grey).float()
     base = like(person_hair.color) * tone
+    grey = grey * (0.55 + 0.45 * person_hair.grey)
     return base * (1 - grey) + like(_GREY) * tone.sqrt() * grey
 
 

@@ -343,7 +343,7 @@ def _features(head: Template, grid: UvGrid, region: Tensor) -> dict[str, Tensor]
         at(torch.tensor([0.030, float(eye[1]) - 0.028, 0]), 0.030, 0.022) + at(nose_tip, 0.016, 0.03)
     ).clamp(0, 1) + 0.25 * front
     spot = smoothstep(1.25, 1.9, noise(0.0075, 2, 7) + 0.5 * noise(0.03, 1, 8))
-    mole = smoothstep(2.35, 2.75, noise(0.0062, 1, 9))
+    mole = smoothstep(2.9, 3.3, noise(0.0050, 1, 9))
     ear = in_region("left_ear", "right_ear").float()
     wrinkle = _wrinkles(x, y, p[:, 0], z, head, noise(0.012, 2, 11)) * front * skin * (1 - lip.float())
     nostril_points = (mark[32] + mark[33]) / 2 * 0.0 + torch.stack(
