@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -12,26 +13,27 @@ from torch import Tensor
 from synthforge.alignment import UNITS_PER_METRE, place_in_generator
 from synthforge.camera import Camera
 from synthforge.generator import GeneratorOutput
-from synthforge.mannequin.albedo import skin_texture
+from synthforge.mannequin.albedo import skin_log_albedo, skin_texture
 from synthforge.mannequin.appearance import (
     LATENT_SIZE,
     PERSON_LATENTS,
     SHAPE_LATENTS,
     Person,
-    Scene,
     person_from,
     scene_from,
 )
 from synthforge.mannequin.background import background
+from synthforge.mannequin.bust import bust_of
 from synthforge.mannequin.facial_hair import facial_hair
 from synthforge.mannequin.film import develop
 from synthforge.mannequin.hair import grow_hair, head_in_own_frame
-from synthforge.mannequin.lighting import fit_rotation, irradiance, key_shadow
+from synthforge.mannequin.lighting import Shadow, fit_rotation, irradiance, key_shadow
 from synthforge.mannequin.shading import Surface, shade, surface_gradients
 from synthforge.mannequin.strands import shade_strands, splat
 from synthforge.mannequin.template import Template, template, vertex_normals
 from synthforge.mesh import Mesh
 from synthforge.rasterizer import rasterize, resolve, visible
+from synthforge.regions import REGION_ID
 
 # Raise when a picture of the same z changes.
 RENDERER_VERSION = 1
@@ -39,6 +41,8 @@ RENDERER_VERSION = 1
 _IMAGE_SIZE = 512
 _SUPERSAMPLING = 2
 _DEPTH_SIZE = 128
+# Linear RGB albedo, replaces the texture wholly, gloss.
+_TEETH = (0.62, 0.56, 0.45, 1.0, 0.8)
 
 
 class Mannequin:
@@ -110,20 +114,25 @@ class Mannequin:
         texture = skin_texture(person, device=str(self.device))
         R_view_gen = camera.R_view_gen[0]
         R_gen_head = fit_rotation(head.vertices[head.skull], vertices[head.skull])
-        normals = vertex_normals(vertices, head.faces)
-        own = head_in_own_frame(head, vertices, normals, R_gen_head, UNITS_PER_METRE)
+        body = _with_bust(head, person, vertices)
+        own = head_in_own_frame(head, vertices, body.normals, R_gen_head, UNITS_PER_METRE)
         marks = (landmarks - own.origin_gen) @ own.rotation / own.scale + own.origin_head
         groups = grow_hair(person, head, own) + facial_hair(person, head, own, marks)
         center = own.origin_gen
         cast = groups[0].points[:, ::2, ::2].reshape(3, -1).T
-        shadow = key_shadow(scene.key, R_view_gen, vertices, head.faces, center, cast)
-        surface = _surface(head, person, scene, vertices, normals, R_view_gen, R_gen_head, shadow)
+        shadow = key_shadow(scene.key, R_view_gen, body.vertices, body.faces, center, cast)
+        light = irradiance(
+            scene, body.normals, head.faces, body.open, R_view_gen @ R_gen_head, R_gen_head
+        )
+        surface = _surface(head, person, body, light, shadow)
         R_gen_eyes = torch.stack([_eye_rotation(head, vertices, side) for side in (-1, 1)])
 
         size = _IMAGE_SIZE * _SUPERSAMPLING
-        ndc = camera.to_ndc(vertices[None])
-        face_ids = visible(ndc, head.faces, size, size, perspective_correct=True, cull_backfaces=True)
-        fragments = resolve(ndc, head.faces, face_ids, perspective_correct=True)
+        ndc = camera.to_ndc(body.vertices[None])
+        face_ids = visible(
+            ndc, body.faces, size, size, perspective_correct=True, cull_backfaces=True
+        )
+        fragments = resolve(ndc, body.faces, face_ids, perspective_correct=True)
         image = shade(
             surface, fragments, texture, person, scene, shadow, R_view_gen, R_gen_eyes
         )
@@ -138,20 +147,54 @@ class Mannequin:
         return develop(scene, layers[:3] + (1 - layers[3:]) * behind)
 
 
-def _surface(head, person, scene, vertices, normals, R_view_gen, R_gen_head, shadow) -> Surface:
-    light = irradiance(scene, normals, head.faces, R_view_gen @ R_gen_head, R_gen_head)
-    attributes = torch.cat([normals, light, shadow.to_light(vertices), head.eye_local], 1)
-    face_uvs = head.uvs[head.uv_faces]
-    material = torch.zeros(len(head.faces), 5, device=vertices.device)
-    teeth = head.teeth[head.faces[:, 0]]
-    material[teeth] = material.new_tensor([0.62, 0.56, 0.45, 1.0, 0.8])
-    eye = torch.zeros(len(head.faces), dtype=torch.long, device=vertices.device)
-    eye[head.region == 6] = 1
-    eye[head.region == 7] = 2
+@dataclass(frozen=True)
+class Body:
+    """Head and bust as one posed mesh, generator frame; the head's vertices and faces first.
+
+    open: [V], how freely ambient light reaches the bust's vertices; 1 on the head.
+    """
+
+    vertices: Tensor
+    normals: Tensor
+    faces: Tensor
+    open: Tensor
+    cloth: Tensor
+
+
+def _with_bust(head: Template, person: Person, vertices: Tensor) -> Body:
+    bust = bust_of(person, head)
+    trunk, posed = head.vertices[head.trunk], vertices[head.trunk]
+    R = fit_rotation(trunk, posed)
+    below = ((bust.vertices - trunk.mean(0)) @ R.T) * UNITS_PER_METRE + posed.mean(0)
+    bust_faces = bust.faces
+    normals = torch.cat([vertex_normals(vertices, head.faces), vertex_normals(below, bust_faces)])
+    return Body(
+        vertices=torch.cat([vertices, below]),
+        normals=normals,
+        faces=torch.cat([head.faces, bust_faces + len(vertices)]),
+        open=torch.cat([torch.ones_like(vertices[:, 0]), bust.open]),
+        cloth=bust.cloth,
+    )
+
+
+def _surface(head: Template, person: Person, body: Body, light: Tensor, shadow: Shadow) -> Surface:
+    extra = len(body.faces) - len(head.faces)
+    eye_local = F.pad(head.eye_local, (0, 0, 0, len(body.vertices) - len(head.vertices)))
+    attributes = torch.cat([body.normals, light, shadow.to_light(body.vertices), eye_local], 1)
+    face_uvs = F.pad(head.uvs[head.uv_faces], (0, 0, 0, 0, 0, extra))
+    material = torch.zeros(len(body.faces), 5, device=light.device)
+    on_head, on_bust = material[: len(head.faces)], material[len(head.faces) :]
+    on_head[head.teeth[head.faces[:, 0]]] = material.new_tensor(_TEETH)
+    skin = torch.tensor(skin_log_albedo(person)).exp().tolist()
+    on_bust[:] = material.new_tensor([*skin, 1.0, 0.25])
+    on_bust[body.cloth] = material.new_tensor([*person.clothing, 1.0, 0.0])
+    eye = torch.zeros(len(body.faces), dtype=torch.long, device=light.device)
+    eye[: len(head.faces)][head.region == REGION_ID["right_eyeball"]] = 1
+    eye[: len(head.faces)][head.region == REGION_ID["left_eyeball"]] = 2
     return Surface(
-        corners=attributes[head.faces],
+        corners=attributes[body.faces],
         face_uvs=face_uvs,
-        gradients=surface_gradients(vertices / UNITS_PER_METRE, head.faces, face_uvs),
+        gradients=surface_gradients(body.vertices / UNITS_PER_METRE, body.faces, face_uvs),
         material=material,
         eye=eye,
     )

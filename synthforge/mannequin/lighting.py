@@ -51,22 +51,31 @@ def radiance(scene: Scene, view_directions: Tensor) -> Tensor:
 
 
 def irradiance(
-    scene: Scene, normals: Tensor, faces: Tensor, R_view_head: Tensor, R_gen_head: Tensor
+    scene: Scene,
+    normals: Tensor,
+    faces: Tensor,
+    openness: Tensor,
+    R_view_head: Tensor,
+    R_gen_head: Tensor,
 ) -> Tensor:
     """Environment light at every vertex, with its shadows: linear RGB [V, 3].
 
-    normals: [V, 3] of the posed head, generator frame. Light scatters below the skin, red light
-    farthest: neighbours share it, red most.
+    normals: [V, 3] of the posed head and then of the bust, generator frame. faces: the head's.
+    openness: [V], scales the light of the bust, whose visibility is not known. Light scatters
+    below the skin, red light farthest: neighbours share it, red most.
     """
     device = normals.device
     head_directions = directions().to(device)
     light = radiance(scene, head_directions @ R_view_head.T)
     cosine = (normals @ (head_directions @ R_gen_head.T).T).clamp(min=0)
-    result = (visibility(device) * cosine) @ light * (4 / DIRECTIONS)
+    seen = visibility(str(device))
+    cosine[: len(seen)] *= seen
+    result = (cosine @ light) * (4 / DIRECTIONS * openness[:, None])
     near = neighbour_mean(result, faces)
     far = neighbour_mean(near, faces)
     share = result.new_tensor([0.75, 0.45, 0.25])
-    return result + share * (0.5 * near + 0.5 * far - result)
+    scattered = result + share * (0.5 * near + 0.5 * far - result)
+    return torch.cat([scattered[: len(seen)], result[len(seen) :]])
 
 
 @dataclass(frozen=True)

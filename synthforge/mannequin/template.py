@@ -24,7 +24,7 @@ class Template:
     eyeball, teeth: bool [V], rigid parts that are not skin.
     eye_local: float32 [V, 3], position from the centre of the own eyeball in eyeball radii
         (z forward); 0 elsewhere.
-    skull: int64 [N], vertices that move with the skull only.
+    skull, trunk: int64 [N], vertices that move with the skull only, with the body only.
     landmarks: float32 [68, 3].
     """
 
@@ -38,6 +38,7 @@ class Template:
     teeth: Tensor
     eye_local: Tensor
     skull: Tensor
+    trunk: Tensor
     landmarks: Tensor
 
     @property
@@ -87,6 +88,7 @@ def template(device: torch.device | str = "cpu") -> Template:
         eye_local[ball] = (vertices[ball] - center) / radius
     weights = np.asarray(model.weights)
     skull = torch.from_numpy((weights[:, 1] > 0.999) & ~eyeball.numpy()).nonzero().squeeze(1)
+    low = vertices[:, 1] < vertices[:, 1].amin() + 0.02
     return Template(
         vertices=vertices,
         normals=vertex_normals(vertices, faces),
@@ -98,5 +100,6 @@ def template(device: torch.device | str = "cpu") -> Template:
         teeth=torch.from_numpy(np.char.find(parts, "teeth") >= 0),
         eye_local=eye_local,
         skull=skull,
+        trunk=low.nonzero().squeeze(1),
         landmarks=landmarks,
     )
