@@ -226,11 +226,11 @@ def _growth(hair: Hair, guides: Roots, template: Template) -> Growth:
                          curl_radius=0.0028, curl_length=0.0085, frizz=0.06, strands=17000, shine=0.35)
         case "bob":
             return _with(base, length=(flat + 0.150 + 0.05 * hair.length) * (1 + 0.04 * noise), knots=28,
-                         lift=0.12 + 0.22 * top, stiffness=0.55, gravity=0.10, strands=15000, clump=0.6,
+                         lift=0.12 + 0.22 * top, stiffness=0.55, gravity=0.10, strands=12000, clump=0.6,
                          spread=0.004, curl_radius=0.004 * hair.wave, curl_length=0.07, shine=1.0, hug=0.7)
         case "long":
             return _with(base, length=(flat + 0.26 + 0.10 * hair.length) * (1 + 0.05 * noise), knots=36,
-                         lift=0.12 + 0.22 * top, stiffness=0.55, gravity=0.10, strands=13000, clump=0.65,
+                         lift=0.12 + 0.22 * top, stiffness=0.55, gravity=0.10, strands=9000, clump=0.65,
                          spread=0.005, curl_radius=0.009 * hair.wave, curl_length=0.075, shine=1.0, hug=0.7)
         case _:
             return _with(base, length=flat + 0.19, knots=24, lift=flat + 0.08, stiffness=0.35,
@@ -389,7 +389,7 @@ def _along_guides(
     points = torch.baddbmm(points, amounts, basis.expand(3, *basis.shape))
     layer = growth.layer[roots.guide]
     exposed = ((layer - layer.amin()) / (layer.amax() - layer.amin() + 1e-6)).clamp(0, 1)
-    samples = int(min(max(mean_length * _PIXELS_PER_METRE * (1 + 8 * growth.curl_radius / growth.curl_length) / 1.3, 8), 420))
+    samples = int(min(max(mean_length * _PIXELS_PER_METRE * (1 + 8 * growth.curl_radius / growth.curl_length) / 1.3, 8), 700))
     return Strands(head.to_gen(points), _colors(hair, roots.random), 0.35 + 0.65 * exposed, samples, growth.shine)
 
 
