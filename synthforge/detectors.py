@@ -10,14 +10,13 @@ from __future__ import annotations
 import importlib.util
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-DetectorName = Literal["auto", "fan", "none"]
+from synthforge.config import DetectorName
 
 # uint8 [B, H, W, 3] RGB -> for each image float32 [68, 2] on the CPU, in pixels with centres at
 # +0.5, iBUG order; None where no face is found.

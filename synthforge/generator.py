@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Protocol
 
 from torch import Tensor
@@ -31,6 +31,10 @@ class GeneratorOutput:
     opacity: Tensor
     points_gen: Tensor | None = None
     density: Tensor | None = None
+
+    def __getitem__(self, index: slice | Tensor) -> GeneratorOutput:
+        values = (getattr(self, entry.name) for entry in fields(self))
+        return GeneratorOutput(*(None if value is None else value[index] for value in values))
 
 
 class Generator(Protocol):
