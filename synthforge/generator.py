@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
 from torch import Tensor
@@ -33,8 +33,8 @@ class GeneratorOutput:
     density: Tensor | None = None
 
     def __getitem__(self, index: slice | Tensor) -> GeneratorOutput:
-        values = (getattr(self, entry.name) for entry in fields(self))
-        return GeneratorOutput(*(None if value is None else value[index] for value in values))
+        given = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        return replace(self, **{k: value[index] for k, value in given.items() if value is not None})
 
 
 class Generator(Protocol):

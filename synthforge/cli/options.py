@@ -9,11 +9,20 @@ from typing import Any
 
 import click
 
+from synthforge.alignment import AlignmentError
 from synthforge.config import ConfigError, Range, read_config_file
 from synthforge.dataset.write import DatasetError
+from synthforge.detectors import DetectorError
+from synthforge.rasterizer import BackendMissingError
 
 # Bad input, told in one line: exit code 2.
-USER_ERRORS: tuple[type[Exception], ...] = (ConfigError, DatasetError)
+USER_ERRORS: tuple[type[Exception], ...] = (
+    AlignmentError,
+    BackendMissingError,
+    ConfigError,
+    DatasetError,
+    DetectorError,
+)
 
 
 class UserError(click.ClickException):
@@ -29,12 +38,12 @@ class Command(click.Command):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        settings = {
+        kwargs["context_settings"] = {
             "token_normalize_func": lambda token: token.replace("-", "_"),
             "show_default": True,
             "max_content_width": 100,
         }
-        super().__init__(*args, context_settings=settings, **kwargs)
+        super().__init__(*args, **kwargs)
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         with _one_line_errors():
@@ -89,7 +98,7 @@ def config_option(function: Callable[..., Any]) -> Callable[..., Any]:
                 for parameter in context.command.params
                 if parameter.name not in (None, "config", "help")
             )
-            context.default_map = read_config_file(path, known)  # type: ignore[arg-type]
+            context.default_map = read_config_file(path, known)
         return path
 
     return click.option(
