@@ -14,9 +14,9 @@ from torch import Tensor
 
 LATENT_SIZE = 512
 PERSON_LATENTS = 256
-# z[0:5] are shape coefficients, uniform in +-2: masculinity, age, weight, african, east asian.
+# z[0:5] are shape coefficients, uniform in about +-1.5: masculinity, age, weight, african, east asian.
 SHAPE_LATENTS = 5
-SHAPE_RANGE = 2.0
+SHAPE_RANGE = 1.6
 
 HAIR_STYLES = ("bald", "buzz", "crop", "side_part", "swept_back", "curly", "afro", "bob", "long", "bun")
 

@@ -28,6 +28,7 @@ from synthforge.mannequin.facial_hair import facial_hair
 from synthforge.mannequin.film import develop
 from synthforge.mannequin.hair import grow_hair, head_in_own_frame
 from synthforge.mannequin.lighting import Shadow, fit_rotation, irradiance, key_shadow
+from synthforge.mannequin.parts import Part
 from synthforge.mannequin.shading import Surface, shade, surface_gradients
 from synthforge.mannequin.strands import shade_strands, splat
 from synthforge.mannequin.template import Template, template, vertex_normals
@@ -42,7 +43,11 @@ _IMAGE_SIZE = 512
 _SUPERSAMPLING = 2
 _DEPTH_SIZE = 128
 # Linear RGB albedo, replaces the texture wholly, gloss.
-_TEETH = (0.62, 0.56, 0.45, 1.0, 0.8)
+_PART_MATERIALS = {
+    Part.TEETH: (0.66, 0.60, 0.50, 1.0, 0.7),
+    Part.GUMS: (0.42, 0.12, 0.11, 1.0, 0.5),
+    Part.TONGUE: (0.40, 0.13, 0.12, 1.0, 0.4),
+}
 
 
 class Mannequin:
@@ -184,7 +189,9 @@ def _surface(head: Template, person: Person, body: Body, light: Tensor, shadow: 
     face_uvs = F.pad(head.uvs[head.uv_faces], (0, 0, 0, 0, 0, extra))
     material = torch.zeros(len(body.faces), 5, device=light.device)
     on_head, on_bust = material[: len(head.faces)], material[len(head.faces) :]
-    on_head[head.teeth[head.faces[:, 0]]] = material.new_tensor(_TEETH)
+    part = head.part[head.faces[:, 0]]
+    for kind, look in _PART_MATERIALS.items():
+        on_head[part == kind] = material.new_tensor(look)
     skin = torch.tensor(skin_log_albedo(person)).exp().tolist()
     on_bust[:] = material.new_tensor([*skin, 1.0, 0.25])
     on_bust[body.cloth] = material.new_tensor([*person.clothing, 1.0, 0.0])

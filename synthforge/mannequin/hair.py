@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from synthforge.mannequin.appearance import Hair, Person
+from synthforge.mannequin.parts import Part
 from synthforge.mannequin.roots import GUIDES, Roots, scalp_roots
 from synthforge.mannequin.skin_maps import recession
 from synthforge.mannequin.strands import Strands
@@ -90,8 +91,8 @@ def _nearest_vertices(device: str) -> Tensor:
     head = template("cpu")
     center = _center(head)
     offset = head.vertices - center
-    offset = offset[~head.eyeball & ~head.teeth]
-    index = torch.nonzero(~head.eyeball & ~head.teeth).squeeze(1)
+    outer = (head.part == Part.SKIN) | (head.part == Part.EAR)
+    offset, index = offset[outer], torch.nonzero(outer).squeeze(1)
     polar = torch.linspace(0, math.pi, _MAP[0])[:, None]
     azimuth = torch.linspace(-math.pi, math.pi, _MAP[1])
     direction = torch.stack(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from synthforge.landmarks import LEFT_EYE, RIGHT_EYE
 from synthforge.mannequin.build import build_head
-from synthforge.regions import REGION_ID
+from synthforge.mannequin.parts import Part
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Template:
     vertices: float32 [V, 3]; normals: float32 [V, 3], unit.
     faces, uv_faces: int64 [F, 3]; uvs: float32 [T, 2], v running up.
     region: int64 [F], region ids of synthforge.regions.
-    eyeball, teeth: bool [V], rigid parts that are not skin.
+    part: int64 [V], values of parts.Part. eyeball: bool [V].
     eye_local: float32 [V, 3], position from the centre of the own eyeball in eyeball radii
         (z forward); 0 elsewhere.
     skull, trunk: int64 [N], vertices that move with the skull only, with the body only.
@@ -35,7 +35,7 @@ class Template:
     uv_faces: Tensor
     region: Tensor
     eyeball: Tensor
-    teeth: Tensor
+    part: Tensor
     eye_local: Tensor
     skull: Tensor
     trunk: Tensor
@@ -70,22 +70,21 @@ def template(device: torch.device | str = "cpu") -> Template:
     vertices = torch.from_numpy(np.asarray(model.v_template)).float()
     faces = torch.from_numpy(np.asarray(model.faces)).long()
     region = torch.from_numpy(np.asarray(head.face_region)).long()
-    parts = np.asarray(head.parts).astype(str)
+    part = torch.from_numpy(head.vertex_part)
     landmark_faces = np.concatenate([head.embedding.contour_faces[0], head.embedding.static_faces])
     landmark_bary = np.concatenate([head.embedding.contour_bary[0], head.embedding.static_bary])
     corners = np.asarray(model.v_template)[np.asarray(model.faces)[landmark_faces]]
     landmarks = torch.from_numpy((corners * landmark_bary[..., None]).sum(1)).float()
 
-    eyeball = torch.zeros(len(vertices), dtype=torch.bool)
     eye_local = torch.zeros_like(vertices)
-    for name in ("right_eyeball", "left_eyeball"):
-        ball = faces[region == REGION_ID[name]].unique()
+    for side in (Part.RIGHT_EYEBALL, Part.LEFT_EYEBALL):
+        ball = (part == side).nonzero().squeeze(1)
         low, high = vertices[ball].amin(0), vertices[ball].amax(0)
         radius = (high - low)[:2].mean() / 2
         # The cornea bulges, so the centre in z is one radius in front of the back pole.
         center = torch.stack([*((low + high) / 2)[:2], low[2] + radius])
-        eyeball[ball] = True
         eye_local[ball] = (vertices[ball] - center) / radius
+    eyeball = (part == Part.RIGHT_EYEBALL) | (part == Part.LEFT_EYEBALL)
     weights = np.asarray(model.weights)
     skull = torch.from_numpy((weights[:, 1] > 0.999) & ~eyeball.numpy()).nonzero().squeeze(1)
     low = vertices[:, 1] < vertices[:, 1].amin() + 0.02
@@ -97,7 +96,7 @@ def template(device: torch.device | str = "cpu") -> Template:
         uv_faces=torch.from_numpy(np.asarray(head.uv_faces)).long(),
         region=region,
         eyeball=eyeball,
-        teeth=torch.from_numpy(np.char.find(parts, "teeth") >= 0),
+        part=part,
         eye_local=eye_local,
         skull=skull,
         trunk=low.nonzero().squeeze(1),
