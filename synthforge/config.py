@@ -1,0 +1,205 @@
+"""Every default of the program, with its source. Frozen, and validated on construction.
+
+The command line reads its options and their defaults from here; a `--config FILE` in TOML sets the
+same names.
+"""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+GeneratorName = Literal["auto", "next3d", "mannequin"]
+RasterizerName = Literal["auto", "torch", "pytorch3d"]
+Precision = Literal["fp32", "tf32", "fp16", "bf16"]
+Variant = Literal["front", "original"]
+ExtraName = Literal["seg_id", "depth16", "normals", "uv", "volume_depth"]
+
+IMAGE_SIZE = 512
+SHAPE_SIZE = 100
+EXPRESSION_SIZE = 50
+
+# Where the original's cameras stand, in generator units (formats: radius, pivot of SynthForge).
+CAMERA_RADIUS = 2.7
+CAMERA_PIVOT = (0.0, 0.0, 0.2)
+
+
+class ConfigError(ValueError):
+    """A setting that cannot work; the message says the way out."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """A closed interval to draw from uniformly."""
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.low) and math.isfinite(self.high)):
+            raise ConfigError(f"a range needs finite numbers, got {self.low} {self.high}")
+        if self.low > self.high:
+            raise ConfigError(
+                f"range upside down: {self.low} > {self.high}; give the lower number first"
+            )
+
+    def __str__(self) -> str:
+        return f"{self.low:g} {self.high:g}"
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """What is drawn for each sample. Uniform ranges.
+
+    shape, expression: FLAME coefficients (standard deviations).
+    jaw_rad: opening of the jaw joint. head_yaw_rad, head_pitch_rad: the neck joint; positive turns
+    the face to the subject's left, or down.
+    yaw_rad, pitch_rad: the camera on its sphere. fov_deg: diagonal field of view.
+    """
+
+    shape: Range
+    expression: Range
+    jaw_rad: Range
+    head_yaw_rad: Range
+    head_pitch_rad: Range
+    yaw_rad: Range
+    pitch_rad: Range
+    fov_deg: Range
+
+    def __post_init__(self) -> None:
+        if self.fov_deg.low <= 0 or self.fov_deg.high >= 180:
+            raise ConfigError(f"fov_deg must lie inside 0..180 degrees, got {self.fov_deg}")
+        for name in ("yaw_rad", "pitch_rad"):
+            drawn: Range = getattr(self, name)
+            if max(abs(drawn.low), abs(drawn.high)) > math.pi / 2:
+                raise ConfigError(
+                    f"{name} must lie inside -pi/2..pi/2 radians, got {drawn}; was it in degrees?"
+                )
+
+
+# SynthForge's public code: shape and expression +-2, pose zero, yaw and pitch +-0.8 rad,
+# fov 18-24 deg (the paper's text says +-pi/4 and 12-27 deg).
+NEXT3D_SAMPLING = SamplingConfig(
+    shape=Range(-2, 2),
+    expression=Range(-2, 2),
+    jaw_rad=Range(0, 0),
+    head_yaw_rad=Range(0, 0),
+    head_pitch_rad=Range(0, 0),
+    yaw_rad=Range(-0.8, 0.8),
+    pitch_rad=Range(-0.8, 0.8),
+    fov_deg=Range(18, 24),
+)
+
+# The built-in head's own: all of its components at once stay plausible within these, and its
+# faces stay within what landmark detectors were trained on.
+MANNEQUIN_SAMPLING = SamplingConfig(
+    shape=Range(-1.5, 1.5),
+    expression=Range(-1, 1),
+    jaw_rad=Range(0, 0.2),
+    head_yaw_rad=Range(-0.2, 0.2),
+    head_pitch_rad=Range(-0.1, 0.1),
+    yaw_rad=Range(-0.4, 0.4),
+    pitch_rad=Range(-0.25, 0.25),
+    fov_deg=Range(18, 24),
+)
+
+DEFAULT_SAMPLING: dict[str, SamplingConfig] = {
+    "next3d": NEXT3D_SAMPLING,
+    "mannequin": MANNEQUIN_SAMPLING,
+}
+
+
+@dataclass(frozen=True)
+class AssetPaths:
+    """The user's licensed files. A directory is searched for the official file names."""
+
+    pretrained_dir: Path = Path("pretrained_models")
+    model_dir: Path = Path("model")
+
+
+@dataclass(frozen=True)
+class GenerateConfig:
+    """One run of generate_synthforge_data.py.
+
+    truncation_psi, truncation_cutoff: the public SynthForge code's 0.7 and 14.
+    max_attempts: draws per index before the run gives up on it.
+    reject_px: quality gate, mean distance of detected and projected landmarks in pixels at 512
+    (public SynthForge code: 11).
+    """
+
+    output_dir: Path
+    num_images: int
+    seed: int = 0
+    start_index: int = 0
+    generator: GeneratorName = "auto"
+    device: str = "auto"
+    batch_size: int = 4
+    rasterizer: RasterizerName = "auto"
+    extras: tuple[ExtraName, ...] = ()
+    sampling: SamplingConfig | None = None
+    truncation_psi: float = 0.7
+    truncation_cutoff: int = 14
+    precision: Precision = "fp32"
+    variant: Variant = "front"
+    detector: Literal["auto", "fan", "none"] = "auto"
+    reject_px: float = 11.0
+    max_attempts: int = 20
+    alignment: Path | None = None
+    force_alignment: bool = False
+    assets: AssetPaths = field(default_factory=AssetPaths)
+
+    def __post_init__(self) -> None:
+        if self.num_images < 1:
+            raise ConfigError(f"--num_images must be at least 1, got {self.num_images}")
+        if self.batch_size < 1:
+            raise ConfigError(f"--batch_size must be at least 1, got {self.batch_size}")
+        if self.seed < 0:
+            raise ConfigError(f"--seed must not be negative, got {self.seed}")
+        if self.start_index < 0:
+            raise ConfigError(f"--start_index must not be negative, got {self.start_index}")
+        if self.max_attempts < 1:
+            raise ConfigError(f"--max_attempts must be at least 1, got {self.max_attempts}")
+        if not self.reject_px > 0:
+            raise ConfigError(f"--reject_px must be positive, got {self.reject_px}")
+        unknown = [extra for extra in self.extras if extra not in get_args(ExtraName)]
+        if unknown:
+            raise ConfigError(
+                f"unknown extra {', '.join(unknown)}; choose from {', '.join(get_args(ExtraName))}"
+            )
+
+
+def override_ranges(base: SamplingConfig, given: Mapping[str, Range | None]) -> SamplingConfig:
+    """`base` with the ranges of `given` that are not None."""
+    return replace(base, **{name: value for name, value in given.items() if value is not None})
+
+
+def read_config_file(path: Path, known: frozenset[str]) -> dict[str, Any]:
+    """Settings of a TOML file. Keys are option names, with `_` or `-`.
+
+    Raises ConfigError for a missing or malformed file, and for a key not in `known`.
+    """
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"config file not found: {path}") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"cannot read config file {path}: {error}") from error
+    settings = {key.replace("-", "_"): value for key, value in settings.items()}
+    for key in settings:
+        if key not in known:
+            raise ConfigError(
+                f"unknown key '{key}' in {path}; known keys: {', '.join(sorted(known))}"
+            )
+    return settings
+
+
+def field_default(config: type, name: str) -> Any:
+    """The default that a config dataclass gives to a field."""
+    for entry in fields(config):
+        if entry.name == name:
+            return entry.default
+    raise KeyError(name)

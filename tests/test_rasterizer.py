@@ -1,0 +1,156 @@
+"""Our z-buffer against PyTorch3D's recorded output, a slow plain twin, and itself."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from synthforge.rasterizer import pixel_centers, pytorch3d_installed, rasterize
+
+SOUPS = np.load(Path(__file__).parent / "data" / "pytorch3d_soups.npz")
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
+
+
+def soup(seed, faces=30, batch=1):
+    rng = np.random.default_rng(seed)
+    corners = rng.uniform(-1.2, 1.2, (batch, faces * 3, 3))
+    corners[..., 2] = rng.uniform(0.5, 3, corners.shape[:2])
+    return (
+        torch.tensor(corners, dtype=torch.float32),
+        torch.arange(faces * 3).reshape(faces, 3),
+    )
+
+
+def plain_visible(vertices, faces, size):
+    """One pixel, one face at a time, in float64."""
+    centers = pixel_centers(size, size, torch.device("cpu")).double().numpy()
+    ids = np.full((size, size), -1)
+    for row, y in enumerate(centers):
+        for column, x in enumerate(centers):
+            best = np.inf
+            for i, (a, b, c) in enumerate(vertices.double().numpy()[faces.numpy()]):
+                M = np.array([[a[0], b[0], c[0]], [a[1], b[1], c[1]], [1, 1, 1]])
+                w = np.linalg.solve(M, [x, y, 1])
+                z = 1 / (w @ (1 / np.array([a[2], b[2], c[2]])))
+                if (w > 0).all() and z < best:
+                    best, ids[row, column] = z, i
+    return ids
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("index", range(len(SOUPS["meta"])))
+def test_equals_pytorch3d_recordings(index, device):
+    height, width, cull, perspective, _, _ = map(int, SOUPS["meta"][index])
+    name = f"{index:02d}"
+    expected = SOUPS[f"{name}.pix_to_face"]
+    fragments = rasterize(
+        torch.tensor(SOUPS[f"{name}.verts"], device=device)[None],
+        torch.tensor(SOUPS[f"{name}.faces"], device=device).long(),
+        height,
+        width,
+        perspective_correct=bool(perspective),
+        cull_backfaces=bool(cull),
+    )
+    covered = expected >= 0
+    if device == "cpu":
+        np.testing.assert_array_equal(fragments.face_ids[0], expected)
+        np.testing.assert_array_equal(fragments.z[0][covered], SOUPS[f"{name}.zbuf"])
+        np.testing.assert_array_equal(fragments.barycentrics[0][covered], SOUPS[f"{name}.bary"])
+    else:
+        wrong = (fragments.face_ids[0].cpu().numpy() != expected).sum()
+        assert wrong <= 1e-3 * covered.sum()
+    assert (fragments.z[0].cpu().numpy()[~covered] == -1).all()
+
+
+def test_equals_a_plain_twin():
+    vertices, faces = soup(seed=1, faces=8)
+    ours = rasterize(vertices, faces, 24, 24, perspective_correct=True).face_ids[0].numpy()
+    np.testing.assert_array_equal(ours, plain_visible(vertices[0], faces, 24))
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), batch=st.integers(2, 4))
+def test_a_batch_is_its_samples(seed, batch):
+    vertices, faces = soup(seed, batch=batch)
+    together = rasterize(vertices, faces, 33, 47, perspective_correct=True)
+    for i in range(batch):
+        alone = rasterize(vertices[i : i + 1], faces, 33, 47, perspective_correct=True)
+        assert torch.equal(together.face_ids[i], alone.face_ids[0])
+        assert torch.equal(together.z[i], alone.z[0])
+
+
+def test_adjacent_triangles_leave_no_seam_and_no_overlap():
+    """A fan round an off-grid centre covers each pixel of its hull exactly once."""
+    angles = torch.linspace(0, 2 * torch.pi, 18)[:-1]
+    ring = torch.stack([0.9 * angles.cos(), 0.9 * angles.sin(), torch.ones(17)], -1)
+    vertices = torch.cat([torch.tensor([[0.0123, 0.0456, 1.0]]), ring])[None]
+    faces = torch.stack(
+        [torch.zeros(17).long(), 1 + torch.arange(17), 1 + (torch.arange(17) + 1) % 17], -1
+    )
+    fan = rasterize(vertices, faces, 64, 64, perspective_correct=False)
+    hits = sum(
+        rasterize(vertices, face[None], 64, 64, perspective_correct=False).covered.long()
+        for face in faces
+    )
+    inside = (
+        pixel_centers(64, 64, torch.device("cpu"))[:, None] ** 2
+        + pixel_centers(64, 64, torch.device("cpu")) ** 2
+    ).sqrt() < 0.85
+    assert (hits[0][inside] == 1).all()
+    assert fan.covered[0][inside].all()
+
+
+def test_depth_and_barycentrics_have_the_right_gradient():
+    vertices, faces = soup(seed=3, faces=3)
+    weight = torch.rand(1, 16, 16, generator=torch.Generator().manual_seed(0))
+
+    def loss(v):
+        fragments = rasterize(v, faces, 16, 16, perspective_correct=True)
+        depth = (fragments.z * weight)[fragments.covered].sum()
+        return depth + (fragments.barycentrics[..., 1] * weight)[fragments.covered].sum()
+
+    vertices.requires_grad_()
+    loss(vertices).backward()
+    step = 1e-3
+    for index in [(0, 0, 2), (0, 4, 2), (0, 8, 2)]:  # moving z leaves the coverage alone
+        nudge = torch.zeros_like(vertices)
+        nudge[index] = step
+        with torch.no_grad():
+            numeric = (loss(vertices + nudge) - loss(vertices - nudge)) / (2 * step)
+        assert vertices.grad[index] == pytest.approx(float(numeric), rel=0.03, abs=0.02)
+
+
+def test_an_empty_view_is_empty():
+    vertices, faces = soup(seed=0)
+    fragments = rasterize(vertices + 10, faces, 8, 8, perspective_correct=True)
+    assert not fragments.covered.any()
+    assert (fragments.interpolate(torch.ones(30, 3, 2), background=-7) == -7).all()
+
+
+def test_interpolating_a_linear_attribute_is_exact():
+    vertices, faces = soup(seed=5)
+    fragments = rasterize(vertices, faces, 40, 40, perspective_correct=True)
+    z = fragments.interpolate(vertices[:, faces][..., 2:])
+    assert torch.allclose(z[..., 0][fragments.covered], fragments.z[fragments.covered], rtol=1e-6)
+
+
+@pytest.mark.skipif(not pytorch3d_installed(), reason="PyTorch3D is not installed")
+@pytest.mark.parametrize("perspective", [False, True])
+def test_parity_with_installed_pytorch3d(perspective):
+    vertices, faces = soup(seed=11, faces=300, batch=2)
+    ours, theirs = (
+        rasterize(vertices, faces, 64, 64, perspective_correct=perspective, backend=backend)
+        for backend in ("torch", "pytorch3d")
+    )
+    assert torch.equal(ours.face_ids, theirs.face_ids)
+    assert torch.allclose(ours.z, theirs.z, atol=1e-5)
+
+
+@pytest.mark.skipif(pytorch3d_installed(), reason="PyTorch3D is installed")
+def test_a_missing_backend_names_the_way_out():
+    vertices, faces = soup(seed=0)
+    with pytest.raises(ImportError, match="--rasterizer torch"):
+        rasterize(vertices, faces, 8, 8, perspective_correct=True, backend="pytorch3d")
