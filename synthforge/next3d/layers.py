@@ -6,6 +6,7 @@ images stay float32. Feature maps are [B, C, H, W], channels-last in memory.
 
 from __future__ import annotations
 
+import functools
 import math
 
 import torch
@@ -37,13 +38,19 @@ def leaky_relu_(x: Tensor) -> Tensor:
     return F.leaky_relu_(x, _LRELU_SLOPE)
 
 
-def _fir(x: Tensor, padding: int, stride: int = 1, gain: float = 1.0, bias: Tensor | None = None):
-    """Correlate every channel with the [1, 3, 3, 1] x [1, 3, 3, 1] binomial filter."""
-    taps = torch.tensor([1.0, 3.0, 3.0, 1.0], device=x.device)
-    kernel = (torch.outer(taps, taps) * (gain / 64)).to(x.dtype)
+@functools.cache
+def _binomial(device: torch.device, dtype: torch.dtype) -> Tensor:
+    taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
+    return (torch.outer(taps, taps) / 64).to(device, dtype)
+
+
+def _fir(
+    x: Tensor, padding: int, stride: int = 1, gain: float = 1.0, bias: Tensor | None = None
+) -> Tensor:
+    """Correlate every channel with the [1, 3, 3, 1] x [1, 3, 3, 1] binomial filter, of sum gain."""
     channels = x.shape[1]
-    weight = kernel.expand(channels, 1, 4, 4)
-    return F.conv2d(x, weight, bias, stride=stride, padding=padding, groups=channels)
+    kernel = (_binomial(x.device, x.dtype) * gain).expand(channels, 1, 4, 4)
+    return F.conv2d(x, kernel, bias, stride=stride, padding=padding, groups=channels)
 
 
 def upsample2d(x: Tensor) -> Tensor:
@@ -170,6 +177,9 @@ def modulated_conv2d(
 
 class SynthesisLayer(nn.Module):
     """Modulated 3x3 convolution, constant noise, bias and leaky ReLU."""
+
+    noise_strength: nn.Parameter
+    noise_const: Tensor
 
     def __init__(
         self,

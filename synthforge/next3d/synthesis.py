@@ -57,7 +57,7 @@ class SynthesisNetwork(nn.Module):
 
     def forward(self, ws: Tensor, dtype: torch.dtype) -> Tensor:
         """ws [B, NUM_WS, w_dim] -> float32 [B, image_channels, 256, 256], computed in `dtype`"""
-        const = self.get_submodule("b4").const.to(dtype)
+        const = self.get_parameter("b4.const").to(dtype)
         x = const.expand(len(ws), -1, -1, -1).contiguous(memory_format=torch.channels_last)
         image: Tensor | None = None
         for resolution in RESOLUTIONS:
