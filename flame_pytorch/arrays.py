@@ -12,7 +12,8 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from flame_pytorch.pickles import Call, FileFormatError, Global
+from flame_pytorch.errors import FileFormatError
+from flame_pytorch.pickles import Call, Global
 from flame_pytorch.tensors import STORAGE_DTYPES, TENSOR_NAMES, EmbeddedStorages, to_tensor
 from flame_pytorch.values import (
     BYTES_NAMES,

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from flame_pytorch.arrays import ARRAY_NAMES, Array, to_array
+from flame_pytorch.errors import FileFormatError, naming
 from flame_pytorch.model import FloatArray, HeadModel, IntArray, LandmarkEmbedding
 from flame_pytorch.npy import read_npy
-from flame_pytorch.pickles import FileFormatError, parse_whole
+from flame_pytorch.pickles import parse_whole
 from flame_pytorch.values import MAPPING_NAMES, to_mapping
 from flame_pytorch.zips import read_zip
 
@@ -50,15 +50,6 @@ FLAME_NAMES = frozenset(ARRAY_NAMES | _OTHER_NAMES)
 
 def _is_flame_name(name: str) -> bool:
     return name in FLAME_NAMES or name.startswith("chumpy.")
-
-
-@contextmanager
-def naming(path: str | os.PathLike[str], way_out: str) -> Iterator[None]:
-    """Puts the file's name before a FileFormatError, and the way out after it."""
-    try:
-        yield
-    except FileFormatError as error:
-        raise FileFormatError(f"{os.fspath(path)} {error}. {way_out}.") from None
 
 
 def open_mapped(path: str | os.PathLike[str]) -> memoryview:

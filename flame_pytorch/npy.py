@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flame_pytorch.arrays import numeric_dtype, object_items, raw_array
-from flame_pytorch.pickles import FileFormatError, parse_whole
+from flame_pytorch.errors import FileFormatError
+from flame_pytorch.pickles import parse_whole
 from flame_pytorch.values import is_count
 
 _MAGIC = b"\x93NUMPY"

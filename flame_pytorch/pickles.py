@@ -16,19 +16,14 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from flame_pytorch.errors import FileFormatError
+from flame_pytorch.pickle_literals import LITERALS, Reader
+
 # Of the largest file we know (Next3D's), a full walk takes under 300,000 steps.
 _MAX_STEPS = 2_000_000
-# Longer strings stay in the file. Short ones are names and numbers.
-_BLOB_BYTES = 1024
-# No honest integer is longer; torch's magic number takes 10 bytes.
-_MAX_INT_BYTES = 64
 _NEWEST_PROTOCOL = 5
 
 _OPCODE_NAMES = {ord(opcode.code): opcode.name for opcode in pickletools.opcodes}
-
-
-class FileFormatError(ValueError):
-    """A file is not what it should be, or holds what is not allowed."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +46,6 @@ class Call:
     state: object = None
     items: list[object] | None = None
     mapping: dict[object, object] | None = None
-
-
-@dataclass(frozen=True, eq=False, repr=False, slots=True)
-class Blob:
-    """A string too long to copy: its bytes in the file, and whether they are UTF-8 text."""
-
-    data: memoryview
-    is_text: bool
 
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True)
@@ -85,7 +72,7 @@ def parse(data: memoryview, allowed: Callable[[str], bool], start: int = 0) -> P
     Numbers, text, None, list, dict, tuple and set come out as such; Python 2's strings as bytes;
     keys that are bytes become text. Raises FileFormatError.
     """
-    machine = _Machine(_Reader(data, start), allowed)
+    machine = _Machine(Reader(data, start), allowed)
     position = start
     try:
         for _ in range(_MAX_STEPS):
@@ -107,95 +94,6 @@ def parse_whole(data: memoryview, allowed: Callable[[str], bool]) -> object:
     return parsed.value
 
 
-class _Reader:
-    """Bounded reads. Past the end they raise IndexError."""
-
-    def __init__(self, data: memoryview, position: int) -> None:
-        self.data = data
-        self.position = position
-
-    def take(self, count: int) -> memoryview:
-        start, self.position = self.position, self.position + count
-        if self.position > len(self.data):
-            raise IndexError
-        return self.data[start : self.position]
-
-    def integer(self, count: int, signed: bool = False) -> int:
-        return int.from_bytes(self.take(count), "little", signed=signed)
-
-    def long(self, length_bytes: int) -> int:
-        count = self.integer(length_bytes)
-        if count > _MAX_INT_BYTES:
-            raise FileFormatError(f"holds an integer of {count} bytes")
-        return self.integer(count, signed=True)
-
-    def string(self, length_bytes: int) -> bytes | Blob:
-        data = self.take(self.integer(length_bytes))
-        return bytes(data) if len(data) <= _BLOB_BYTES else Blob(data, False)
-
-    def text(self, length_bytes: int) -> str | Blob:
-        data = self.take(self.integer(length_bytes))
-        if len(data) > _BLOB_BYTES:
-            return Blob(data, True)
-        return bytes(data).decode("utf-8", "surrogatepass")
-
-    def line(self) -> bytes:
-        window = 256
-        while True:
-            chunk = bytes(self.data[self.position : self.position + window])
-            length = chunk.find(b"\n")
-            if length >= 0:
-                self.position += length + 1
-                return chunk[:length]
-            if len(chunk) < window:
-                raise IndexError
-            window *= 4
-
-    def number(self) -> int | bool:
-        line = self.line()
-        if line in (b"00", b"01"):
-            return line == b"01"
-        if len(line) > _MAX_INT_BYTES:
-            raise FileFormatError(f"holds an integer of {len(line)} digits")
-        return int(line.removesuffix(b"L"))
-
-    def quoted(self) -> bytes:
-        line = self.line()
-        if len(line) < 2 or line[:1] not in (b"'", b'"') or line[-1:] != line[:1]:
-            raise ValueError
-        return line[1:-1].decode("unicode_escape").encode("latin1")
-
-
-_LITERALS: dict[str, Callable[[_Reader], object]] = {
-    "NONE": lambda reader: None,
-    "NEWTRUE": lambda reader: True,
-    "NEWFALSE": lambda reader: False,
-    "INT": _Reader.number,
-    "LONG": _Reader.number,
-    "BININT": lambda reader: reader.integer(4, signed=True),
-    "BININT1": lambda reader: reader.integer(1),
-    "BININT2": lambda reader: reader.integer(2),
-    "LONG1": lambda reader: reader.long(1),
-    "LONG4": lambda reader: reader.long(4),
-    "FLOAT": lambda reader: float(reader.line()),
-    "BINFLOAT": lambda reader: struct.unpack(">d", reader.take(8))[0],
-    "STRING": _Reader.quoted,
-    "SHORT_BINSTRING": lambda reader: reader.string(1),
-    "BINSTRING": lambda reader: reader.string(4),
-    "SHORT_BINBYTES": lambda reader: reader.string(1),
-    "BINBYTES": lambda reader: reader.string(4),
-    "BINBYTES8": lambda reader: reader.string(8),
-    "BYTEARRAY8": lambda reader: reader.string(8),
-    "UNICODE": lambda reader: reader.line().decode("raw_unicode_escape"),
-    "SHORT_BINUNICODE": lambda reader: reader.text(1),
-    "BINUNICODE": lambda reader: reader.text(4),
-    "BINUNICODE8": lambda reader: reader.text(8),
-    "EMPTY_TUPLE": lambda reader: (),
-    "EMPTY_LIST": lambda reader: [],
-    "EMPTY_DICT": lambda reader: {},
-    "EMPTY_SET": lambda reader: set(),
-}
-
 # Stand-ins by which Python makes an object of the class that is their first argument.
 _MAKERS = {"copyreg._reconstructor": 3, "copy_reg._reconstructor": 3, "copyreg.__newobj__": 1}
 
@@ -203,7 +101,7 @@ _MAKERS = {"copyreg._reconstructor": 3, "copy_reg._reconstructor": 3, "copyreg._
 class _Machine:
     """The stack machine. `stack` is the part above the last mark."""
 
-    def __init__(self, reader: _Reader, allowed: Callable[[str], bool]) -> None:
+    def __init__(self, reader: Reader, allowed: Callable[[str], bool]) -> None:
         self.reader = reader
         self.allowed = allowed
         self.stack: list[object] = []
@@ -217,7 +115,7 @@ class _Machine:
         name = _OPCODE_NAMES.get(code)
         if name is None:
             raise ValueError
-        literal = _LITERALS.get(name)
+        literal = LITERALS.get(name)
         if literal is not None:
             self.stack.append(literal(self.reader))
             return False
@@ -347,9 +245,13 @@ class _Machine:
         return Global(name)
 
     def _refer(self, id: object) -> None:
-        reference = Persistent(id)
-        self.persistent.append(reference)
-        self.stack.append(reference)
+        match id:
+            # Old torch files refer to a module's class so, and bring its source text along.
+            case ("module", Global() as module_class, _, _):
+                self.stack.append(module_class)
+            case _:
+                self.persistent.append(Persistent(id))
+                self.stack.append(self.persistent[-1])
 
 
 def _call(callee: object, args: object) -> Call:

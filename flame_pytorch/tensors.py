@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from flame_pytorch.pickles import Call, FileFormatError, Global, Persistent, parse
+from flame_pytorch.errors import FileFormatError
+from flame_pytorch.pickles import Call, Global, Persistent, parse
 from flame_pytorch.values import describe, is_count, to_bytes, to_shape, to_text
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C

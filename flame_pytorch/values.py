@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeGuard
 
-from flame_pytorch.pickles import Blob, Call, FileFormatError, Global
+from flame_pytorch.errors import FileFormatError
+from flame_pytorch.pickle_literals import Blob
+from flame_pytorch.pickles import Call, Global
 
 MAPPING_NAMES = frozenset(
     {"collections.OrderedDict", "dnnlib.util.EasyDict", "builtins.dict", "__builtin__.dict"}

@@ -7,7 +7,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 
-from flame_pytorch.pickles import FileFormatError
+from flame_pytorch.errors import FileFormatError
 
 
 def read_zip(

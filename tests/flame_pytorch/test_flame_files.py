@@ -20,13 +20,13 @@ from support_flame_heads import random_embedding, random_head
 from support_pickles import Made, array_record, dump, object_array_record, scalar_record
 
 from flame_pytorch import FLAME, FlameConfig
+from flame_pytorch.errors import FileFormatError
 from flame_pytorch.files import (
     read_head_model,
     read_landmark_embedding,
     read_masks,
     read_uv_layout,
 )
-from flame_pytorch.pickles import FileFormatError
 
 HEAD = random_head()
 EMBEDDING = random_embedding()
