@@ -44,7 +44,7 @@ def _both_numpys(name: str) -> set[str]:
 
 
 _RECONSTRUCT = _both_numpys("multiarray._reconstruct")
-_SCALAR = _both_numpys("multiarray.scalar")
+SCALAR_NAMES = _both_numpys("multiarray.scalar")
 _FROM_BUFFER = _both_numpys("numeric._frombuffer")
 _SPARSE = {
     f"scipy.sparse.{module}.{kind}_matrix": kind
@@ -55,7 +55,7 @@ _CHUMPY_ARRAY = "chumpy.ch.Ch"
 _CHUMPY_SELECT = "chumpy.reordering.Select"
 
 NUMPY_NAMES = frozenset(
-    _RECONSTRUCT | _SCALAR | _FROM_BUFFER | BYTES_NAMES | {"numpy.ndarray", "numpy.dtype"}
+    _RECONSTRUCT | SCALAR_NAMES | _FROM_BUFFER | BYTES_NAMES | {"numpy.ndarray", "numpy.dtype"}
 )
 ARRAY_NAMES = (
     NUMPY_NAMES
@@ -101,9 +101,9 @@ def _plain_array(value: object, nesting: int) -> Array:
             return _numpy_array(value, nesting)
         if value.name in _FROM_BUFFER and len(value.args) == 4:
             data, dtype, shape, order = value.args
-            return raw_array(to_bytes(data), _dtype(dtype), to_shape(shape), order == "F")
-        if value.name in _SCALAR and len(value.args) == 2:
-            return raw_array(to_bytes(value.args[1]), _dtype(value.args[0]), (), False)
+            return raw_array(data, _dtype(dtype), to_shape(shape), order == "F")
+        if value.name in SCALAR_NAMES and len(value.args) == 2:
+            return raw_array(value.args[1], _dtype(value.args[0]), (), False)
     raise FileFormatError(f"should hold an array, but holds {describe(value)}")
 
 
@@ -144,7 +144,7 @@ def _numpy_array(value: Call, nesting: int) -> Array:
         array = _stack(items, nesting)
         return array.reshape(sizes + array.shape[1:])
     shape, dtype, fortran, data = _array_state(value)
-    return raw_array(to_bytes(data), _dtype(dtype), to_shape(shape), bool(fortran))
+    return raw_array(data, _dtype(dtype), to_shape(shape), bool(fortran))
 
 
 def _array_state(value: Call) -> tuple[object, object, object, object]:
@@ -174,19 +174,23 @@ def numeric_dtype(text: str) -> np.dtype[np.generic]:
 
 
 def raw_array(
-    data: memoryview, dtype: np.dtype[np.generic], shape: tuple[int, ...], fortran: bool
+    data: object, dtype: np.dtype[np.generic], shape: tuple[int, ...], fortran: bool
 ) -> Array:
-    """An array over `data`, which it must fill exactly. Raises FileFormatError."""
+    """An array over `data` (a view, or a record of bytes), which it must fill exactly.
+
+    Raises FileFormatError.
+    """
     if not is_count(math.prod(max(size, 1) for size in shape)):
         raise FileFormatError(f"holds an array of shape {shape}")
     expected = math.prod(shape) * dtype.itemsize
-    if len(data) != expected:
+    raw = data if isinstance(data, memoryview) else to_bytes(data, expected)
+    if len(raw) != expected:
         raise FileFormatError(
-            f"holds {len(data)} bytes for an array of shape {shape}, which takes {expected}"
+            f"holds {len(raw)} bytes for an array of shape {shape}, which takes {expected}"
         )
-    array: Array = (
-        np.frombuffer(data, np.uint8) != 0 if dtype.kind == "b" else (np.frombuffer(data, dtype))
-    )
+    array: Array = np.frombuffer(raw, np.uint8 if dtype.kind == "b" else dtype)
+    if dtype.kind == "b":
+        array = array != 0
     return array.reshape(shape, order="F" if fortran else "C")
 
 

@@ -6,15 +6,14 @@ and the way out.
 
 from __future__ import annotations
 
-import mmap
 import os
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
 from flame_pytorch.arrays import ARRAY_NAMES, Array, to_array
 from flame_pytorch.errors import FileFormatError, naming
+from flame_pytorch.mapped import open_mapped
 from flame_pytorch.model import FloatArray, HeadModel, IntArray, LandmarkEmbedding
 from flame_pytorch.npy import read_npy
 from flame_pytorch.pickles import parse_whole
@@ -50,25 +49,6 @@ FLAME_NAMES = frozenset(ARRAY_NAMES | _OTHER_NAMES)
 
 def _is_flame_name(name: str) -> bool:
     return name in FLAME_NAMES or name.startswith("chumpy.")
-
-
-def open_mapped(path: str | os.PathLike[str]) -> memoryview:
-    """The file's bytes, mapped into memory rather than read.
-
-    Raises FileNotFoundError and FileFormatError.
-    """
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist")
-    if not path.is_file():
-        raise FileFormatError("is not a file")
-    try:
-        with path.open("rb") as file:
-            if os.fstat(file.fileno()).st_size == 0:
-                raise FileFormatError("is empty")
-            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    except OSError as error:
-        raise FileFormatError(f"can't be read: {error.strerror}") from None
 
 
 def read_head_model(path: str | os.PathLike[str]) -> HeadModel:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from flame_pytorch.errors import FileFormatError
+from flame_pytorch.mapped import forget
 from flame_pytorch.pickles import Call, Global, Persistent, parse
 from flame_pytorch.values import describe, is_count, to_bytes, to_shape, to_text
 
@@ -90,6 +91,7 @@ def to_tensor(value: object, find_storage: FindStorage) -> Tensor:
         )
     width = storage.dtype.itemsize
     raw = bytearray(storage.data[offset * width : end * width])
+    forget(storage.data)
     if storage.dtype == torch.bool:
         elements = torch.frombuffer(raw, dtype=torch.uint8) != 0
     else:
@@ -128,10 +130,8 @@ class EmbeddedStorages:
             or len(reference.args) != 1
         ):
             raise FileFormatError("holds a tensor whose storage is not in the file")
-        stream = to_bytes(reference.args[0])
+        stream = to_bytes(reference.args[0], self.budget_bytes)
         self.budget_bytes -= len(stream)
-        if self.budget_bytes < 0:
-            raise FileFormatError("holds tensors that are larger than the file")
         value, find_storage = read_legacy_stream(stream, STORAGE_DTYPES.__contains__)
         return find_storage(value)
 

@@ -16,6 +16,9 @@ MAPPING_NAMES = frozenset(
 BYTES_NAMES = frozenset({"_codecs.encode", "builtins.bytes", "__builtin__.bytes"})
 
 
+_MAX_PAIRS = 1000
+
+
 def describe(value: object) -> str:
     """The value's class, for error messages."""
     return value.name if isinstance(value, Call | Global) else type(value).__name__
@@ -32,21 +35,36 @@ def to_text(value: object) -> str:
     return value
 
 
-def to_bytes(value: object) -> memoryview:
-    """Bytes, from wherever the protocol put them. Raises FileFormatError."""
-    if isinstance(value, bytes):
-        return memoryview(value)
+def to_bytes(value: object, max_bytes: int) -> memoryview:
+    """Bytes, from wherever the protocol put them; in time and memory bounded by `max_bytes`.
+
+    Raises FileFormatError.
+    """
     if isinstance(value, Blob) and not value.is_text:
-        return value.data
-    if isinstance(value, Call) and value.name in BYTES_NAMES:
-        if not value.args:
-            return memoryview(b"")
-        if len(value.args) == 2 and value.args[1] in ("latin1", "latin-1"):
-            try:
-                return memoryview(to_text(value.args[0]).encode("latin1"))
-            except UnicodeError:
-                raise FileFormatError("holds damaged bytes") from None
-    raise FileFormatError(f"should hold bytes, but holds {describe(value)}")
+        data = value.data
+    elif isinstance(value, bytes):
+        data = memoryview(value)
+    elif isinstance(value, Call) and value.name in BYTES_NAMES:
+        data = memoryview(_encoded(value.args, max_bytes))
+    else:
+        raise FileFormatError(f"should hold bytes, but holds {describe(value)}")
+    if len(data) > max_bytes:
+        raise FileFormatError(f"holds {len(data)} bytes where {max_bytes} should be")
+    return data
+
+
+def _encoded(args: tuple[object, ...], max_bytes: int) -> bytes:
+    if not args:
+        return b""
+    # Each of the upper 128 characters takes two bytes in the file.
+    if isinstance(args[0], Blob) and len(args[0].data) > 2 * max_bytes:
+        raise FileFormatError(f"holds a text of {len(args[0].data)} bytes where {max_bytes} fit")
+    if len(args) == 2 and args[1] in ("latin1", "latin-1"):
+        try:
+            return to_text(args[0]).encode("latin1")
+        except UnicodeError:
+            pass
+    raise FileFormatError("holds damaged bytes")
 
 
 def to_mapping(value: object) -> Mapping[object, object]:
@@ -54,11 +72,10 @@ def to_mapping(value: object) -> Mapping[object, object]:
     if isinstance(value, dict):
         return value
     if isinstance(value, Call) and value.name in MAPPING_NAMES:
+        # Python 2 hands an OrderedDict its pairs at once.
         pairs = value.args[0] if value.args else ()
-        if isinstance(pairs, list | tuple):
-            # Python 2 hands an OrderedDict its pairs at once.
-            head = {key: item for key, item in map(_pair, pairs)}
-            return head | (value.mapping or {})
+        if isinstance(pairs, list | tuple) and len(pairs) <= _MAX_PAIRS:
+            return dict(map(_pair, pairs)) | (value.mapping or {}) if pairs else value.mapping or {}
     raise FileFormatError(f"should hold a dictionary, but holds {describe(value)}")
 
 
