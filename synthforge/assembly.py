@@ -8,7 +8,13 @@ from dataclasses import dataclass, replace
 import torch
 
 from flame_pytorch import FLAME
-from synthforge.alignment import AlignmentMLP, load_alignment, place_in_generator
+from synthforge.alignment import (
+    AlignmentMLP,
+    load_alignment,
+    place_in_generator,
+    published_alignment,
+)
+from synthforge.assets.locate import Assets, choose_generator, find_assets, require_all
 from synthforge.config import (
     DEFAULT_SAMPLING,
     EXPRESSION_SIZE,
@@ -19,9 +25,11 @@ from synthforge.config import (
 )
 from synthforge.detectors import Detector, build_detector
 from synthforge.generator import Generator
-from synthforge.head import Head
+from synthforge.head import Head, read_head
 from synthforge.mannequin import Mannequin, build_head
 from synthforge.mesh import Mesh, Topology
+from synthforge.next3d import Next3D
+from synthforge.next3d.generator import Next3DGenerator
 from synthforge.rasterizer import check_backend
 
 
@@ -67,11 +75,27 @@ def build_rig(config: GenerateConfig, tell: Callable[[str], None] = print) -> Ri
     """Load or build everything that `config` asks for.
 
     tell: takes the lines that a user should see, such as which generator was picked.
-    Raises ConfigError, AssetError, AlignmentError or DetectorError, each with its way out.
+    Raises ConfigError, AssetError, FileFormatError, AlignmentError, BackendMissingError or
+    DetectorError, each with its way out.
     """
     device = pick_device(config.device)
     check_backend(config.rasterizer)
-    head, generator, alignment = mannequin_parts(device)
+    assets = find_assets(config.assets.model_dir, config.assets.pretrained_dir)
+    name = choose_generator(assets) if config.generator == "auto" else config.generator
+    if name == "next3d":
+        head, generator, alignment = next3d_parts(assets, config, device)
+    else:
+        if config.generator == "auto":
+            tell(
+                f"No Next3D or FLAME files in {config.assets.pretrained_dir}/ and "
+                f"{config.assets.model_dir}/: using the built-in head (--generator mannequin)."
+            )
+        head, generator, alignment = mannequin_parts(device)
+    if "uv" in config.extras and not head.has_uvs:
+        raise ConfigError(
+            f"--extras uv needs {config.assets.model_dir / 'FLAME_texture.npz'}, which holds "
+            "FLAME's UV layout; bring it from flame.is.tue.mpg.de, or leave uv out"
+        )
     if config.alignment is not None:
         alignment = load_alignment(
             config.alignment, generator, head.fingerprint, force=config.force_alignment
@@ -95,3 +119,16 @@ def mannequin_parts(device: torch.device) -> tuple[Head, Generator, AlignmentMLP
         torch.from_numpy(built.face_region),
     )
     return head.to(device), Mannequin(device), AlignmentMLP().to(device)
+
+
+def next3d_parts(
+    assets: Assets, config: GenerateConfig, device: torch.device
+) -> tuple[Head, Generator, AlignmentMLP]:
+    """FLAME and Next3D from the user's files, with the published alignment."""
+    require_all(assets)
+    assert assets.checkpoint is not None
+    network = Next3D.load(
+        assets.checkpoint, device=device, variant=config.variant, precision=config.precision
+    )
+    generator = Next3DGenerator(network, config.truncation_psi, config.truncation_cutoff)
+    return read_head(assets).to(device), generator, published_alignment().to(device)
