@@ -151,7 +151,7 @@ def modulated_conv2d(
         styles = styles / styles.abs().amax(1, keepdim=True)
     out_scale = styles.new_full((len(styles), outputs), gain)
     if demodulate:
-        energy = torch.linalg.vector_norm(weight, dim=(2, 3)).square()
+        energy = weight.square().sum((2, 3))
         out_scale = gain * (F.linear(styles.square(), energy) + _EPS).rsqrt()
 
     fold = len(styles) == 1
