@@ -13,6 +13,7 @@ from torch import Tensor
 
 from synthforge.alignment import UNITS_PER_METRE
 from synthforge.camera import Camera, rotate
+from synthforge.generator import GeneratorOutput
 from synthforge.mesh import Topology
 from synthforge.rasterizer import Fragments
 from synthforge.regions import BACKGROUND, PALETTE
@@ -66,6 +67,15 @@ def depth16(z_depth: Tensor, covered: Tensor) -> Tensor:
     """z-depth [B, H, W], generator units -> int32 steps of DEPTH16_STEP_M; 0 where not covered."""
     steps = (z_depth / UNITS_PER_METRE / DEPTH16_STEP_M).round().clamp(1, 65535)
     return torch.where(covered, steps, 0).int()
+
+
+def volume_depth16(output: GeneratorOutput, camera: Camera) -> Tensor:
+    """The generator's own depth (hair and shoulders included) in the steps of `depth16`.
+
+    int32 [B, h, h] at the generator's resolution; 0 where it is mostly see-through.
+    """
+    z_depth = camera.z_depth(output.ray_distance)
+    return depth16(z_depth[:, 0], output.opacity[:, 0] > 0.5)
 
 
 def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:

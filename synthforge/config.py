@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 GeneratorName = Literal["auto", "next3d", "mannequin"]
 RasterizerName = Literal["auto", "torch", "pytorch3d"]
+DetectorName = Literal["auto", "fan", "none"]
 Precision = Literal["fp32", "tf32", "fp16", "bf16"]
 Variant = Literal["front", "original"]
 ExtraName = Literal["seg_id", "depth16", "normals", "uv", "volume_depth"]
@@ -126,6 +127,8 @@ class GenerateConfig:
     """One run of generate_synthforge_data.py.
 
     truncation_psi, truncation_cutoff: the public SynthForge code's 0.7 and 14.
+    sampling_overrides: fields of SamplingConfig to draw from other ranges than the generator's
+    default.
     max_attempts: draws per index before the run gives up on it.
     reject_px: quality gate, mean distance of detected and projected landmarks in pixels at 512
     (public SynthForge code: 11).
@@ -140,12 +143,12 @@ class GenerateConfig:
     batch_size: int = 4
     rasterizer: RasterizerName = "auto"
     extras: tuple[ExtraName, ...] = ()
-    sampling: SamplingConfig | None = None
+    sampling_overrides: Mapping[str, Range] = field(default_factory=dict)
     truncation_psi: float = 0.7
     truncation_cutoff: int = 14
     precision: Precision = "fp32"
     variant: Variant = "front"
-    detector: Literal["auto", "fan", "none"] = "auto"
+    detector: DetectorName = "auto"
     reject_px: float = 11.0
     max_attempts: int = 20
     alignment: Path | None = None
@@ -165,16 +168,14 @@ class GenerateConfig:
             raise ConfigError(f"--max_attempts must be at least 1, got {self.max_attempts}")
         if not self.reject_px > 0:
             raise ConfigError(f"--reject_px must be positive, got {self.reject_px}")
+        if self.seed + self.num_images > 2**62:
+            raise ConfigError(f"--seed {self.seed} does not fit the annotation's 64-bit integers")
+        replace(NEXT3D_SAMPLING, **self.sampling_overrides)  # raises if a range cannot work
         unknown = [extra for extra in self.extras if extra not in get_args(ExtraName)]
         if unknown:
             raise ConfigError(
                 f"unknown extra {', '.join(unknown)}; choose from {', '.join(get_args(ExtraName))}"
             )
-
-
-def override_ranges(base: SamplingConfig, given: Mapping[str, Range | None]) -> SamplingConfig:
-    """`base` with the ranges of `given` that are not None."""
-    return replace(base, **{name: value for name, value in given.items() if value is not None})
 
 
 def read_config_file(path: Path, known: frozenset[str]) -> dict[str, Any]:
@@ -195,11 +196,3 @@ def read_config_file(path: Path, known: frozenset[str]) -> dict[str, Any]:
                 f"unknown key '{key}' in {path}; known keys: {', '.join(sorted(known))}"
             )
     return settings
-
-
-def field_default(config: type, name: str) -> Any:
-    """The default that a config dataclass gives to a field."""
-    for entry in fields(config):
-        if entry.name == name:
-            return entry.default
-    raise KeyError(name)

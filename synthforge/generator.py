@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
 from torch import Tensor
@@ -31,6 +31,10 @@ class GeneratorOutput:
     opacity: Tensor
     points_gen: Tensor | None = None
     density: Tensor | None = None
+
+    def __getitem__(self, index: slice | Tensor) -> GeneratorOutput:
+        given = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        return replace(self, **{k: value[index] for k, value in given.items() if value is not None})
 
 
 class Generator(Protocol):

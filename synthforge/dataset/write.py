@@ -53,6 +53,30 @@ def sample_name(index: int) -> str:
     return f"{index:06d}"
 
 
+def _existing(path: Path) -> Path:
+    """The path itself, or the nearest parent that exists."""
+    return next(place for place in (path, *path.absolute().parents) if place.exists())
+
+
+def check_output_dir(root: Path) -> None:
+    """Raises DatasetError if root cannot be written to or holds something else than a dataset."""
+    nearest = _existing(root)
+    if not nearest.is_dir():
+        raise DatasetError(f"{nearest} is a file; give a folder as --output_dir")
+    try:
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        raise DatasetError(
+            f"cannot write to {nearest}: {error.strerror}; give another --output_dir"
+        ) from error
+    if root.exists() and any(root.iterdir()) and not (root / CARD).exists():
+        raise DatasetError(
+            f"{root} is not empty and holds no {CARD}, so it is not a dataset of ours; "
+            "give an empty or new --output_dir"
+        )
+
+
 class DatasetWriter:
     """Opens or continues the dataset at `root`. `write` may be called from several threads.
 
@@ -65,37 +89,23 @@ class DatasetWriter:
         self.root = root
         self.folders = (*CORE_FOLDERS, *extras)
         self._card = dict(card)
-        self._check_root()
+        check_output_dir(root)
+        self._check_recipe()
 
-    def _check_root(self) -> None:
-        if self.root.exists() and not self.root.is_dir():
-            raise DatasetError(f"{self.root} is a file; give a folder as --output_dir")
-        nearest = self.root
-        while not nearest.exists():
-            nearest = nearest.parent
-        try:
-            with tempfile.TemporaryFile(dir=nearest):
-                pass
-        except OSError as error:
-            raise DatasetError(
-                f"cannot write to {nearest}: {error.strerror}; give another --output_dir"
-            ) from error
-        if not self.root.exists() or not any(self.root.iterdir()):
+    def _check_recipe(self) -> None:
+        path = self.root / CARD
+        if not path.exists():
             return
-        card = self.root / CARD
-        if not card.exists():
-            raise DatasetError(
-                f"{self.root} is not empty and holds no {CARD}, so it is not a dataset of ours; "
-                "give an empty or new --output_dir"
-            )
         try:
-            recipe = json.loads(card.read_text(encoding="utf-8"))["recipe"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            recipe = json.loads(path.read_text(encoding="utf-8"))["recipe"]
+            wanted = json.loads(json.dumps(self._card["recipe"]))
+            differing = sorted(
+                key for key in {*recipe, *wanted} if recipe.get(key) != wanted.get(key)
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DatasetError(
-                f"{card} cannot be read ({error}); give another --output_dir"
+                f"{path} cannot be read ({error!r}); give another --output_dir"
             ) from error
-        wanted = json.loads(json.dumps(self._card["recipe"]))
-        differing = sorted(key for key in {*recipe, *wanted} if recipe.get(key) != wanted.get(key))
         if differing:
             raise DatasetError(
                 f"{self.root} holds a dataset made with another {', '.join(differing)}; "
@@ -104,9 +114,7 @@ class DatasetWriter:
 
     def check_room(self, samples: int) -> None:
         """Raises DatasetError unless the disk has room for that many samples."""
-        nearest = self.root
-        while not nearest.exists():
-            nearest = nearest.parent
+        nearest = _existing(self.root)
         extras = len(self.folders) - len(CORE_FOLDERS)
         needed = samples * (_BYTES_PER_SAMPLE + extras * _BYTES_PER_EXTRA)
         free = shutil.disk_usage(nearest).free
@@ -152,8 +160,14 @@ class DatasetWriter:
 
     def _put(self, path: Path, content: bytes) -> None:
         partial = self.root / _PARTIAL / f"{path.parent.name}-{path.name}"
-        partial.write_bytes(content)
-        os.replace(partial, path)
+        try:
+            partial.write_bytes(content)
+            os.replace(partial, path)
+        except OSError as error:
+            raise DatasetError(
+                f"cannot write {path}: {error.strerror}. Every sample so far is whole; mend this "
+                "and run the same command again to continue"
+            ) from error
 
 
 def encode_png(image: NDArray[Any]) -> bytes:
