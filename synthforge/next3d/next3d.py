@@ -202,7 +202,7 @@ class Next3D(nn.Module):
         if misshaped or (missing and strict):
             raise ValueError(_describe_mismatch(missing if strict else [], misshaped))
         live = {
-            name: state_dict[name].to(tensor.dtype, memory_format=_layout(tensor))
+            name: _laid_out_like(tensor, state_dict[name])
             for name, tensor in own.items()
             if name in state_dict
         }
@@ -437,8 +437,12 @@ def _checkpoint_mesh(topology: Topology) -> tuple[Tensor, Tensor]:
     return topology.faces[None], corners.movedim(0, -1)[None]
 
 
-def _layout(tensor: Tensor) -> torch.memory_format:
-    return torch.channels_last if tensor.ndim == 4 else torch.contiguous_format
+def _laid_out_like(own: Tensor, given: Tensor) -> Tensor:
+    """`given` with the dtype and the strides that `own` was built with."""
+    if given.dtype == own.dtype and given.stride() == own.stride():
+        return given
+    laid_out = torch.empty_strided(own.shape, own.stride(), dtype=own.dtype, device=given.device)
+    return laid_out.copy_(given)
 
 
 def _initialise(generator: Next3D, seed: int) -> None:
