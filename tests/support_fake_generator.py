@@ -91,7 +91,7 @@ class FakeHead:
 
     def mesh(self, parameters, camera) -> Mesh:
         heads = [self._one(shape.double().numpy()) for shape in parameters.shape.cpu()]
-        vertices, landmarks = (torch.from_numpy(np.stack(part)).float() for part in zip(*heads))
+        vertices, landmarks = (torch.from_numpy(np.stack(part)).float() for part in zip(*heads, strict=True))
         return Mesh(vertices, landmarks, self.topology)
 
     def _one(self, shape):
