@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from synthforge.next3d import winograd
+
 _LRELU_SLOPE = 0.2
 # Keeps the second moment after a leaky ReLU (StyleGAN2's "lrelu_def_gain").
 _LRELU_GAIN = math.sqrt(2)
@@ -53,6 +55,13 @@ def _fir(
     channels = x.shape[1]
     kernel = (_binomial(x.device, x.dtype) * gain).expand(channels, 1, 4, 4)
     return F.conv2d(x, kernel, bias, stride=stride, padding=padding, groups=channels)
+
+
+def _conv2d(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Size-preserving convolution by the fastest means."""
+    if winograd.suits(x, weight):
+        return winograd.conv3x3(x, weight, bias)
+    return F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
 
 
 def upsample2d(x: Tensor) -> Tensor:
@@ -121,7 +130,7 @@ class Conv2d(nn.Module):
         if self.down:
             y = F.conv2d(_fir(x, padding=2), weight, bias, stride=2)
         else:
-            y = F.conv2d(x, weight, bias, padding=self.weight.shape[-1] // 2)
+            y = _conv2d(x, weight, bias)
         return leaky_relu_(y) if self.lrelu else y
 
 
@@ -169,7 +178,7 @@ def modulated_conv2d(
         y = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
         y = _fir(y, padding=1, gain=4.0, bias=fused_bias)
     else:
-        y = F.conv2d(x, weight, fused_bias, padding=weight.shape[-1] // 2)
+        y = _conv2d(x, weight, fused_bias)
     if not fold:
         y = y.mul_(out_scale[:, :, None, None].to(y.dtype))
         if bias is not None:
