@@ -19,12 +19,18 @@ from synthforge.camera import Camera
 from synthforge.config import Precision, Variant
 from synthforge.mesh import Topology
 from synthforge.next3d import mouth, texture_raster, volume
+from synthforge.next3d.allocator import keep_freed_memory
 from synthforge.next3d.config import Next3DConfig
-from synthforge.next3d.layers import FullyConnected
 from synthforge.next3d.style_unet import StyleUNet
 from synthforge.next3d.superresolution import SuperResolution
 from synthforge.next3d.synthesis import NUM_WS, MappingNetwork, SynthesisNetwork
 from synthforge.next3d.texture_raster import Rendering, UvLayout
+from synthforge.next3d.weights import (
+    checkpoint_mesh,
+    describe_mismatch,
+    initialise,
+    select_live,
+)
 
 _DTYPES: dict[str, torch.dtype] = {
     "fp32": torch.float32,
@@ -69,7 +75,8 @@ class SynthesisOutput:
 class Next3D(nn.Module):
     """The generator. Its parameters carry the released checkpoint's names.
 
-    Build one with `load` or `from_config`. On CPU a batch is worked off sample by sample.
+    Build one with `load` or `from_config`. On CPU a batch is worked off sample by sample, and the
+    process keeps the memory that its feature maps took (see `allocator`).
     """
 
     faces: Tensor
@@ -144,9 +151,9 @@ class Next3D(nn.Module):
 
         Raises ValueError for an unknown variant or precision and for a mis-shaped mask.
         """
-        faces, face_uvcoords = _checkpoint_mesh(topology)
+        faces, face_uvcoords = checkpoint_mesh(topology)
         generator = cls(config, faces, face_uvcoords, uv_face_mask, variant, precision)
-        _initialise(generator, seed)
+        initialise(generator, seed)
         return generator
 
     @classmethod
@@ -168,7 +175,7 @@ class Next3D(nn.Module):
         tensors = checkpoint.tensors
         absent = [name for name in ("faces", "face_uvcoords") if name not in tensors]
         if absent:
-            raise ValueError(_describe_mismatch(absent, []))
+            raise ValueError(describe_mismatch(absent, []))
         with torch.device("meta"):
             generator = cls(
                 checkpoint.config,
@@ -192,20 +199,7 @@ class Next3D(nn.Module):
 
         Raises ValueError naming live weights that are missing or have another shape.
         """
-        own = self.state_dict()
-        missing = [name for name in own if name not in state_dict]
-        misshaped = [
-            f"{name} {tuple(state_dict[name].shape)}, expected {tuple(tensor.shape)}"
-            for name, tensor in own.items()
-            if name in state_dict and state_dict[name].shape != tensor.shape
-        ]
-        if misshaped or (missing and strict):
-            raise ValueError(_describe_mismatch(missing if strict else [], misshaped))
-        live = {
-            name: _laid_out_like(tensor, state_dict[name])
-            for name, tensor in own.items()
-            if name in state_dict
-        }
+        live = select_live(self.state_dict(), state_dict, strict=strict)
         super().load_state_dict(live, strict=False, assign=assign)
         if "faces" in state_dict and "face_uvcoords" in state_dict:
             self._set_mesh(state_dict["faces"], state_dict["face_uvcoords"])
@@ -220,6 +214,8 @@ class Next3D(nn.Module):
         device = self.uv_face_mask.device
         self.faces = faces.to(device, torch.int64)
         self.face_uvcoords = face_uvcoords.to(device, torch.float32)
+        if not self.faces.is_meta and int(self.faces.min()) < 0:
+            raise ValueError("faces hold negative vertex indices")
         self._vertex_count = int(self.faces.max()) + 1 if not self.faces.is_meta else 0
 
     @property
@@ -403,8 +399,11 @@ class Next3D(nn.Module):
         Alone, a sample folds its styles into the weights, needs little memory and cannot depend
         on its neighbours; a CPU gains nothing from batches.
         """
+        if self.device.type != "cpu":
+            return stage(*batch)
+        keep_freed_memory()
         count = len(batch[0])
-        if self.device.type != "cpu" or count == 1:
+        if count == 1:
             return stage(*batch)
         parts = [stage(*(x[i : i + 1] for x in batch)) for i in range(count)]
         if isinstance(parts[0], Tensor):
@@ -429,38 +428,3 @@ def _check_shape(name: str, tensor: Tensor, shape: tuple[int | None, ...]) -> No
     if not matches:
         expected = ", ".join("any" if want is None else str(want) for want in shape)
         raise ValueError(f"{name} is {tuple(tensor.shape)}, expected ({expected})")
-
-
-def _checkpoint_mesh(topology: Topology) -> tuple[Tensor, Tensor]:
-    uvs = topology.face_uvs
-    corners = torch.stack([2 * uvs[..., 0] - 1, 1 - 2 * uvs[..., 1], torch.ones_like(uvs[..., 0])])
-    return topology.faces[None], corners.movedim(0, -1)[None]
-
-
-def _laid_out_like(own: Tensor, given: Tensor) -> Tensor:
-    """`given` with the dtype and the strides that `own` was built with."""
-    if given.dtype == own.dtype and given.stride() == own.stride():
-        return given
-    laid_out = torch.empty_strided(own.shape, own.stride(), dtype=own.dtype, device=given.device)
-    return laid_out.copy_(given)
-
-
-def _initialise(generator: Next3D, seed: int) -> None:
-    random = torch.Generator().manual_seed(seed)
-    for name, tensor in generator.state_dict().items():
-        if name.endswith((".bias", ".noise_strength", ".w_avg")):
-            tensor.fill_(1.0 if name.endswith("affine.bias") else 0.0)
-        else:
-            tensor.normal_(generator=random)
-    for module in generator.modules():
-        if isinstance(module, FullyConnected):
-            module.weight.div_(module.lr_mul)
-
-
-def _describe_mismatch(missing: list[str], misshaped: list[str]) -> str:
-    lines = ["these weights do not fit the generator's configuration"]
-    if missing:
-        lines.append(f"missing ({len(missing)}): {', '.join(missing)}")
-    if misshaped:
-        lines.append(f"of another shape ({len(misshaped)}): {'; '.join(misshaped)}")
-    return "\n  ".join(lines)

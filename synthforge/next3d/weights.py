@@ -1,0 +1,67 @@
+"""Weights by their official names: taken from a checkpoint, or drawn afresh."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from synthforge.mesh import Topology
+from synthforge.next3d.layers import FullyConnected
+
+
+def select_live(
+    own: Mapping[str, Tensor], given: Mapping[str, Tensor], *, strict: bool
+) -> dict[str, Tensor]:
+    """The tensors of `given` that `own` names, each with the dtype and strides of its own.
+
+    Raises ValueError naming those of another shape and, if strict, those that are missing.
+    """
+    missing = [name for name in own if name not in given] if strict else []
+    misshaped = [
+        f"{name} {tuple(given[name].shape)}, expected {tuple(tensor.shape)}"
+        for name, tensor in own.items()
+        if name in given and given[name].shape != tensor.shape
+    ]
+    if missing or misshaped:
+        raise ValueError(describe_mismatch(missing, misshaped))
+    return {
+        name: _laid_out_like(tensor, given[name]) for name, tensor in own.items() if name in given
+    }
+
+
+def describe_mismatch(missing: list[str], misshaped: list[str]) -> str:
+    lines = ["these weights do not fit the generator's configuration"]
+    if missing:
+        lines.append(f"missing ({len(missing)}): {', '.join(missing)}")
+    if misshaped:
+        lines.append(f"of another shape ({len(misshaped)}): {'; '.join(misshaped)}")
+    return "\n  ".join(lines)
+
+
+def _laid_out_like(own: Tensor, given: Tensor) -> Tensor:
+    if given.dtype == own.dtype and given.stride() == own.stride():
+        return given
+    laid_out = torch.empty_strided(own.shape, own.stride(), dtype=own.dtype, device=given.device)
+    return laid_out.copy_(given)
+
+
+def initialise(module: nn.Module, seed: int) -> None:
+    """StyleGAN2's initialisation, drawn from `seed`."""
+    random = torch.Generator().manual_seed(seed)
+    for name, tensor in module.state_dict().items():
+        if name.endswith((".bias", ".noise_strength", ".w_avg")):
+            tensor.fill_(1.0 if name.endswith("affine.bias") else 0.0)
+        else:
+            tensor.normal_(generator=random)
+    for layer in module.modules():
+        if isinstance(layer, FullyConnected):
+            layer.weight.div_(layer.lr_mul)
+
+
+def checkpoint_mesh(topology: Topology) -> tuple[Tensor, Tensor]:
+    """Faces [1, F, 3] and texture coordinates of their corners [1, F, 3, 3] as checkpoints hold
+    them: (2u - 1, 1 - 2v, 1)."""
+    u, v = topology.face_uvs.unbind(-1)
+    return topology.faces[None], torch.stack([2 * u - 1, 1 - 2 * v, torch.ones_like(u)], -1)[None]
