@@ -1,0 +1,7 @@
+"""The neural generator Next3D: head mesh, latent and camera to a photo-real face."""
+
+from synthforge.mesh import Topology
+from synthforge.next3d.config import Next3DConfig
+from synthforge.next3d.next3d import Next3D, SynthesisOutput
+
+__all__ = ["Next3D", "Next3DConfig", "SynthesisOutput", "Topology"]
