@@ -162,7 +162,7 @@ def _run_epoch(
 ) -> dict[str, float]:
     """One pass over the samples; the mean of each term."""
     # Seeded by the epoch, so that a resumed run goes on as if it had never stopped.
-    randomness = torch.Generator().manual_seed((config.seed << 20) + number)
+    randomness = torch.Generator().manual_seed((config.seed * 1_000_003 + number) % 2**63)
     batches = torch.randperm(len(train), generator=randomness).split(config.batch_size)
     totals: dict[str, float] = {}
     for i, index in enumerate(batches):
