@@ -30,7 +30,7 @@ Array = NDArray[np.generic]
 # A chumpy selection of a chumpy array of numpy's is 2 deep.
 _MAX_NESTING = 4
 # Lists hold landmarks, a few thousand numbers; large data are arrays.
-_MAX_LIST_ELEMENTS = 1_000_000
+_MAX_LIST_ELEMENTS = 200_000
 _MAX_DENSE_ELEMENTS = 2**26
 _MAX_STORAGE_BYTES = 2**26
 

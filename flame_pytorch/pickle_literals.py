@@ -12,6 +12,7 @@ from flame_pytorch.errors import FileFormatError
 _BLOB_BYTES = 1024
 # No honest integer is longer; torch's magic number takes 10 bytes.
 _MAX_INT_BYTES = 64
+_MAX_INT_DIGITS = 160
 
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True)
@@ -70,7 +71,7 @@ class Reader:
         line = self.line()
         if line in (b"00", b"01"):
             return line == b"01"
-        if len(line) > _MAX_INT_BYTES:
+        if len(line) > _MAX_INT_DIGITS:
             raise FileFormatError(f"holds an integer of {len(line)} digits")
         return int(line.removesuffix(b"L"))
 

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from flame_pytorch.errors import FileFormatError
 from flame_pytorch.pickle_literals import LITERALS, Reader
 
-# Of the largest file we know (Next3D's), a full walk takes under 300,000 steps.
-_MAX_STEPS = 2_000_000
+# The largest file we know, Next3D's, has under 300,000 opcodes.
+_MAX_STEPS = 1_000_000
 _NEWEST_PROTOCOL = 5
 
 _OPCODE_NAMES = {ord(opcode.code): opcode.name for opcode in pickletools.opcodes}

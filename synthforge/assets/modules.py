@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from torch import Tensor
 
@@ -38,15 +38,22 @@ def module_tensors(module: object, find_storage: FindStorage) -> dict[str, Tenso
 
     A module that occurs twice counts where it occurs first. Raises FileFormatError.
     """
+    return named_tensors(_named_records(module), find_storage)
+
+
+def named_tensors(
+    records: Iterable[tuple[object, object]], find_storage: FindStorage
+) -> dict[str, Tensor]:
+    """A tensor for every name and record; tied ones are one tensor. Raises FileFormatError."""
     tensors: dict[str, Tensor] = {}
-    # Tied weights are one record: decoding it again would take memory that the file doesn't have.
     decoded: dict[int, Tensor] = {}
-    for name, value in _named_records(module):
+    for key, value in records:
+        name = to_text(key)
         try:
             if id(value) not in decoded:
                 decoded[id(value)] = to_tensor(value, find_storage)
         except FileFormatError as error:
-            raise FileFormatError(f"is damaged at {name!r}: it {error}") from None
+            raise FileFormatError(f"is damaged at {name!r:.200}: it {error}") from None
         tensors[name] = decoded[id(value)]
     return tensors
 
@@ -77,7 +84,7 @@ def _named_records(root: object) -> Iterator[tuple[str, object]]:
                 yield _name(prefix, key), value
         pending += [
             (_name(prefix, key) + ".", depth + 1, child)
-            for key, child in reversed(children.items())
+            for key, child in reversed(list(children.items()))
             if child is not None
         ]
 
