@@ -27,6 +27,11 @@ from synthforge.generator import Generator
 from synthforge.head import Head
 
 
+def output_path(config: AlignmentTrainingConfig, generator: Generator) -> Path:
+    default = config.assets.pretrained_dir / f"alignment_{generator.name}.safetensors"
+    return config.output or default
+
+
 def curves_path(output: Path) -> Path:
     return output.with_name(f"{output.stem}.curves.png")
 
@@ -37,20 +42,20 @@ def overlays_path(output: Path) -> Path:
 
 def train_alignment(
     config: AlignmentTrainingConfig,
-    output: Path,
     head: Head,
     generator: Generator,
     detector: Detector | None,
     device: torch.device,
     say: Callable[[str], None] = tqdm.write,
 ) -> Fit:
-    """Draw samples, train, and write `output` with its curves and overlays beside it.
+    """Draw samples, train, and write the weights with their curves and overlays beside them.
 
-    On Ctrl-C the best weights so far are written; without any, the identity.
+    On Ctrl-C the best weights so far are written, if an epoch has passed.
 
-    Raises TrainingError if there is nothing to be trained on, a loss is not finite, or `output`
-    exists and the run does not resume.
+    Raises TrainingError if no samples can be drawn, a loss is not finite, or the output exists
+    and the run does not resume.
     """
+    output = output_path(config, generator)
     if output.exists() and not config.resume:
         raise TrainingError(
             f"{output} exists. Pass --resume to go on with its training, or another --output."
@@ -82,6 +87,8 @@ def train_alignment(
         checkpoint_path(output),
         lambda epoch: say(describe_epoch(epoch)),
     )
+    if not result.history:
+        raise KeyboardInterrupt
     origin = AlignmentOrigin(
         generator.name, generator.fingerprint, head.fingerprint, result.after, asdict(config)
     )

@@ -188,8 +188,7 @@ def _run_epoch(
             if not math.isfinite(value):
                 raise TrainingError(
                     f"the {name} loss became {value} at step {step + 1} (epoch {number + 1}). "
-                    f"Lower --lr (now {config.lr:g}); the best weights so far are in the "
-                    "checkpoint, and --resume goes on from there."
+                    f"Lower --lr (now {config.lr:g})."
                 )
             totals[name] = totals.get(name, 0.0) + value / len(batches)
         optimizer.zero_grad()
