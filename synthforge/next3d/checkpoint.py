@@ -56,7 +56,7 @@ _INERT_NAMES = re.compile(
     r"|copyreg\._reconstructor|copyreg\.__newobj__|copy_reg\._reconstructor"
 )
 
-_SIZE_ATTRIBUTES = ("z_dim", "w_dim", "c_dim", "neural_rendering_resolution")
+_SIZES = ("channel_base", "channel_max", "z_dim", "w_dim", "c_dim", "neural_rendering_resolution")
 _MAX_SIZE = 2**16
 _MAX_PLAIN_DEPTH = 8
 _MAX_PLAIN_VALUES = 10_000
@@ -181,19 +181,24 @@ class _PlainValues:
         raise _NotPlain
 
 
+def _checked_size(name: str, size: object) -> int:
+    if not isinstance(size, int) or not 1 <= size <= _MAX_SIZE:
+        raise FileFormatError(
+            f"has the setting {name}={size!r:.60}, expected an integer from 1 to {_MAX_SIZE}"
+        )
+    return size
+
+
 def _config(attributes: Mapping[str, Any]) -> Next3DConfig:
     arguments = attributes.get("init_kwargs")
     rendering = attributes.get("rendering_kwargs")
     if not isinstance(arguments, dict) or not isinstance(rendering, dict):
         raise FileFormatError("holds a generator without its init_kwargs or rendering_kwargs")
     fields: dict[str, Any] = {}
-    for name in ("channel_base", "channel_max", *_SIZE_ATTRIBUTES):
+    for name in _SIZES:
         size = attributes.get(name, arguments.get(name))
-        if size is None:
-            continue
-        if not isinstance(size, int) or not 1 <= size <= _MAX_SIZE:
-            raise FileFormatError(f"has the setting {name}={size!r:.60}, expected an integer")
-        fields[name] = size
+        if size is not None:
+            fields[name] = _checked_size(name, size)
     try:
         if "fill_mouth" in attributes:
             fields["fill_mouth"] = bool(attributes["fill_mouth"])
@@ -221,8 +226,10 @@ def _read_safetensors(path: str | os.PathLike[str]) -> Checkpoint:
         settings: dict[str, Any] = json.loads(metadata["config"])
         for name in ("avg_camera_pivot", "orth_shift"):
             settings[name] = tuple(settings[name])
+        for name in _SIZES:
+            _checked_size(name, settings[name])
         config = Next3DConfig(**settings)
-        attributes = json.loads(metadata["attributes"])
+        attributes = dict(json.loads(metadata["attributes"]))
         mask = tensors.pop(_MASK_KEY)
     except SafetensorError as error:
         raise FileFormatError(f"is not a readable safetensors file: {error}") from None
