@@ -20,11 +20,11 @@ from flame_pytorch.pickles import parse_whole
 from flame_pytorch.values import MAPPING_NAMES, to_mapping
 from flame_pytorch.zips import read_zip
 
-_FLAME_SITE = "flame.is.tue.mpg.de (licence required)"
-_MODEL_SOURCE = f"Download a FLAME model (FLAME 2020 or 2023) again from {_FLAME_SITE}"
-_EMBEDDING_SOURCE = "Get landmark_embedding.npy again; it comes with DECA and FLAME_PyTorch"
-_MASKS_SOURCE = f"Download the FLAME vertex masks again from {_FLAME_SITE}"
-_TEXTURE_SOURCE = f"Download the FLAME texture space again from {_FLAME_SITE}"
+_FLAME_SITE = "https://flame.is.tue.mpg.de (licence required)"
+_MODEL_SOURCE = f"FLAME models (2020, 2023) are at {_FLAME_SITE}"
+_EMBEDDING_SOURCE = f"Landmark embeddings are at {_FLAME_SITE}, and come with DECA"
+_MASKS_SOURCE = f"FLAME's vertex masks are at {_FLAME_SITE}"
+_TEXTURE_SOURCE = f"FLAME's texture space is at {_FLAME_SITE}"
 
 _N_COMPONENTS = 400
 _N_POSE_FEATURES = 36

@@ -35,8 +35,8 @@ from synthforge.assets.modules import PERSISTENT_OBJECT, module_state, module_te
 from synthforge.next3d.config import Next3DConfig
 
 _WAY_OUT = (
-    "Download next3d_ffhq_512.pkl again from the Next3D repository "
-    "(github.com/MrTornado24/Next3D), or use --generator mannequin"
+    "next3d_ffhq_512.pkl is at the Next3D project page, https://mrtornado24.github.io/Next3D; "
+    "or use --generator mannequin"
 )
 
 _FORMAT = "synthforge next3d 1"
@@ -53,13 +53,14 @@ _INERT_NAMES = re.compile(
     r"|collections\.(defaultdict|deque)"
     r"|(builtins|__builtin__)\.(object|bool|int|float|complex|str|bytes|bytearray|list|tuple|set"
     r"|frozenset|range|slice)"
-    r"|copyreg\._reconstructor|copyreg\.__newobj__|copy_reg\._reconstructor"
+    r"|copyreg\._reconstructor|copyreg\.__newobj__|copy_reg\._reconstructor",
+    re.ASCII,
 )
 
 _SIZES = ("channel_base", "channel_max", "z_dim", "w_dim", "c_dim", "neural_rendering_resolution")
 _MAX_SIZE = 2**16
 _MAX_PLAIN_DEPTH = 8
-_MAX_PLAIN_VALUES = 10_000
+_MAX_PLAIN_VALUES = 100_000
 
 
 @dataclass(frozen=True)
@@ -145,8 +146,9 @@ def _checked_mask(mask: Tensor) -> Tensor:
 def _attributes(state: Mapping[object, object], find_storage: EmbeddedStorages) -> dict[str, Any]:
     attributes: dict[str, Any] = {}
     converter = _PlainValues()
-    for key, value in state.items():
-        name = to_text(key)
+    # What the config needs goes first, lest something large uses up what may be converted.
+    for key in sorted(state, key=lambda key: key not in ("_init_kwargs", "rendering_kwargs")):
+        name, value = to_text(key), state[key]
         if name in ("orth_scale", "orth_shift") and is_tensor(value):
             attributes[name] = to_tensor(value, find_storage).flatten()[:3].tolist()
         elif name == "_init_kwargs" or not name.startswith("_"):
