@@ -30,7 +30,7 @@ from flame_pytorch.tensors import (
     is_tensor,
     to_tensor,
 )
-from flame_pytorch.values import MAPPING_NAMES, to_mapping, to_text
+from flame_pytorch.values import INERT_NAMES, MAPPING_NAMES, to_mapping, to_text
 from synthforge.assets.modules import PERSISTENT_OBJECT, module_state, module_tensors
 from synthforge.next3d.config import Next3DConfig
 
@@ -42,18 +42,18 @@ _WAY_OUT = (
 _FORMAT = "synthforge next3d 1"
 _MASK_KEY = "synthforge.uv_face_mask"
 
-# The names that become data.
-_DATA_NAMES = (
-    NUMPY_NAMES | TENSOR_NAMES | STORAGE_DTYPES.keys() | MAPPING_NAMES | {PERSISTENT_OBJECT}
+_NAMES = (
+    NUMPY_NAMES
+    | TENSOR_NAMES
+    | STORAGE_DTYPES.keys()
+    | MAPPING_NAMES
+    | INERT_NAMES
+    | {PERSISTENT_OBJECT}
 )
-# The names that may occur besides: classes of the networks, data types. They stay records.
-_INERT_NAMES = re.compile(
+# Classes of the three networks, in any release of the training code. They stay records.
+_CLASSES = re.compile(
     r"(training\w*|torch_utils|dnnlib|torch\.nn)\.[\w.]+"
-    r"|torch\.(Size|device|float\d+|bfloat16|u?int\d+|bool)"
-    r"|collections\.(defaultdict|deque)"
-    r"|(builtins|__builtin__)\.(object|bool|int|float|complex|str|bytes|bytearray|list|tuple|set"
-    r"|frozenset|range|slice)"
-    r"|copyreg\._reconstructor|copyreg\.__newobj__|copy_reg\._reconstructor",
+    r"|torch\.(Size|device|float\d+|bfloat16|u?int\d+|bool)",
     re.ASCII,
 )
 
@@ -118,7 +118,7 @@ def save_safetensors(checkpoint: Checkpoint, path: str | os.PathLike[str]) -> No
 
 
 def _is_allowed(name: str) -> bool:
-    return name in _DATA_NAMES or _INERT_NAMES.fullmatch(name) is not None
+    return name in _NAMES or _CLASSES.fullmatch(name) is not None
 
 
 def _read_generator(generator: object, find_storage: EmbeddedStorages) -> Checkpoint:
