@@ -199,3 +199,29 @@ def uv_face_mask() -> Tensor:
     m = np.where(v > 0.60, m * (1 - 0.6 * np.exp(-(((u - 0.58) / 0.012) ** 2))), m)
     levels = np.floor(255 * m + 0.5).astype(np.float32)
     return torch.from_numpy(levels / np.float32(255))[None, None]
+
+
+class Goldens:
+    """Values of the real network at some flat indices of its tensors."""
+
+    def __init__(self, file: str):
+        with np.load(GOLDEN_DIR / file) as arrays:
+            self._arrays = dict(arrays)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._arrays[name]
+
+    def error(
+        self, name: str, got: Tensor, where: np.ndarray | None = None, *, first: bool = False
+    ) -> float:
+        """Largest absolute difference over the stored values (those in the mask `where`).
+
+        first: `got` is the batch's first sample alone.
+        """
+        index, want = self._arrays[f"{name}.index"], self._arrays[f"{name}.value"]
+        values = got.detach().float().reshape(-1).numpy()
+        if first:
+            where = index < values.size
+        if where is not None:
+            index, want = index[where], want[where]
+        return float(np.abs(values[index] - want).max())

@@ -23,9 +23,11 @@ def _parameter(*shape: int) -> nn.Parameter:
     return nn.Parameter(torch.empty(shape), requires_grad=False)
 
 
-def _weight4d(*shape: int) -> nn.Parameter:
-    weight = torch.empty(shape, memory_format=torch.channels_last)
-    return nn.Parameter(weight, requires_grad=False)
+def _kernel(outputs: int, inputs: int, size: int, *, transposed: bool = False) -> nn.Parameter:
+    """[outputs, inputs, size, size], laid out in memory as its convolution reads it."""
+    first, second = (inputs, outputs) if transposed else (outputs, inputs)
+    weight = torch.empty(first, second, size, size, memory_format=torch.channels_last)
+    return nn.Parameter(weight.transpose(0, 1) if transposed else weight, requires_grad=False)
 
 
 def second_moment_normalize(x: Tensor) -> Tensor:
@@ -106,7 +108,7 @@ class Conv2d(nn.Module):
         lrelu: bool = False,
     ):
         super().__init__()
-        self.weight = _weight4d(outputs, inputs, kernel, kernel)
+        self.weight = _kernel(outputs, inputs, kernel)
         self.bias = _parameter(outputs) if bias else None
         self.down = down
         self.lrelu = lrelu
@@ -151,7 +153,7 @@ def modulated_conv2d(
         styles = styles / styles.abs().amax(1, keepdim=True)
     out_scale = styles.new_full((len(styles), outputs), gain)
     if demodulate:
-        energy = torch.linalg.vector_norm(weight, dim=(2, 3)).square()
+        energy = weight.square().sum((2, 3))
         out_scale = gain * (F.linear(styles.square(), energy) + _EPS).rsqrt()
 
     fold = len(styles) == 1
@@ -193,7 +195,7 @@ class SynthesisLayer(nn.Module):
         clamp: float | None = None,
     ):
         super().__init__()
-        self.weight = _weight4d(outputs, inputs, 3, 3)
+        self.weight = _kernel(outputs, inputs, 3, transposed=up)
         self.bias = _parameter(outputs)
         self.affine = FullyConnected(w_dim, inputs)
         if noise:
@@ -218,7 +220,7 @@ class ToRGB(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, w_dim: int, *, clamp: float | None = None):
         super().__init__()
-        self.weight = _weight4d(outputs, inputs, 1, 1)
+        self.weight = _kernel(outputs, inputs, 1)
         self.bias = _parameter(outputs)
         self.affine = FullyConnected(w_dim, inputs)
         self.clamp = clamp

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -44,7 +44,10 @@ class SynthesisOutput:
     ray_distance: float32 [B, 1, R, R], along each ray; meaningless where weights are nearly 0.
     weights: float32 [B, 1, R, R] in [0, 1], opacity.
     features: float32 [B, 32, R, R]; the first three are a coarse image in [-1, 1].
-    coarse_density: float32 [B, R * R * S], at the coarse samples of the volume, ray by ray.
+    coarse_density: float32 [B, R * R * S], at the S coarse samples of every ray, ray by ray, before
+        the softplus of the marching.
+    coarse_depths: float32 [S], their distance along any ray.
+    camera: the rays' cameras.
     """
 
     image: Tensor
@@ -52,14 +55,14 @@ class SynthesisOutput:
     weights: Tensor
     features: Tensor
     coarse_density: Tensor
-    _coarse_depths: Tensor
-    _camera: Camera
+    coarse_depths: Tensor
+    camera: Camera
 
     @property
     def coarse_points(self) -> Tensor:
         """float32 [B, R * R * S, 3], the generator's world: where coarse_density was taken."""
-        origins, directions = self._camera.rays(self.features.shape[-1])
-        along = self._coarse_depths[:, None] * directions[:, :, None]
+        origins, directions = self.camera.rays(self.features.shape[-1])
+        along = self.coarse_depths[:, None] * directions[:, :, None]
         return (origins[:, :, None] + along).flatten(1, 2)
 
 
@@ -199,7 +202,7 @@ class Next3D(nn.Module):
         if misshaped or (missing and strict):
             raise ValueError(_describe_mismatch(missing if strict else [], misshaped))
         live = {
-            name: state_dict[name].to(tensor.dtype, memory_format=_layout(tensor))
+            name: _laid_out_like(tensor, state_dict[name])
             for name, tensor in own.items()
             if name in state_dict
         }
@@ -246,7 +249,7 @@ class Next3D(nn.Module):
         _check_shape("z", z, (None, self.config.z_dim))
         _check_shape("camera25", camera25, (len(z), self.config.c_dim))
         scale = 0.0 if self.config.c_gen_conditioning_zero else self.config.c_scale
-        mapping = self.backbone["mapping"]
+        mapping = cast(MappingNetwork, self.backbone["mapping"])
         w = self._by_sample(lambda z, c: mapping(z, c * scale), z, camera25)
         ws = w[:, None].repeat(1, 2 * NUM_WS, 1)
         if truncation_psi != 1:
@@ -283,14 +286,26 @@ class Next3D(nn.Module):
             del planes
             features = rendered.features.transpose(1, 2).unflatten(2, (rays, rays))
             image = self.upscale(features, ws)
-            ray_distance, weights = (
-                x.view(-1, 1, rays, rays) for x in (rendered.distance, rendered.weights)
+            return (
+                image,
+                rendered.distance.view(-1, 1, rays, rays),
+                rendered.weights.view(-1, 1, rays, rays),
+                features,
+                rendered.coarse_density.flatten(1),
             )
-            return image, ray_distance, weights, features, rendered.coarse_density.flatten(1)
 
-        outputs = self._by_sample(synthesize, ws, camera25, vertices, landmarks)
-        depths = volume.coarse_depths(self.config, self.device)
-        return SynthesisOutput(*outputs, depths, Camera.from_vector(camera25))
+        image, ray_distance, weights, features, coarse_density = self._by_sample(
+            synthesize, ws, camera25, vertices, landmarks
+        )
+        return SynthesisOutput(
+            image=image,
+            ray_distance=ray_distance,
+            weights=weights,
+            features=features,
+            coarse_density=coarse_density,
+            coarse_depths=volume.coarse_depths(self.config, self.device),
+            camera=Camera.from_vector(camera25),
+        )
 
     def density(
         self, points_gen: Tensor, ws: Tensor, vertices: Tensor, landmarks: Tensor
@@ -422,8 +437,12 @@ def _checkpoint_mesh(topology: Topology) -> tuple[Tensor, Tensor]:
     return topology.faces[None], corners.movedim(0, -1)[None]
 
 
-def _layout(tensor: Tensor) -> torch.memory_format:
-    return torch.channels_last if tensor.ndim == 4 else torch.contiguous_format
+def _laid_out_like(own: Tensor, given: Tensor) -> Tensor:
+    """`given` with the dtype and the strides that `own` was built with."""
+    if given.dtype == own.dtype and given.stride() == own.stride():
+        return given
+    laid_out = torch.empty_strided(own.shape, own.stride(), dtype=own.dtype, device=given.device)
+    return laid_out.copy_(given)
 
 
 def _initialise(generator: Next3D, seed: int) -> None:

@@ -187,10 +187,7 @@ def _render_rays(
         density = torch.cat([density, decoder.density(fine_hidden)], 1).gather(1, order)
 
     weights = march_weights(all_depths, density)
-    total = weights.sum(1)
-    middle = (all_depths[:, 1:] + all_depths[:, :-1]) / 2
-    distance = (weights * middle).sum(1) / total
-    distance = distance.nan_to_num(math.inf).clamp(depths[0], depths[-1])
+    distance = mean_depth(all_depths, weights).clamp(depths[0], depths[-1])
 
     # An interval's colour is the mean of its ends: each sample gets half of either neighbour.
     share = (F.pad(weights, (1, 0)) + F.pad(weights, (0, 1))) / 2
@@ -201,7 +198,7 @@ def _render_rays(
         coarse_share, fine_share = share.split([len(depths), fine_count], 1)
         features = _composite(coarse_share, decoder.color(hidden))
         features = features + _composite(fine_share, decoder.color(fine_hidden))
-    return features * 2 - 1, distance, total, coarse_density
+    return features * 2 - 1, distance, weights.sum(1), coarse_density
 
 
 def _composite(share: Tensor, color: Tensor) -> Tensor:
@@ -215,6 +212,12 @@ def march_weights(depths: Tensor, density: Tensor) -> Tensor:
     alpha = 1 - torch.exp(-F.softplus(middle - 1) * step)
     passed = torch.cumprod(1 - alpha + 1e-10, 1)
     return alpha * F.pad(passed[:, :-1], (1, 0), value=1.0)
+
+
+def mean_depth(depths: Tensor, weights: Tensor) -> Tensor:
+    """Depths [N, S], the intervals' weights [N, S - 1] -> [N], infinite where all weights are 0."""
+    middle = (depths[:, 1:] + depths[:, :-1]) / 2
+    return ((weights * middle).sum(1) / weights.sum(1)).nan_to_num(math.inf)
 
 
 def importance_depths(depths: Tensor, weights: Tensor, count: int) -> Tensor:

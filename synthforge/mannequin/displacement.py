@@ -1,0 +1,144 @@
+"""How parts of the head move together when its shape changes.
+
+A displacement is a sum of soft pushes, each felt near a centre. Skin follows it directly. What
+must not be bent by it follows at an anchor: the globe and the lids round it move as one with the
+eye, the teeth with the face in front of them.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from synthforge.mannequin import eyes, mouth
+from synthforge.mannequin.assembly import Assembly
+from synthforge.mannequin.parts import Part
+from synthforge.mannequin.profiles import MM, Array, gauss, smoothstep
+
+Triple = tuple[float, float, float]
+
+# Skin this near the lid margin is rigid with the globe, and beyond the second free of it.
+_RIGID, _FREE = 2.0 * MM, 11.0 * MM
+# The face in front of the teeth: y of the anchor, mm, for the upper and the lower jaw.
+_UPPER_ANCHOR_Y, _LOWER_ANCHOR_Y = -33.0, -66.0
+
+
+@dataclass(frozen=True)
+class Push:
+    """A soft push of the left half, in mm: felt within about `radius` of `center`."""
+
+    center: Triple
+    radius: Triple
+    by: Triple
+
+
+@dataclass(frozen=True)
+class Anchors:
+    """Where each vertex feels a displacement.
+
+    position: (V, 3), the place at which it is read: the vertex itself, or its anchor.
+    eye_share: (V,), how much the vertex moves with the eye of its side.
+    eye_position: (V, 3), the front of that eye.
+    """
+
+    position: Array
+    eye_share: Array
+    eye_position: Array
+
+
+def anchors(assembly: Assembly) -> Anchors:
+    vertices, parts = assembly.vertices, assembly.parts
+    x, y, z = vertices.T
+    eye_share = np.zeros(len(vertices))
+    near = (np.abs(x) < 80 * MM) & (np.abs(y - eyes.CENTER[1]) < 40 * MM) & (z > -5 * MM)
+    skin = np.flatnonzero(near & (parts == Part.SKIN))
+    distance = eyes.distance_to_margin(np.abs(x[skin]), y[skin])
+    eye_share[skin] = smoothstep(_FREE, _RIGID, distance)
+    eye_share[np.isin(parts, (Part.LID_MARGIN, Part.LEFT_EYEBALL, Part.RIGHT_EYEBALL))] = 1.0
+    eye = np.array([*eyes.CENTER[:2], eyes.CENTER[2] + eyes.RADIUS])
+    eye_position = np.where(x[:, None] > 0, eye, eye * [-1, 1, 1])
+
+    position = vertices.copy()
+    lower = lower_jaw(assembly)
+    cavity = np.isin(parts, (Part.TEETH, Part.GUMS, Part.TONGUE, Part.INNER_MOUTH))
+    jaws = vertices.copy()
+    jaws[:, 1] = np.where(lower, _LOWER_ANCHOR_Y, _UPPER_ANCHOR_Y) * MM
+    jaws[:, 2] = 50 * MM - np.minimum(12.0 * x * x, 12 * MM)
+    depth = np.where(parts == Part.INNER_MOUTH, smoothstep(47 * MM, 36 * MM, z), 1.0) * cavity
+    position += (jaws - position) * depth[:, None]
+    return Anchors(position, eye_share, eye_position)
+
+
+def still_eyes(where: Anchors) -> Anchors:
+    """For motions of the face about resting eyes: the eyes' anchor is out of reach of any push."""
+    return replace(where, eye_position=np.ones_like(where.eye_position))
+
+
+def lower_jaw(assembly: Assembly) -> Array:
+    """bool (V,): lower teeth and gums, tongue, and the floor of the mouth."""
+    parts = assembly.parts
+    lower = parts == Part.TONGUE
+    ids = assembly.rings["lower_teeth"]
+    lower[ids] = lower[assembly.mirror[ids]] = True
+    inner = np.flatnonzero(parts == Part.INNER_MOUTH)
+    middle = mouth.contact_height(assembly.vertices[inner, 0])
+    lower[inner] = assembly.vertices[inner, 1] < middle
+    for name in ("upper_teeth", "lower_teeth"):
+        # The gums' end caps are in no row: the nearest row's side decides.
+        row = assembly.vertices[assembly.rings[name]]
+        caps = np.flatnonzero((parts == Part.GUMS) & (np.abs(assembly.vertices[:, 0]) > 0))
+        caps = np.setdiff1d(caps, _both_sides(assembly, ("upper_teeth", "lower_teeth")))
+        side = np.abs(assembly.vertices[caps, 1] - row[:, 1].mean()) < 5 * MM
+        if name == "lower_teeth":
+            lower[caps[side]] = True
+    return lower
+
+
+def _both_sides(assembly: Assembly, names: Iterable[str]) -> Array:
+    ids = np.concatenate([assembly.rings[name] for name in names])
+    return np.concatenate([ids, assembly.mirror[ids]])
+
+
+def symmetric(where: Anchors, pushes: Iterable[Push]) -> Array:
+    """(V, 3) metres: the pushes and their mirror images."""
+    return _felt(where, functools.partial(_sum, pushes=tuple(pushes), sides=(1.0, -1.0)))
+
+
+def one_sided(where: Anchors, pushes: Iterable[Push]) -> Array:
+    """(V, 3) metres: the pushes as they stand, on the left."""
+    return _felt(where, functools.partial(_sum, pushes=tuple(pushes), sides=(1.0,)))
+
+
+def _felt(where: Anchors, field: functools.partial[Array]) -> Array:
+    own, eye = field(where.position), field(where.eye_position)
+    return own + where.eye_share[:, None] * (eye - own)
+
+
+def _sum(points: Array, pushes: tuple[Push, ...], sides: tuple[float, ...]) -> Array:
+    total = np.zeros_like(points)
+    for push in pushes:
+        # A push on the midline is its own mirror image.
+        for side in sides if push.center[0] else (1.0,):
+            felt = np.ones(len(points))
+            for axis in range(3):
+                center = push.center[axis] * (side if axis == 0 else 1.0)
+                felt = felt * gauss(points[:, axis], center * MM, push.radius[axis] * MM)
+            total += felt[:, None] * np.array(push.by) * [side, 1, 1] * MM
+    return total
+
+
+def scale(where: Anchors, center: Triple, radius: Triple, share: float) -> Array:
+    """(V, 3): grow by `share` about `center` and its mirror image, within about `radius`.
+
+    Both in mm. The globe and its lids grow alike when the centre is the eye's.
+    """
+    total = np.zeros_like(where.position)
+    for side in (1.0, -1.0) if center[0] else (1.0,):
+        middle = np.array(center) * [side, 1, 1] * MM
+        offset = where.position - middle
+        felt = np.exp(-((offset / (np.array(radius) * MM)) ** 2).sum(1))
+        total += felt[:, None] * offset * share
+    return total

@@ -1,0 +1,179 @@
+"""The 68 landmarks as points on triangles."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from flame_pytorch.model import LandmarkEmbedding
+from synthforge.landmarks import FLIP
+from synthforge.mannequin import face, mouth, skull
+from synthforge.mannequin.assembly import Assembly
+from synthforge.mannequin.parts import Part
+from synthforge.mannequin.profiles import MM, Array
+
+# Points that lie on free skin, seen from the front: left half, mm. iBUG index: (x, y).
+_ON_SKIN = {
+    22: (11.5, 39.0),
+    23: (21.0, 43.5),
+    24: (31.5, 45.2),
+    25: (42.0, 43.8),
+    26: (51.0, 38.5),
+    27: (0.0, 23.5),
+    28: (0.0, 10.5),
+    29: (0.0, -2.0),
+    30: (0.0, -15.5),
+    33: (0.0, -26.0),
+    34: (6.5, -25.6),
+    35: (13.0, -24.2),
+}
+# Points of the left lid margin: iBUG index to position along the contour.
+_ON_LID = {42: 0, 43: 5, 44: 11, 45: 16, 46: 21, 47: 27}
+# Points of the lips, left half: iBUG index to frontal x (mm) and whether it is the upper lip.
+_ON_BORDER = {51: (0, True), 52: (5.6, True), 53: (15.0, True), 54: (25.0, True)} | {
+    57: (0, False),
+    56: (8.5, False),
+    55: (16.5, False),
+}
+_ON_CONTACT = {62: (0, True), 63: (8.0, True), 64: (22.5, True)} | {
+    66: (0, False),
+    65: (8.0, False),
+}
+# The jaw line from the chin (8) to the ear (16): x, y and z in mm.
+_JAW_LINE = (
+    (0, -93.5, 42),
+    (12.5, -92.0, 39),
+    (25.0, -88.0, 31),
+    (37.0, -80.0, 21),
+    (47.5, -69.0, 8),
+    (56.0, -55.0, -6),
+    (62.5, -38.0, -15),
+    (67.5, -18.0, -21),
+    (70.5, 4.0, -24),
+)
+_CONTOUR_ROWS = 40
+_CONTOUR_STEPS = 48
+Point = tuple[int, Array]
+
+
+def embed(assembly: Assembly) -> LandmarkEmbedding:
+    on_mesh = _Locator(assembly)
+    points: dict[int, Point] = {}
+    for index, (x, y) in _ON_SKIN.items():
+        points[index] = on_mesh.from_front(x * MM, y * MM)
+    for index, place in _ON_LID.items():
+        points[index] = on_mesh.vertex(assembly.rings["lid"][place])
+    for ring, table in (("lip_border", _ON_BORDER), ("lip_contact", _ON_CONTACT)):
+        for index, (x, upper) in table.items():
+            points[index] = on_mesh.along_lip(assembly.rings[ring], x * MM, upper)
+    for index in list(points):
+        points.setdefault(FLIP[index], on_mesh.mirrored(points[index]))
+    faces, bary = _table([points[index] for index in range(17, 68)])
+    rows = [_contour(on_mesh, np.radians(degrees)) for degrees in range(_CONTOUR_ROWS)]
+    contour = [_table(row) for row in rows]
+    for row in rows[1:]:
+        contour.append(_table([on_mesh.mirrored(point) for point in row[::-1]]))
+    return LandmarkEmbedding(
+        static_faces=faces,
+        static_bary=bary,
+        contour_faces=np.stack([faces for faces, _ in contour]),
+        contour_bary=np.stack([bary for _, bary in contour]),
+    )
+
+
+def _table(points: list[Point]) -> tuple[Array, Array]:
+    return np.array([face for face, _ in points]), np.stack([bary for _, bary in points])
+
+
+def _contour(on_mesh: _Locator, yaw: float) -> list[Point]:
+    """The 17 points, subject's right ear to left ear, of a head turned by `yaw` (radians, >= 0).
+
+    Each point slides from the jaw line towards the face's middle until it lies on the outline.
+    """
+    chin_to_ear = [on_mesh.jaw_path(index) for index in range(9)]
+    left = [_outermost(path, yaw) for path in chin_to_ear]
+    right = [_outermost(path, -yaw) for path in chin_to_ear[1:]]
+    right_points = [on_mesh.mirrored(on_mesh.nearest(point)) for point in right]
+    return right_points[::-1] + [on_mesh.nearest(point) for point in left]
+
+
+def _outermost(path: Array, yaw: float) -> Array:
+    """The point of a path (N, 3) that is furthest to the left when the head turns left."""
+    across = path[:, 0] * np.cos(yaw) + path[:, 2] * np.sin(yaw)
+    return path[int(across.argmax())]
+
+
+class _Locator:
+    """Finds places on the left half of the skin."""
+
+    def __init__(self, assembly: Assembly) -> None:
+        self.assembly = assembly
+        self.vertices, self.faces = assembly.vertices, assembly.faces
+        half = len(self.faces) // 2
+        outer = np.isin(assembly.parts, (Part.SKIN, Part.LIPS, Part.EAR))
+        self.left = np.flatnonzero(outer[self.faces[:half]].all(1))
+        self.half = half
+
+    def mirrored(self, point: Point) -> Point:
+        face, bary = point
+        return (face + self.half) % (2 * self.half), bary[::-1]
+
+    def vertex(self, index: int) -> Point:
+        face = int(np.flatnonzero((self.faces[: self.half] == index).any(1))[0])
+        return face, (self.faces[face] == index).astype(float)
+
+    def from_front(self, x: float, y: float) -> Point:
+        """The foremost left face seen from the front at (x, y)."""
+        corners = self.vertices[self.faces[self.left]]
+        (a, b, c), target = corners[:, :, :2].transpose(1, 0, 2), np.array([x, y])
+        area = _cross(b - a, c - a)
+        bary = np.stack(
+            [_cross(b - target, c - target), _cross(c - target, a - target)], -1
+        ) / np.where(np.abs(area) < 1e-12, np.inf, area)[:, None]
+        bary = np.concatenate([bary, 1 - bary.sum(1, keepdims=True)], 1)
+        depth = (bary * corners[:, :, 2]).sum(1)
+        hit = (bary >= -1e-6).all(1) & (area > 0)
+        best = int(np.where(hit, depth, -np.inf).argmax())
+        weights = np.clip(bary[best], 0, 1)
+        return int(self.left[best]), weights / weights.sum()
+
+    def nearest(self, target: Array) -> Point:
+        """The face whose plane point lies nearest to `target` (3,)."""
+        corners = self.vertices[self.faces[self.left]]
+        close = np.argsort(((corners.mean(1) - target) ** 2).sum(1))[:12]
+        a, b, c = corners[close].transpose(1, 0, 2)
+        normal = np.cross(b - a, c - a)
+        squared = (normal**2).sum(1)
+        w1 = (np.cross(target - a, c - a) * normal).sum(1) / squared
+        w2 = (np.cross(b - a, target - a) * normal).sum(1) / squared
+        bary = np.clip(np.stack([1 - w1 - w2, w1, w2], -1), 0, 1)
+        bary /= bary.sum(1, keepdims=True)
+        miss = ((bary[:, :, None] * corners[close]).sum(1) - target) ** 2
+        best = int(miss.sum(1).argmin())
+        return int(self.left[close[best]]), bary[best]
+
+    def along_lip(self, ring: Array, x: float, upper: bool) -> Point:
+        """The point of a lip ring at frontal x, between two of its vertices."""
+        ids = ring[: mouth.CORNER + 1] if upper else ring[: mouth.CORNER - 1 : -1]
+        across = self.vertices[ids, 0]
+        if x >= across[-1]:
+            return self.vertex(ids[-1])
+        after = int(np.searchsorted(across, x, side="right"))
+        before, share = ids[after - 1], (x - across[after - 1]) / (across[after] - across[after - 1])
+        has = [(self.faces[: self.half] == i).any(1) for i in (before, ids[after])]
+        face = int(np.flatnonzero(has[0] & has[1])[0])
+        corner = self.faces[face]
+        return face, np.where(corner == before, 1 - share, np.where(corner == ids[after], share, 0))
+
+    def jaw_path(self, index: int) -> Array:
+        """(N, 3) from the jaw line forwards at jaw point 8 + index."""
+        end = np.array(_JAW_LINE[index]) * MM
+        if index == 0:
+            return end[None]
+        theta, level = skull.locate(end[None, [2, 1]], (2, 1), 1.2)
+        angles = np.linspace(theta[0], theta[0] * 0.35, _CONTOUR_STEPS)
+        levels = level[0] - (theta[0] - angles) * 0.0
+        return face.sculpt(skull.surface(angles, levels))
+
+
+def _cross(a: Array, b: Array) -> Array:
+    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]

@@ -1,0 +1,98 @@
+"""The features of the face, as relief on the skull's front: nose, cheeks, lips' surround, chin.
+
+All figures in mm, left half, seen from the front. Heights are towards the viewer.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from synthforge.mannequin import eyes
+from synthforge.mannequin.profiles import MM, Array, curve, gauss, smoothstep, soft_max
+
+# Soft mounds: centre (x, y), radius (x, y), height.
+_RELIEF = {
+    "brow ridge": (20, 40.5, 16, 7, 1.6),
+    "brow tail": (44, 39, 11, 7, 2.6),
+    "glabella": (0, 37, 11, 9, 1.4),
+    "forehead": (22, 68, 20, 16, 0.8),
+    "temple": (66, 44, 12, 18, -1.6),
+    "cheekbone": (50, 2, 17, 13, 3.0),
+    "cheek apple": (34, -9, 16, 15, 3.4),
+    "tear trough": (22, 9, 7, 5, -1.2),
+    "cheek hollow": (48, -38, 15, 17, -1.4),
+    "muzzle": (0, -42, 23, 19, 3.6),
+    "beside mouth": (33, -50, 7, 12, 0.8),
+    "corner of mouth": (27.5, -48.5, 4.0, 5, -1.6),
+    "under lower lip": (0, -64.5, 14, 5, -2.0),
+    "chin": (0, -80, 15, 12, 3.4),
+    "chin side": (11, -84, 9, 9, 1.0),
+    "philtrum": (0, -34, 2.3, 6, -0.9),
+    "philtrum column": (4.6, -35, 2.0, 6, 0.6),
+    "jaw corner": (54, -52, 12, 14, 1.0),
+}
+
+# Height of the nose's ridge above the skull's front, and its half width, by y.
+_RIDGE = curve(
+    [(-29, 0), (-26.5, 0.6), (-24.8, 4.5), (-22.8, 11.5), (-20.5, 17.3), (-17.5, 20.0)]
+    + [(-14.5, 20.0), (-10, 18.0), (-4, 14.9), (4, 10.2), (12, 5.6), (19, 2.0), (25, 0.7), (33, 0)]
+)
+_RIDGE_WIDTH = curve(
+    [(-29, 8.5), (-25, 6.2), (-21, 8.0), (-16, 9.8), (-10, 9.6), (-2, 9.0), (8, 8.2), (18, 8.4)]
+    + [(26, 10.5), (33, 14)]
+)
+_WING_CENTER, _WING_RADIUS, _WING_HEIGHT = (12.2, -19.2), (5.9, 6.3), 10.3
+
+NOSTRIL_CENTER = np.array([7.0, -23.6]) * MM
+_NOSTRIL_RADII = np.array([3.3, 1.75]) * MM
+_NOSTRIL_TILT = -0.30
+NOSTRIL_POINTS = 14
+
+
+def sculpt(points: Array) -> Array:
+    """Add the features to skull points (N, 3) of the left half (x >= 0)."""
+    x, y, z = points.T.copy()
+    front = smoothstep(-32 * MM, -2 * MM, z)
+    relief = np.zeros_like(x)
+    for center_x, center_y, radius_x, radius_y, height in _RELIEF.values():
+        mound = gauss(x, center_x * MM, radius_x * MM) * gauss(y, center_y * MM, radius_y * MM)
+        if center_x:
+            # Mirrored mounds meet at the midline without a crease.
+            mound += gauss(-x, center_x * MM, radius_x * MM) * gauss(
+                y, center_y * MM, radius_y * MM
+            )
+        relief += height * MM * mound
+    relief += nose_height(x, y)
+    crease = 30 * MM + (y + 40 * MM) * -0.45
+    relief -= (
+        0.9 * MM
+        * gauss(x, crease, 4 * MM)
+        * smoothstep(-56 * MM, -44 * MM, y)
+        * smoothstep(-16 * MM, -28 * MM, y)
+    )
+    sculpted = np.stack([x, y, z + front * relief], -1)
+    near_eye = (x < 75 * MM) & (np.abs(y - eyes.CENTER[1]) < 35 * MM) & (z > 0)
+    sculpted[near_eye] = eyes.drape_lids(sculpted[near_eye])
+    return sculpted
+
+
+def nose_height(x: Array, y: Array) -> Array:
+    """Relief of ridge, tip and wings."""
+    ridge = _RIDGE(y) * np.exp(-((np.abs(x) / _RIDGE_WIDTH(y)) ** 2.2))
+    wing_x, wing_y = np.array(_WING_CENTER) * MM
+    radius_x, radius_y = np.array(_WING_RADIUS) * MM
+    squared = ((x - wing_x) / radius_x) ** 2 + ((y - wing_y) / radius_y) ** 2
+    wing = _WING_HEIGHT * MM * np.exp(-(squared**1.6))
+    crease = 0.9 * MM * np.exp(-(((np.sqrt(squared) - 1.35) / 0.28) ** 2))
+    crease = crease * smoothstep(11 * MM, 15 * MM, x)
+    tip = 1.2 * MM * gauss(x, 0, 6.0 * MM) * gauss(y, -16 * MM, 5.5 * MM)
+    inside = (y > -40 * MM) & (y < 40 * MM)
+    return np.where(inside, soft_max(ridge + tip, wing, 2.0 * MM) - 1.0 * MM - crease, 0.0)
+
+
+def nostril_contour(scale: float = 1.0, margin: float = 0.0) -> Array:
+    """(14, 2) frontal rim of the left nostril, counter-clockwise; `margin` metres wider."""
+    turn = np.linspace(0, 2 * np.pi, NOSTRIL_POINTS, endpoint=False)
+    rim = np.stack([np.cos(turn), np.sin(turn)], -1) * (_NOSTRIL_RADII * scale + margin)
+    c, s = np.cos(_NOSTRIL_TILT), np.sin(_NOSTRIL_TILT)
+    return NOSTRIL_CENTER + rim @ np.array([[c, s], [-s, c]])

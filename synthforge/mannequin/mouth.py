@@ -1,0 +1,111 @@
+"""Lips and the cavity behind them, as half rings from the upper midline round the corner to the
+lower midline. Left half; metres, FLAME frame."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from synthforge.mannequin.profiles import MM, Array, curve
+
+CENTER = np.array([0.0, -47.8]) * MM
+HALF_WIDTH = 25.0 * MM
+UPPER_POINTS, LOWER_POINTS = 13, 12
+CORNER = UPPER_POINTS - 1
+RING_POINTS = UPPER_POINTS + LOWER_POINTS - 1
+
+_UPPER_BORDER = curve(
+    [(0, -41.0), (2.6, -40.2), (5.6, -39.6), (10, -41.0), (15, -43.6), (20, -46.2), (25, -48.2)]
+)
+_LOWER_BORDER = curve(
+    [(0, -57.0), (6, -56.7), (11, -55.6), (16, -53.4), (20.5, -50.7), (25, -48.2)]
+)
+_CONTACT = curve(
+    [(0, -48.1), (3, -47.8), (7, -47.1), (12, -47.2), (18, -47.8), (25, -48.2)]
+)
+# Across the vermilion from border (0) to contact (1): how far the upper and lower lip stand
+# forward of the straight line between the two, mm.
+_VERMILION = (
+    (0.14, 0.7, 0.8),
+    (0.32, 1.7, 2.2),
+    (0.54, 2.5, 3.4),
+    (0.76, 2.6, 3.6),
+    (0.92, 1.7, 2.3),
+    (1.00, 0.0, 0.0),
+)
+_CONTACT_DEPTH = 2.2 * MM
+_CONTACT_GAP = 0.08 * MM
+# The cavity behind the contact: mm away from it upwards (or downwards), mm back, width.
+_CAVITY = (
+    (0.4, 2.5, 1.00),
+    (2.6, 4.8, 1.02),
+    (7.0, 6.5, 1.06),
+    (11.5, 9.0, 1.12),
+    (13.0, 18.0, 1.20),
+    (11.0, 32.0, 1.15),
+    (5.0, 44.0, 0.95),
+)
+
+
+def is_upper() -> Array:
+    """bool (24,): points of a half ring that belong to the upper lip, the corner excluded."""
+    return np.arange(RING_POINTS) < CORNER
+
+
+def _side() -> Array:
+    """+1 along the upper lip, 0 at the corner, -1 along the lower lip."""
+    return np.sign(CORNER - np.arange(RING_POINTS)).astype(float)
+
+
+def border() -> Array:
+    """(24, 2) frontal outline of the vermilion."""
+    upper_x = HALF_WIDTH * np.sin(np.linspace(0, np.pi / 2, UPPER_POINTS))
+    lower_x = HALF_WIDTH * np.sin(np.linspace(np.pi / 2, 0, LOWER_POINTS))[1:]
+    return np.concatenate(
+        [np.c_[upper_x, _UPPER_BORDER(upper_x)], np.c_[lower_x, _LOWER_BORDER(lower_x)]]
+    )
+
+
+def contact() -> Array:
+    """(24, 2) frontal line on which the lips meet, point for point with `border`."""
+    x = border()[:, 0]
+    return np.c_[x * 0.972, _CONTACT(x)]
+
+
+def contact_height(x: Array) -> Array:
+    return _CONTACT(np.abs(x))
+
+
+def _roundness() -> Array:
+    """1 at the midline, 0 at the corner."""
+    return np.sqrt(np.clip(1 - (border()[:, 0] / HALF_WIDTH) ** 2, 0, 1))
+
+
+def vermilion_rings(border_z: Array, contact_skin_z: Array) -> list[Array]:
+    """Six rings (24, 3) from just inside the border to the contact line.
+
+    border_z: (24,), the skin at the border. contact_skin_z: the unsculpted skin at the contact.
+    """
+    upper, side, roundness = is_upper(), _side(), _roundness() ** 0.75
+    contact_z = contact_skin_z - _CONTACT_DEPTH * (0.35 + 0.65 * roundness)
+    rings = []
+    for across, upper_mm, lower_mm in _VERMILION:
+        xy = border() * (1 - across) + contact() * across
+        z = border_z * (1 - across) + contact_z * across
+        z = z + np.where(upper, upper_mm, lower_mm) * MM * roundness
+        if across == 1.0:
+            xy[:, 1] += side * _CONTACT_GAP
+        rings.append(np.c_[xy, z])
+    return rings
+
+
+def cavity_rings(contact_ring: Array) -> list[Array]:
+    """Seven rings (24, 3) from behind the lips to the throat."""
+    side, roundness = _side(), _roundness()
+    rings = []
+    for away, back, width in _CAVITY:
+        ring = contact_ring.copy()
+        ring[:, 0] *= width
+        ring[:, 1] += side * away * MM * (0.30 + 0.70 * roundness)
+        ring[:, 2] -= back * MM * (0.55 + 0.45 * roundness)
+        rings.append(ring)
+    return rings

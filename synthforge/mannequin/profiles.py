@@ -1,0 +1,41 @@
+"""The curves that the head is sculpted with. Arrays in, arrays of the same shape out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import PchipInterpolator
+
+Array = NDArray[Any]
+
+MM = 1e-3
+
+
+def smoothstep(low: float, high: float, x: Array) -> Array:
+    """0 below `low`, 1 above `high`, a cubic between; falls when low > high."""
+    t = np.clip((x - low) / (high - low), 0.0, 1.0)
+    return t * t * (3 - 2 * t)
+
+
+def gauss(x: Array, center: float | Array, radius: float | Array) -> Array:
+    """1 at `center`, 1/e at `radius` from it."""
+    return np.exp(-(((x - center) / radius) ** 2))
+
+
+def soft_max(a: Array, b: Array, width: float) -> Array:
+    """max(a, b) with its crease rounded over about `width`."""
+    return 0.5 * (a + b + np.sqrt((a - b) ** 2 + width * width))
+
+
+def curve(knots: Sequence[tuple[float, float]]) -> PchipInterpolator:
+    """A shape-preserving curve through (x, y) knots, constant outside them. Knots in mm."""
+    x, y = np.array(knots).T * MM
+    spline = PchipInterpolator(x, y)
+    return lambda t: spline(np.clip(t, x[0], x[-1]))
+
+
+def unit(vector: Array) -> Array:
+    return vector / np.linalg.norm(vector, axis=-1, keepdims=True)
