@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 import torch
 
 from flame_pytorch import FLAME
+from flame_pytorch.errors import FileFormatError
 from synthforge.alignment import (
     AlignmentMLP,
     load_alignment,
     place_in_generator,
     published_alignment,
 )
-from synthforge.assets.locate import Assets, choose_generator, find_assets, require_all
+from synthforge.assets.locate import AssetError, Assets, choose_generator, find_assets, require_all
 from synthforge.config import (
     DEFAULT_SAMPLING,
     EXPRESSION_SIZE,
@@ -127,8 +128,13 @@ def next3d_parts(
     """FLAME and Next3D from the user's files, with the published alignment."""
     require_all(assets)
     assert assets.checkpoint is not None
-    network = Next3D.load(
-        assets.checkpoint, device=device, variant=config.variant, precision=config.precision
-    )
+    try:
+        network = Next3D.load(
+            assets.checkpoint, device=device, variant=config.variant, precision=config.precision
+        )
+    except FileFormatError:
+        raise
+    except ValueError as error:
+        raise AssetError(f"{assets.checkpoint} cannot be used: {error}") from error
     generator = Next3DGenerator(network, config.truncation_psi, config.truncation_cutoff)
     return read_head(assets).to(device), generator, published_alignment().to(device)

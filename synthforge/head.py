@@ -19,6 +19,7 @@ from flame_pytorch.files import (
     read_masks,
     read_uv_layout,
 )
+from flame_pytorch.model import FloatArray, IntArray
 from synthforge.assets.locate import AssetError, Assets
 from synthforge.camera import Camera
 from synthforge.config import EXPRESSION_SIZE, SHAPE_SIZE
@@ -96,9 +97,9 @@ def read_head(assets: Assets) -> Head:
     model = read_head_model(assets.flame_model)
     embedding = read_landmark_embedding(assets.static_embedding, assets.contour_embedding)
     flame = FLAME.from_arrays(model, embedding, SHAPE_SIZE, EXPRESSION_SIZE)
-    if assets.texture is None:
-        uvs, uv_faces = np.zeros((1, 2)), np.zeros_like(model.faces)
-    else:
+    uvs: FloatArray = np.zeros((1, 2))
+    uv_faces: IntArray = np.zeros_like(model.faces)
+    if assets.texture is not None:
         uvs, uv_faces = read_uv_layout(assets.texture)
         if len(uv_faces) != len(model.faces):
             raise AssetError(
