@@ -50,7 +50,7 @@ def test_the_planted_map_is_recovered(number, detect, tmp_path):
         oracle if detect else None,
         "oracle" if detect else "none",
     )
-    config = AlignmentTrainingConfig(num_train=10, num_val=4, epochs=30, batch_size=5)
+    config = AlignmentTrainingConfig(num_train=12, num_val=4, batch_size=3)
     train = load_samples(source, range(config.num_train), tmp_path)
     first, last = VALIDATION_START, VALIDATION_START + config.num_val
     val = load_samples(source, range(first, last), tmp_path)
