@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -108,7 +109,7 @@ def write_overlays(
 
 @torch.no_grad()
 def _overlays(samples: Samples, surface: FaceSurface, mlp: AlignmentMLP) -> list[NDArray[np.uint8]]:
-    mlp = mlp.to(samples.vertices_gen.device)
+    mlp = copy.deepcopy(mlp).to(samples.vertices_gen.device)
     ndc = samples.camera.to_ndc(mlp(samples.vertices_gen))
     face_ids = visible(ndc, surface.faces, IMAGE_SIZE, IMAGE_SIZE, perspective_correct=True)
     face = (face_ids >= 0) & surface.is_face[face_ids.clamp_min(0)]

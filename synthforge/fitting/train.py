@@ -183,8 +183,8 @@ def _run_epoch(
             robust_scale,
             randomness,
         )
-        values = torch.stack(list(terms.values())).tolist()
-        for name, value in zip(terms, values, strict=True):
+        weighted = torch.stack(list(terms.values()))
+        for name, value in zip(terms, weighted.tolist(), strict=True):
             if not math.isfinite(value):
                 raise TrainingError(
                     f"the {name} loss became {value} at step {step + 1} (epoch {number + 1}). "
@@ -192,7 +192,7 @@ def _run_epoch(
                 )
             totals[name] = totals.get(name, 0.0) + value / len(batches)
         optimizer.zero_grad()
-        sum(terms.values(), torch.zeros((), device=index.device)).backward()
+        weighted.sum().backward()
         optimizer.step()
     return totals
 
