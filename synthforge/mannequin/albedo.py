@@ -55,7 +55,7 @@ def pigments(person: Person) -> dict[str, RGB]:
     dark = person.melanin
     pale = 1 - dark
     blood = _HEMOGLOBIN
-    lip_natural = _plus((blood, 1.05 * pale + 0.35), (_MELANIN, 0.10 * dark + 0.04))
+    lip_natural = _plus((blood, 1.5 * pale + 0.55), (_MELANIN, 0.12 * dark + 0.05))
     lip_painted = _towards(person.lip_color, skin)
     lip = _plus((lip_natural, 1 - person.lipstick), (lip_painted, person.lipstick))
     brow = _plus((_towards(person.brow_color, skin), 0.30 * person.brow_density))

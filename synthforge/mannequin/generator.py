@@ -42,6 +42,8 @@ RENDERER_VERSION = 1
 _IMAGE_SIZE = 512
 _SUPERSAMPLING = 2
 _DEPTH_SIZE = 128
+# Of a drawn strand, generator units: it stands for several hairs.
+_STRAND_WIDTH = 0.0012
 # Linear RGB albedo, replaces the texture wholly, gloss.
 _PART_MATERIALS = {
     Part.TEETH: (0.66, 0.60, 0.50, 1.0, 0.7),
@@ -124,8 +126,12 @@ class Mannequin:
         marks = (landmarks - own.origin_gen) @ own.rotation / own.scale + own.origin_head
         groups = grow_hair(person, head, own) + facial_hair(person, head, own, marks)
         center = own.origin_gen
-        cast = groups[0].points[:, ::2, ::2].reshape(3, -1).T
-        shadow = key_shadow(scene.key, R_view_gen, body.vertices, body.faces, center, cast)
+        cast = groups[0].points[:, ::2, ::2]
+        # A strand's area, shared by its points.
+        opacity = 2 * _STRAND_WIDTH * groups[0].mean_length / cast.shape[2]
+        shadow = key_shadow(
+            scene.key, R_view_gen, body.vertices, body.faces, center, cast.reshape(3, -1).T, opacity
+        )
         light = irradiance(
             scene, body.normals, head.faces, body.open, R_view_gen @ R_gen_head, R_gen_head
         )

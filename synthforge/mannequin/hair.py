@@ -172,7 +172,8 @@ def _kept(hair: Hair, roots: Roots) -> Tensor:
     above = roots.place[:, 0]
     x, _, z = roots.position.unbind(-1)
     high, thin = recession(roots.position)
-    kept = above > high * hair.hairline + thin * hair.thinning
+    edge = {"afro": 0.004, "curly": 0.006}.get(hair.style, 0.0)
+    kept = above > edge + high * hair.hairline + thin * hair.thinning
     if hair.style == "bald":
         kept &= above < 0.045 + 0.004 * roots.random[:, 0]
         kept &= z < 0.0
@@ -215,13 +216,13 @@ def _growth(hair: Hair, guides: Roots, template: Template) -> Growth:
                          layer=layer * (0.5 + 0.9 * top), stiffness=0.62, strands=22000, clump=0.5,
                          curl_radius=0.0025 * hair.wave, curl_length=0.05, hug=0.5)
         case "curly":
-            long = 0.045 + 0.065 * hair.length
+            long = 0.035 + 0.045 * hair.length
             return _with(base, length=(flat + long) * (0.6 + 0.4 * top) * vary, lift=flat + 0.75,
                          stiffness=0.86, gravity=0.10, knots=48, clump=0.55, spread=0.006, layer=layer * 1.2,
                          curl_radius=0.0035 + 0.0025 * hair.wave, curl_length=0.018 + 0.014 * hair.wave,
                          frizz=0.05, strands=15000, shine=0.7)
         case "afro":
-            long = 0.016 + 0.045 * hair.length
+            long = 0.012 + 0.034 * hair.length
             return _with(base, length=(flat + long) * (0.85 + 0.15 * top) * vary, lift=flat + 1.0,
                          stiffness=0.97, gravity=0.0, knots=48, clump=0.15, spread=0.006, layer=layer * 0.2,
                          curl_radius=0.0028, curl_length=0.0085, frizz=0.06, strands=17000, shine=0.35)
@@ -313,6 +314,7 @@ def _grow_guides(
     keep = growth.stiffness ** (16 / growth.knots)
     curve = [p]
     hug = torch.zeros_like(p[:, :1])
+    jaw_y = template.landmarks[4, 1] + 0.01
     for index in range(1, growth.knots):
         wanted = _field(hair, guides.position, p, normal, template, scalp.center)
         out = F.normalize(p - scalp.center, dim=-1)
@@ -326,8 +328,10 @@ def _grow_guides(
         out = out / distance
         rise = min(1.0, index / (0.25 * growth.knots))
         floor = scalp.at(out)[:, None] + growth.layer[:, None] * rise
-        p = torch.where(distance < floor, scalp.center + out * floor, p)
-        hug = growth.hug * ((distance - floor) / 0.012).clamp(0, 1)
+        # Below the skull hair hangs past the neck.
+        on_head = torch.sigmoid((p[:, 1:2] - jaw_y) * 250)
+        p = torch.where((distance < floor) & (on_head > 0.5), scalp.center + out * floor, p)
+        hug = growth.hug * on_head * ((distance - floor) / 0.012).clamp(0, 1)
         if hair.style == "bun":
             near = ((bun - p).norm(dim=-1, keepdim=True) / 0.03).clamp(max=1)
             p = curve[-1] + (p - curve[-1]) * near

@@ -119,7 +119,7 @@ def shade(
 
         oil, lip, wet = texel[OIL] * (1 - replaced[:, 0]), texel[LIP], texel[WET]
         gloss = (
-            oil * (0.35 + 0.65 * person.oiliness) * (1 - 0.5 * lip)
+            oil * (0.25 + 0.55 * person.oiliness) * (1 - 0.5 * lip)
             + lip * person.lip_gloss * 0.9
             + material[:, 4]
         )
@@ -127,7 +127,7 @@ def shade(
         broad = _ggx(cosine_half, 0.42 + spread)
         tight = _ggx(cosine_half, 0.25 + spread - 0.10 * lip * person.lip_gloss)
         highlight = (0.60 * broad + 0.40 * gloss * tight) * fresnel_key * 0.22
-        highlight = highlight * lit * fine.clamp(0, 1) ** 0.5 * (0.35 + gloss)
+        highlight = highlight * lit * fine.clamp(0, 1) ** 0.5 * (0.30 + 0.75 * gloss)
         grazing = (1 - (detailed @ viewer).clamp(0, 1)) ** 4
         sheen = (0.02 + 0.30 * grazing) * (0.25 + 0.6 * gloss) + 0.15 * wet
         color = albedo * light + highlight[:, None] * key_color * 3.14 + ambient * sheen[:, None]

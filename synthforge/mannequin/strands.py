@@ -34,6 +34,11 @@ class Strands:
     samples: int
     shine: float
 
+    @property
+    def mean_length(self) -> Tensor:
+        """Generator units."""
+        return (self.points[:, :, 1:] - self.points[:, :, :-1]).norm(dim=0).sum(1).mean()
+
     def __len__(self) -> int:
         return self.points.shape[1]
 
