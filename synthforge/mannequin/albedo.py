@@ -76,7 +76,7 @@ def pigments(person: Person) -> dict[str, RGB]:
         "freckles": _plus((_MELANIN, 0.24 * person.freckles)),
         "spots": _plus((_MELANIN, 0.11 * person.spots)),
         "moles": _plus((_MELANIN, 0.55 * person.moles)),
-        "pores": _plus((_MELANIN, -0.014 * person.pores), (blood, -0.035 * person.pores)),
+        "pores": _plus((_MELANIN, -0.022 * person.pores), (blood, -0.07 * person.pores)),
         "beard_shadow": shadow,
         "brow_shadow": brow,
         "lash_line": _plus((black, 0.55 + 0.25 * person.eyeliner)),

@@ -254,7 +254,7 @@ def person_from(z: Tensor) -> Person:
         eye_shadow_color=mix((0.10, 0.06, 0.05), d.color(0.6, 0.3), 0.5 * d.u()),
         eyeliner=made_up * _ramp(0.3, 0.9, d.u()),
         lash_length=0.0040 + 0.0030 * (1 - male) * d.u() + 0.0015 * d.u(),
-        brow_thickness=d.bell(0.42 + 0.30 * male, 0.28),
+        brow_thickness=min(1.0, max(0.0, d.bell(0.35 + 0.35 * male, 0.38))),
         brow_density=d.u(0.55, 1.0) * (1 - 0.35 * old * (1 - male)),
         brow_color=brow_color,
         iris=iris,
@@ -332,7 +332,7 @@ def scene_from(z: Tensor) -> Scene:
         _scaled(_temperature(d.bell(0, 1.2)), d.u() ** 2 * 1.6),
         1.0,
     )
-    ambient = d.u(0.22, 0.62)
+    ambient = d.u(0.14, 0.50)
     tint = _temperature(d.bell(-0.5 * warm, 0.8))
     ground_tint = d.color(0.5, 1.0)
     backdrop = d.pick({"studio": 0.22, "room": 0.30, "bokeh": 0.18, "foliage": 0.18, "sky": 0.12})

@@ -17,7 +17,7 @@ from synthforge.mannequin.strands import Strands
 from synthforge.mannequin.template import Template
 
 _KNOTS = 6
-_LASHES = 90
+_LASHES = 64
 
 
 def facial_hair(
@@ -47,8 +47,8 @@ def _uniform(random: Tensor) -> Tensor:
 def _brows(person: Person, template: Template, head: Head) -> Strands:
     roots = brow_roots(str(head.vertices.device))
     along, across = roots.place.unbind(-1)
-    thickness = 0.22 + 0.58 * person.brow_thickness
-    sparse = _uniform(roots.random[:, 0]) < person.brow_density * (0.55 + 0.45 * torch.sin((along * 0.9 + 0.1) * math.pi).clamp(0))
+    thickness = 0.38 + 0.62 * person.brow_thickness
+    sparse = _uniform(roots.random[:, 0]) < person.brow_density * 0.72 * (0.55 + 0.45 * torch.sin((along * 0.9 + 0.1) * math.pi).clamp(0))
     roots = roots.take((across.abs() < thickness) & sparse)
     along, across = roots.place.unbind(-1)
     root = roots.posed(head.vertices, template.faces)
@@ -77,10 +77,10 @@ def _lashes(person: Person, head: Head, landmarks: Tensor) -> Strands:
         else:
             upper, lower = eye[[0, 1, 2, 3]], eye[[0, 5, 4, 3]]
         center = eye.mean(0)
-        for lid, up, count, scale in ((upper, 1.0, _LASHES, 1.0), (lower, -1.0, _LASHES // 2, 0.5)):
-            t = spread[:: _LASHES // count][:count]
+        for lid, up, count, scale in ((upper, 1.0, _LASHES, 1.0), (lower, -1.0, _LASHES // 3, 0.42)):
+            t = spread[:: _LASHES // count][:count] + 0.011 * wobble[:count]
             curve = smooth_curve(lid, 200)
-            root = curve[(t * 199).long()]
+            root = curve[(t * 199).long().clamp(0, 199)]
             side = (root - center)[:, :1] / 0.015
             direction = torch.cat(
                 [0.55 * side + 0.15 * outward, -0.12 + 0.12 * up + 0 * side, 0.80 + 0 * side], 1
@@ -140,6 +140,6 @@ def _beard_area(person: Person, roots: Roots, template: Template) -> Tensor:
         case 0 | 1:
             return density
         case 2:
-            return density & middle & (y > template.landmarks[8, 1] - 0.02)
+            return density & middle & (y > template.landmarks[8, 1] - 0.012 + 0.006 * roots.random[:, 9])
         case _:
             return density & middle & upper

@@ -194,7 +194,7 @@ def _growth(hair: Hair, guides: Roots, template: Template) -> Growth:
     )
     base = Growth(
         length=flat + 0.03, lift=flat + 0.35, stiffness=0.75, gravity=0.05, layer=layer, knots=16,
-        clump=0.35, spread=0.003, curl_radius=0.0, curl_length=0.05, frizz=0.006 + 0.022 * hair.frizz**2,
+        clump=0.35, spread=0.003, curl_radius=0.0, curl_length=0.05, frizz=0.004 + 0.012 * hair.frizz**2,
         strands=20000, shine=0.8,
     )  # fmt: skip
     vary = 1 + 0.12 * noise
@@ -342,7 +342,7 @@ def _grow_guides(
 def _colors(person_hair: Hair, random: Tensor) -> Tensor:
     """Albedo of each strand [N, 3]: a little lighter or darker, some grey."""
     like = random.new_tensor
-    tone = torch.exp(0.22 * random[:, 7:8])
+    tone = torch.exp(0.16 * random[:, 7:8])
     grey = (0.5 + 0.5 * torch.erf(random[:, 8:9] / math.sqrt(2)) < person_hair.grey).float()
     base = like(person_hair.color) * tone
     grey = grey * (0.55 + 0.45 * person_hair.grey)

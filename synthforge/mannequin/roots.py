@@ -23,7 +23,7 @@ from synthforge.regions import REGION_ID
 SCALP_ROOTS = 26000
 GUIDES = 1800
 _BEARD_ROOTS = 9000
-_BROW_ROOTS = 900
+_BROW_ROOTS = 1100
 _SEED = 31
 
 
@@ -132,7 +132,7 @@ def brow_roots(device: torch.device | str = "cpu") -> Roots:
     across = 2 * torch.rand(_BROW_ROOTS, generator=generator) - 1
     random = torch.randn(_BROW_ROOTS, 12, generator=generator)
     knot = (along * (len(curve) - 1)).long().clamp(max=len(curve) - 2)
-    width = 0.0042 * (0.75 + 0.45 * torch.sin(along * 2.2 + 0.5)) * (1 - along**3 * 0.8)
+    width = 0.0050 * (0.75 + 0.45 * torch.sin(along * 2.2 + 0.5)) * (1 - along**3 * 0.8)
     point = curve[knot].clone()
     point[:, 1] += across * width
     left = _project_front(head, point)
