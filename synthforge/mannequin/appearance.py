@@ -227,7 +227,7 @@ def person_from(z: Tensor) -> Person:
     lipstick_color = mix((0.36, 0.022, 0.032), (0.42, 0.12, 0.11), lip_red)
     lipstick_color = mix(lipstick_color, (0.16, 0.018, 0.045), 0.8 * d.u() ** 3)
     lipstick = made_up * _ramp(0.35, 0.8, d.u()) * 0.9
-    stubble = male * (0.25 + 0.75 * d.u()) * _ramp(0.05, 0.2, age + 0.1) * (1 - 0.5 * grey)
+    stubble = _ramp(0.45, 0.95, male) * (0.25 + 0.75 * d.u()) * _ramp(0.05, 0.2, age + 0.1) * (1 - 0.5 * grey)
     bearded, fullness = d.chance(0.34), d.u(0.25, 1.0)
     beard = fullness if bearded and male > 0.75 else 0.0
     iris = _along(_IRISES, (d.u() ** 1.3) * (1 - dark_haired) + 0.12 * dark_haired * d.u())

@@ -30,6 +30,12 @@ _POISSON = (
 )  # fmt: skip
 
 
+def unit(x: Tensor) -> Tensor:
+    """Vectors [N, 3] scaled to length 1; several times faster than F.normalize on a CPU."""
+    a, b, c = x.unbind(-1)
+    return x * torch.rsqrt(a * a + b * b + c * c + 1e-20)[:, None]
+
+
 def fit_rotation(source: Tensor, target: Tensor) -> Tensor:
     """The rotation [3, 3] that best turns source [N, 3] into target [N, 3] (Kabsch 1976)."""
     a = (source - source.mean(0)).double()
@@ -116,7 +122,7 @@ class Shadow:
         hair = torch.stack([self.hair_depth, self.hair_density])[None]
         depth, density = F.grid_sample(hair, grid, align_corners=False)[0, :, 0]
         behind = ((points_light[:, 2] - depth) * (_SHADOW_EXTENT / 0.03)).clamp(0, 1)
-        return total / len(_POISSON) * torch.exp(-behind * density)
+        return total / len(_POISSON) * torch.exp(-behind * density.clamp(max=1.1))
 
     def transmitted(self, points_light: Tensor, reach: float = 0.022) -> Tensor:
         """Light that gets through hair to points [N, 3]: fades over `reach` behind the first."""

@@ -85,11 +85,15 @@ def bell(x: Tensor, width: float) -> Tensor:
 def segment_distance(points: Tensor, polyline: Tensor) -> Tensor:
     """Distance of [N, D] points to a polyline [M, D]: [N]."""
     best = torch.full((len(points),), math.inf)
+    columns = points.T.contiguous()
     for a, b in zip(polyline[:-1], polyline[1:], strict=True):
         ab = b - a
-        t = (((points - a) @ ab) / (ab @ ab)).clamp(0, 1)
-        best = torch.minimum(best, (points - a - t[:, None] * ab).norm(dim=-1))
-    return best
+        offset = [column - a[k] for k, column in enumerate(columns)]
+        t = sum(o * ab[k] for k, o in enumerate(offset)) / (ab @ ab)
+        t = t.clamp(0, 1)
+        square = sum((o - t * ab[k]) ** 2 for k, o in enumerate(offset))
+        best = torch.minimum(best, square)
+    return best.sqrt()
 
 
 def inside_polygon(points: Tensor, polygon: Tensor) -> Tensor:
@@ -221,9 +225,8 @@ def _interpolate(x: Tensor, knots: Tensor, values: Tensor) -> Tensor:
 
 
 def brow_curve(head: Template) -> Tensor:
-    """The subject's left brow, inner to outer end: float32 [64, 3]."""
-    points = head.landmarks[LEFT_BROW]
-    return smooth_curve(points, 64)
+    """The subject's left brow, inner to outer end: float32 [33, 3]."""
+    return smooth_curve(head.landmarks[LEFT_BROW], 33)
 
 
 @functools.cache
@@ -291,8 +294,8 @@ def _features(head: Template, grid: UvGrid, region: Tensor) -> dict[str, Tensor]
     skin = (~ball & ~inner).float()
 
     xy = side[:, :2]
-    eye_curve = smooth_curve(mark[LEFT_EYE], 96, closed=True)[:, :2]
-    near_eye = (xy - eye[:2]).norm(dim=-1) < 0.05
+    eye_curve = smooth_curve(mark[LEFT_EYE], 60, closed=True)[:, :2]
+    near_eye = (xy - eye[:2]).norm(dim=-1) < 0.032
     eye_distance = torch.full_like(x, 0.05)
     eye_distance[near_eye] = segment_distance(xy[near_eye], torch.cat([eye_curve, eye_curve[:1]]))
     eye_inside = torch.zeros_like(near_eye)
@@ -300,14 +303,14 @@ def _features(head: Template, grid: UvGrid, region: Tensor) -> dict[str, Tensor]
     on_lid = front * skin
     upper = smoothstep(-0.0015, 0.0015, y - _lid_axis(x, mark))
 
-    outer = smooth_curve(mark[OUTER_LIP], 120, closed=True)[:, :2]
+    outer = smooth_curve(mark[OUTER_LIP], 60, closed=True)[:, :2]
     near_mouth = (p[:, :2] - mouth[:2]).norm(dim=-1) < 0.05
     lip_distance = torch.full_like(x, 0.05)
     lip_distance[near_mouth] = segment_distance(
         p[near_mouth, :2], torch.cat([outer, outer[:1]])
     )
     lip_soft = lip.float() * smoothstep(-0.0002, 0.0016, lip_distance)
-    parting = smooth_curve(mark[[48, 60, 61, 62, 63, 64, 54]], 60)
+    parting = smooth_curve(mark[[48, 60, 61, 62, 63, 64, 54]], 32)
     parting_distance = torch.full_like(x, 0.05)
     parting_distance[near_mouth] = segment_distance(p[near_mouth, :2], parting[:, :2])
 
@@ -338,7 +341,7 @@ def _features(head: Template, grid: UvGrid, region: Tensor) -> dict[str, Tensor]
     medium = noise(0.006, 3, 2)
     broad = noise(0.025, 3, 3)
     broad_brown = noise(0.020, 3, 4)
-    freckle = smoothstep(0.9, 1.9, noise(0.0030, 1, 5) + 0.35 * noise(0.02, 2, 6))
+    freckle = smoothstep(1.0, 2.1, noise(0.0021, 1, 5) + 0.35 * noise(0.02, 2, 6))
     freckle_zone = (
         at(torch.tensor([0.030, float(eye[1]) - 0.028, 0]), 0.030, 0.022) + at(nose_tip, 0.016, 0.03)
     ).clamp(0, 1) + 0.25 * front
