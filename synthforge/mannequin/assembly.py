@@ -6,7 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synthforge.mannequin import ears, eyes, face, mouth, skin_fill, skull, teeth, uv_layout
+from synthforge.mannequin import (
+    ears,
+    eyes,
+    face,
+    mouth,
+    region_outlines,
+    skin_fill,
+    skull,
+    teeth,
+    uv_layout,
+)
 from synthforge.mannequin.half_mesh import HalfMesh
 from synthforge.mannequin.parts import Part
 from synthforge.mannequin.profiles import MM, Array
@@ -59,7 +69,7 @@ class _Builder:
 
     def skin_row(self, front: Array, part: Part) -> tuple[Row, Array]:
         """A ring given as seen from the front (N, 2), laid onto the sculpted skin."""
-        theta, level = skull.locate(front, (0, 1), 0.3)
+        theta, level = skull.locate(front, skull.from_front, 0.3)
         points = face.sculpt(skull.surface(theta, level))
         points[:, 0] = np.where(front[:, 0] == 0, 0.0, points[:, 0])
         row = self.row(points, uv_layout.skin(theta, level), part)
@@ -85,11 +95,9 @@ class _Builder:
         return np.concatenate(self.mesh.charts)[row[1]]
 
     def eye(self) -> None:
-        contour = eyes.lid_contour()
-        rows = self.skin_rows(
-            [_grow(contour, eyes.CENTER[:2], margin) for margin in _EYE_RING_MARGINS], True
-        )
+        rows = self.skin_rows([eyes.skin_ring(margin) for margin in _EYE_RING_MARGINS], True)
         self.rings["lid"] = rows[-1][0]
+        self.rings["eye_region"] = rows[0][0]
         margin_places = self.places(rows[-1])
         center = margin_places.mean(0)
         previous = rows[-1]
@@ -145,7 +153,7 @@ class _Builder:
         border_places = self.places(rows[-1])
         border_z = self.mesh.points[-1][:, 2]
         contact = mouth.contact()
-        contact_skin = face.sculpt(skull.surface(*skull.locate(contact, (0, 1), 0.3)))
+        contact_skin = face.sculpt(skull.surface(*skull.locate(contact, skull.from_front, 0.3)))
         center = np.array([0.5, border_places[[0, -1], 1].mean()])
         previous = rows[-1]
         vermilion = mouth.vermilion_rings(border_z, contact_skin[:, 2])
@@ -187,7 +195,7 @@ class _Builder:
 
     def ear(self) -> None:
         rings = ears.rings()
-        theta, level = skull.locate(rings[0][:, [2, 1]], (2, 1), 1.6)
+        theta, level = skull.locate(skull.from_side(rings[0]), skull.from_side, 1.6)
         attachment = face.sculpt(skull.surface(theta, level))
         # What was meant to lie on the head is moved with the head's true surface there.
         places = uv_layout.skin(theta, level)
@@ -204,7 +212,7 @@ class _Builder:
         self.cap(previous, Part.EAR)
 
     def skin(self) -> None:
-        new, triangles = skin_fill.fill(self.holes, midline_hole=2)
+        new, triangles = skin_fill.fill(self.holes, 2, region_outlines.on_skull())
         theta, level = new.T
         points = face.sculpt(skull.surface(theta, level))
         points[(theta < 1e-9) | (theta > np.pi - 1e-9), 0] = 0.0

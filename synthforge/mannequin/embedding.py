@@ -68,7 +68,8 @@ def embed(assembly: Assembly) -> LandmarkEmbedding:
     for index in list(points):
         points.setdefault(FLIP[index], on_mesh.mirrored(points[index]))
     faces, bary = _table([points[index] for index in range(17, 68)])
-    rows = [_contour(on_mesh, np.radians(degrees)) for degrees in range(_CONTOUR_ROWS)]
+    paths = [on_mesh.jaw_path(index) for index in range(len(_JAW_LINE))]
+    rows = [_contour(on_mesh, paths, np.radians(degrees)) for degrees in range(_CONTOUR_ROWS)]
     contour = [_table(row) for row in rows]
     for row in rows[1:]:
         contour.append(_table([on_mesh.mirrored(point) for point in row[::-1]]))
@@ -84,21 +85,20 @@ def _table(points: list[Point]) -> tuple[Array, Array]:
     return np.array([face for face, _ in points]), np.stack([bary for _, bary in points])
 
 
-def _contour(on_mesh: _Locator, yaw: float) -> list[Point]:
+def _contour(on_mesh: _Locator, paths: list[list[Point]], yaw: float) -> list[Point]:
     """The 17 points, subject's right ear to left ear, of a head turned by `yaw` (radians, >= 0).
 
     Each point slides from the jaw line towards the face's middle until it lies on the outline.
     """
-    chin_to_ear = [on_mesh.jaw_path(index) for index in range(9)]
-    left = [_outermost(path, yaw) for path in chin_to_ear]
-    right = [_outermost(path, -yaw) for path in chin_to_ear[1:]]
-    right_points = [on_mesh.mirrored(on_mesh.nearest(point)) for point in right]
-    return right_points[::-1] + [on_mesh.nearest(point) for point in left]
+    left = [_outermost(on_mesh, path, yaw) for path in paths]
+    right = [_outermost(on_mesh, path, -yaw) for path in paths[1:]]
+    return [on_mesh.mirrored(point) for point in right[::-1]] + left
 
 
-def _outermost(path: Array, yaw: float) -> Array:
-    """The point of a path (N, 3) that is furthest to the left when the head turns left."""
-    across = path[:, 0] * np.cos(yaw) + path[:, 2] * np.sin(yaw)
+def _outermost(on_mesh: _Locator, path: list[Point], yaw: float) -> Point:
+    """The point of a path that is furthest to the left when the head turns left."""
+    positions = np.stack([on_mesh.position(point) for point in path])
+    across = positions[:, 0] * np.cos(yaw) + positions[:, 2] * np.sin(yaw)
     return path[int(across.argmax())]
 
 
@@ -164,15 +164,19 @@ class _Locator:
         corner = self.faces[face]
         return face, np.where(corner == before, 1 - share, np.where(corner == ids[after], share, 0))
 
-    def jaw_path(self, index: int) -> Array:
-        """(N, 3) from the jaw line forwards at jaw point 8 + index."""
-        end = np.array(_JAW_LINE[index]) * MM
+    def position(self, point: Point) -> Array:
+        face, bary = point
+        return bary @ self.vertices[self.faces[face]]
+
+    def jaw_path(self, index: int) -> list[Point]:
+        """From the jaw line forwards, for jaw point 8 + index."""
+        end = np.array(_JAW_LINE[index])[None] * MM
         if index == 0:
-            return end[None]
-        theta, level = skull.locate(end[None, [2, 1]], (2, 1), 1.2)
+            return [self.nearest(end[0])]
+        theta, level = skull.locate(skull.from_side(end), skull.from_side, 1.2)
         angles = np.linspace(theta[0], theta[0] * 0.35, _CONTOUR_STEPS)
-        levels = level[0] - (theta[0] - angles) * 0.0
-        return face.sculpt(skull.surface(angles, levels))
+        path = face.sculpt(skull.surface(angles, np.full(_CONTOUR_STEPS, level[0])))
+        return [self.nearest(point) for point in path]
 
 
 def _cross(a: Array, b: Array) -> Array:

@@ -19,10 +19,12 @@ OUTER_POINT = CONTOUR_POINTS // 2
 # Skin of the lids lies this far off the globe; the margin's inner edge almost touches it.
 LID_THICKNESS = 1.9 * MM
 MARGIN_GAP = 0.35 * MM
-UPPER_LID_HEIGHT = 6.3 * MM
-LOWER_LID_HEIGHT = 4.4 * MM
+UPPER_LID_HEIGHT = 5.3 * MM
+LOWER_LID_HEIGHT = 4.7 * MM
 # How fast the skin turns from lid to face with distance from the margin.
 LID_REACH = 6.0 * MM
+# Rings round the eye are oval from here on.
+_ROUND_MARGIN = 7.0 * MM
 
 
 def lid_contour(count: int = CONTOUR_POINTS) -> Array:
@@ -34,6 +36,19 @@ def lid_contour(count: int = CONTOUR_POINTS) -> Array:
     upper[:, 1] += UPPER_LID_HEIGHT * arch**0.78 * (1 + 0.30 * (0.5 - s))
     lower[:, 1] -= LOWER_LID_HEIGHT * arch**0.85 * (1 - 0.35 * (0.5 - s))
     return np.concatenate([upper, lower[1:-1][::-1]])
+
+
+def skin_ring(margin: float) -> Array:
+    """(32, 2) frontal ring round the lid margin, `margin` metres off: rounder the further."""
+    contour = lid_contour()
+    middle = (INNER_CANTHUS + OUTER_CANTHUS) / 2
+    offset = contour - middle
+    grown = offset * (1 + margin / np.linalg.norm(offset, axis=1, keepdims=True))
+    turn = np.arctan2(offset[:, 1] * 2.2, offset[:, 0])
+    oval = np.stack([15.0 * MM * np.cos(turn), 7.5 * MM * np.sin(turn)], -1)
+    oval *= 1 + margin / np.linalg.norm(oval, axis=1, keepdims=True)
+    roundness = smoothstep(0, _ROUND_MARGIN, np.array(margin))
+    return middle + grown + roundness * (oval - grown)
 
 
 def lid_heights(x: Array) -> tuple[Array, Array]:
@@ -81,7 +96,7 @@ def drape_lids(points: Array) -> Array:
     on_lid = np.exp(-((np.maximum(distance, 0) / LID_REACH) ** 2))
     z += on_lid * (globe_depth(x, y, LID_THICKNESS) - z)
     upper = smoothstep(20.5 * MM, 25.5 * MM, y)
-    z -= 1.6 * MM * gauss(distance, 9.0 * MM, 4.0 * MM) * (0.45 + 0.55 * upper)
+    z -= 1.0 * MM * gauss(distance, 9.0 * MM, 4.0 * MM) * (0.45 + 0.55 * upper)
     fold = upper * smoothstep(17 * MM, 23 * MM, x) * smoothstep(50 * MM, 45 * MM, x)
     z -= 1.1 * MM * gauss(distance, 4.0 * MM, 1.1 * MM) * fold
     z += 0.7 * MM * gauss(distance, 6.2 * MM, 1.6 * MM) * fold
