@@ -17,7 +17,7 @@ from synthforge.mannequin.skin_maps import PIGMENT_MAPS, TEXTURE_SIZE, SkinMaps,
 # Fitted by eye to published skin reflectances (Krishnaswamy & Baranoski 2004, figure 5).
 _FAIR = (-0.20, -0.58, -0.86)
 _MELANIN = (-1.95, -2.45, -2.80)
-_HEMOGLOBIN = (-0.06, -0.42, -0.36)
+_HEMOGLOBIN = (-0.05, -0.36, -0.30)
 _CAROTENE = (0.0, -0.05, -0.22)
 _VEIN = (-0.34, -0.30, -0.20)
 

@@ -205,7 +205,7 @@ def person_from(z: Tensor) -> Person:
     male = _ramp(-0.35, 0.35, masculinity + d.bell(0, 0.25))
     old = _ramp(0.45, 1.0, age)
 
-    melanin = min(1.0, max(0.0, 0.05 + 0.80 * african**1.7 + 0.05 * asian + d.bell(0, 0.13)))
+    melanin = min(1.0, max(0.0, 0.04 + 0.80 * african**2.0 + 0.04 * asian + d.bell(0, 0.13)))
     dark = _ramp(0.25, 0.55, melanin)
     fair = 1 - _ramp(0.05, 0.30, melanin)
 
@@ -341,10 +341,10 @@ def scene_from(z: Tensor) -> Scene:
         fills=(fill, rim),
         sky=_scaled(tint, ambient * 1.25),
         ground=_scaled(mix(tint, ground_tint, 0.4), ambient * d.u(0.25, 0.75)),
-        exposure=math.exp(d.bell(0.0, 0.42)),
-        white_balance=_temperature(-0.65 * warm + d.bell(0, 0.4)),
+        exposure=math.exp(d.bell(0.12, 0.42)),
+        white_balance=_temperature(-0.85 * warm + d.bell(0, 0.35)),
         contrast=d.bell(1.0, 0.16),
-        saturation=d.bell(0.97, 0.18),
+        saturation=d.bell(0.90, 0.18),
         vignette=d.u() ** 2 * 0.35,
         grain=0.004 + 0.018 * d.u() ** 2,
         blur=0.35 + 0.55 * d.u() ** 2,

@@ -277,6 +277,7 @@ def _field(hair: Hair, root: Tensor, p: Tensor, normal: Tensor, template: Templa
             fallen = torch.maximum(fallen, torch.sigmoid((-0.105 - p[:, 2:3]) * 150))
             beside = torch.sigmoid((p[:, 2:3] - (template.landmarks[36, 2] - 0.050)) * 150)
             beside = beside * torch.sigmoid((template.landmarks[24, 1] + 0.040 - p[:, 1:2]) * 120)
+            beside = beside * torch.sigmoid((p[:, 1:2] - template.landmarks[4, 1]) * 120)
             away = torch.cat([0.8 * sign, 0.0 * sign, -1.2 + 0.0 * sign], 1)
             return across * (1 - fallen) + fallen * down + beside * away
         case "swept_back":

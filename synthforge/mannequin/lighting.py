@@ -179,7 +179,8 @@ def key_shadow(
     first.scatter_reduce_(0, hair_texel, points[:, 2], "amin")
     # Empty texels must not pull the blurred depth of their neighbours away.
     has = (count > 0).float()
-    blurred = _box(torch.stack([first * has, has, count]).view(3, _HAIR_SHADOW_SIZE, -1), radius)
+    maps = torch.stack([first * has, has, count]).view(3, _HAIR_SHADOW_SIZE, -1)
+    blurred = _box(maps, max(radius, 0.03))
     texel_area = (2 * _SHADOW_EXTENT / _HAIR_SHADOW_SIZE) ** 2
     return Shadow(
         rotation,
