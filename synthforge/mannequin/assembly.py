@@ -196,12 +196,14 @@ class _Builder:
     def ear(self) -> None:
         rings = ears.rings()
         theta, level = skull.locate(skull.from_side(rings[0]), skull.from_side, 1.6)
-        attachment = face.sculpt(skull.surface(theta, level))
-        # What was meant to lie on the head is moved with the head's true surface there.
+        for index, lift in enumerate(ears.lift()):
+            below = skull.locate(skull.from_side(rings[index]), skull.from_side, 1.6)
+            skin = face.sculpt(skull.surface(*below))
+            rings[index] = skin + (rings[index] - skin) * lift[:, None]
         places = uv_layout.skin(theta, level)
         center = places.mean(0)
         self.holes.append(np.stack([theta, level], -1))
-        previous = self.row(attachment, places, Part.EAR)
+        previous = self.row(rings[0], places, Part.EAR)
         self.hole_rows.append(previous)
         self.rings["ear_attachment"] = previous[0]
         for index, points in enumerate(rings[1:], 1):

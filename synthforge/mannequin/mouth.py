@@ -32,7 +32,7 @@ _VERMILION = (
     (0.92, 1.9, 2.3),
     (1.00, 0.0, 0.0),
 )
-_CONTACT_DEPTH = 2.2 * MM
+_CONTACT_DEPTH = 1.8 * MM
 _CONTACT_GAP = 0.08 * MM
 # The cavity behind the contact: mm away from it upwards (or downwards), mm back, width.
 _CAVITY = (
@@ -85,8 +85,8 @@ def vermilion_rings(border_z: Array, contact_skin_z: Array) -> list[Array]:
 
     border_z: (24,), the skin at the border. contact_skin_z: the unsculpted skin at the contact.
     """
-    upper, side, roundness = is_upper(), _side(), _roundness() ** 0.75
-    contact_z = contact_skin_z - _CONTACT_DEPTH * (0.35 + 0.65 * roundness)
+    upper, side, roundness = is_upper(), _side(), _roundness() ** 0.55
+    contact_z = contact_skin_z - _CONTACT_DEPTH * (0.05 + 0.95 * roundness)
     rings = []
     for across, upper_mm, lower_mm in _VERMILION:
         xy = border() * (1 - across) + contact() * across

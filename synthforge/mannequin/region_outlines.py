@@ -16,9 +16,9 @@ from synthforge.mannequin.profiles import MM, Array, curve
 _SPACING = 3.0 * MM
 _SKULL_SPACING = 7.0 * MM
 # Brow strip: middle line by frontal x, its half height, and where it begins and ends.
-_BROW_MIDDLE = curve([(9, 38.6), (16, 40.6), (26, 43.2), (36, 44.2), (45, 42.6), (55, 37.5)])
-_BROW_HALF = curve([(9, 2.7), (16, 3.3), (30, 3.2), (42, 2.4), (55, 0.9)])
-_BROW_ENDS = (10.0 * MM, 54.5 * MM)
+_BROW_MIDDLE = curve([(9, 40.3), (16, 41.9), (26, 43.8), (36, 44.6), (45, 43.0), (56, 37.8)])
+_BROW_HALF = curve([(9, 2.5), (16, 3.1), (30, 3.0), (42, 2.3), (56, 0.9)])
+_BROW_ENDS = (10.0 * MM, 55.5 * MM)
 # From the front, closed along the midline.
 _NOSE = (
     [(0, 24), (7, 24), (9.5, 20), (10.5, 10), (13.5, -3), (17.5, -11), (20.2, -19)]
@@ -65,6 +65,11 @@ def is_neck(points: Array) -> Array:
 def brow_middle(x: Array) -> Array:
     """Height of the left brow's middle line at frontal x, metres."""
     return _BROW_MIDDLE(x)
+
+
+def brow_ridge(x: Array) -> Array:
+    """Height of the line on which the brow's landmarks lie: between its middle and upper edge."""
+    return _BROW_MIDDLE(x) + 0.5 * _BROW_HALF(x)
 
 
 def is_brow(x: Array, y: Array) -> Array:
