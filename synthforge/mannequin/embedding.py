@@ -126,9 +126,10 @@ class _Locator:
         corners = self.vertices[self.faces[self.left]]
         (a, b, c), target = corners[:, :, :2].transpose(1, 0, 2), np.array([x, y])
         area = _cross(b - a, c - a)
-        bary = np.stack(
-            [_cross(b - target, c - target), _cross(c - target, a - target)], -1
-        ) / np.where(np.abs(area) < 1e-12, np.inf, area)[:, None]
+        bary = (
+            np.stack([_cross(b - target, c - target), _cross(c - target, a - target)], -1)
+            / np.where(np.abs(area) < 1e-12, np.inf, area)[:, None]
+        )
         bary = np.concatenate([bary, 1 - bary.sum(1, keepdims=True)], 1)
         depth = (bary * corners[:, :, 2]).sum(1)
         hit = (bary >= -1e-6).all(1) & (area > 0)
@@ -158,7 +159,10 @@ class _Locator:
         if x >= across[-1]:
             return self.vertex(ids[-1])
         after = int(np.searchsorted(across, x, side="right"))
-        before, share = ids[after - 1], (x - across[after - 1]) / (across[after] - across[after - 1])
+        before, share = (
+            ids[after - 1],
+            (x - across[after - 1]) / (across[after] - across[after - 1]),
+        )
         has = [(self.faces[: self.half] == i).any(1) for i in (before, ids[after])]
         face = int(np.flatnonzero(has[0] & has[1])[0])
         corner = self.faces[face]

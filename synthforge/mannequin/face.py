@@ -67,7 +67,8 @@ def sculpt(points: Array) -> Array:
     relief += nose_height(x, y)
     crease = 30 * MM + (y + 40 * MM) * -0.45
     relief -= (
-        0.9 * MM
+        0.9
+        * MM
         * gauss(x, crease, 4 * MM)
         * smoothstep(-56 * MM, -44 * MM, y)
         * smoothstep(-16 * MM, -28 * MM, y)
