@@ -35,6 +35,8 @@ class Assembly:
     """The whole neutral head.
 
     vertices: (V, 3). faces: (F, 3). uvs: (T, 2). uv_faces: (F, 3). parts: (V,) of Part.
+    jaw: (V,) int, +1 on what belongs to the upper lip or jaw, -1 to the lower, 0 elsewhere and at
+        the corners of the mouth.
     mirror: (V,), each vertex's mirror image.
     rings: vertex ids of named rings of the left half.
     """
@@ -44,6 +46,7 @@ class Assembly:
     uvs: Array
     uv_faces: Array
     parts: Array
+    jaw: Array
     mirror: Array
     rings: dict[str, Array]
 
@@ -63,6 +66,10 @@ class _Builder:
         self.rings: dict[str, Array] = {}
         self.holes: list[Array] = []
         self.hole_rows: list[Row] = []
+        self.jaw: list[tuple[Array, Array]] = []
+
+    def assign_jaw(self, ids: Array, side: Array) -> None:
+        self.jaw.append((ids, side))
 
     def row(self, points: Array, places: Array, part: Part) -> Row:
         return self.mesh.add(points, part), self.mesh.chart(places)
@@ -150,6 +157,7 @@ class _Builder:
         rows = self.skin_rows(rings, False)
         self.mesh.parts[-1][:] = Part.LIPS
         self.rings["lip_border"] = rows[-1][0]
+        self.assign_jaw(rows[-1][0], mouth.side())
         border_places = self.places(rows[-1])
         border_z = self.mesh.points[-1][:, 2]
         contact = mouth.contact()
@@ -161,6 +169,7 @@ class _Builder:
             share = 1 - _LIP_CHART_SHRINK * (index + 1) / len(vermilion)
             row = self.row(points, self.shrink(border_places, center, share), Part.LIPS)
             self.mesh.strip(previous, row, False)
+            self.assign_jaw(row[0], mouth.side())
             previous = row
         self.rings["lip_contact"] = previous[0]
         self.cavity(previous[0], vermilion[-1])
@@ -177,8 +186,8 @@ class _Builder:
             places = uv_layout.MOUTH_CENTER + around * uv_layout.MOUTH_RADIUS * share
             row = self.row(points, places, Part.INNER_MOUTH)
             self.mesh.strip(previous, row, False)
+            self.assign_jaw(row[0], mouth.side())
             previous = row
-        self.rings["throat"] = previous[0]
         pairs = np.arange(mouth.CORNER - 1)
         walls = []
         for ids in previous:
@@ -196,12 +205,14 @@ class _Builder:
     def ear(self) -> None:
         rings = ears.rings()
         theta, level = skull.locate(skull.from_side(rings[0]), skull.from_side, 1.6)
-        attachment = face.sculpt(skull.surface(theta, level))
-        # What was meant to lie on the head is moved with the head's true surface there.
+        for index, lift in enumerate(ears.lift()):
+            below = skull.locate(skull.from_side(rings[index]), skull.from_side, 1.6)
+            skin = face.sculpt(skull.surface(*below))
+            rings[index] = skin + (rings[index] - skin) * lift[:, None]
         places = uv_layout.skin(theta, level)
         center = places.mean(0)
         self.holes.append(np.stack([theta, level], -1))
-        previous = self.row(attachment, places, Part.EAR)
+        previous = self.row(rings[0], places, Part.EAR)
         self.hole_rows.append(previous)
         self.rings["ear_attachment"] = previous[0]
         for index, points in enumerate(rings[1:], 1):
@@ -232,10 +243,11 @@ class _Builder:
         self.mesh.sew(faces[sound], chart_faces[sound])
 
     def teeth(self) -> None:
-        for name, arch, corners in (
-            ("upper_teeth", teeth.UPPER, uv_layout.UPPER_TEETH_BOX),
-            ("lower_teeth", teeth.LOWER, uv_layout.LOWER_TEETH_BOX),
+        for arch, corners in (
+            (teeth.UPPER, uv_layout.UPPER_TEETH_BOX),
+            (teeth.LOWER, uv_layout.LOWER_TEETH_BOX),
         ):
+            first = self.mesh.vertex_count
             columns, gums = teeth.arch_rows(arch)
             # A section is a loop: its chart repeats the first point at the end.
             around = np.append(np.arange(teeth.SECTION_POINTS), 0)
@@ -249,13 +261,15 @@ class _Builder:
                 rows.append((ids[around], self.mesh.chart(uv_layout.box(corners, u, v))))
                 if index:
                     self.mesh.strip(rows[-2], rows[-1], False)
-            self.rings[name] = np.concatenate([row[0][:-1] for row in rows])
             last = np.concatenate(self.mesh.points)[rows[-1][0]]
             end = self.places(rows[-1]).mean(0) + [0.006, 0.0]
             self.fan(rows[-1], last[:-1].mean(0), end, Part.GUMS)
+            ids = np.arange(first, self.mesh.vertex_count)
+            self.assign_jaw(ids, np.full(len(ids), arch.up))
 
     def tongue(self) -> None:
         grid = teeth.tongue()
+        first = self.mesh.vertex_count
         rows: list[Row] = []
         for index, points in enumerate(grid):
             v = np.full(len(points), 1 - index / (len(grid) - 1))
@@ -268,7 +282,8 @@ class _Builder:
             middle = np.concatenate(self.mesh.points)[row[0]].mean(0) * [0, 1, 1]
             place = self.places(row).mean(0) + [0.0, beyond]
             self.fan(row, middle, place, Part.TONGUE)
-        self.rings["tongue"] = np.concatenate([row[0] for row in rows])
+        ids = np.arange(first, self.mesh.vertex_count)
+        self.assign_jaw(ids, np.full(len(ids), -1))
 
     def eyeball(self) -> None:
         points, disc, triangles = eyes.eyeball()
@@ -292,17 +307,20 @@ def assemble() -> Assembly:
     builder.teeth()
     builder.tongue()
     builder.eyeball()
-    return _mirrored(builder.mesh, builder.rings)
+    jaw = np.zeros(builder.mesh.vertex_count, dtype=int)
+    for ids, side in builder.jaw:
+        jaw[ids] = side
+    return _mirrored(builder.mesh, jaw, builder.rings)
 
 
-def _mirrored(half: HalfMesh, rings: dict[str, Array]) -> Assembly:
+def _mirrored(half: HalfMesh, jaw: Array, rings: dict[str, Array]) -> Assembly:
     points, parts = np.concatenate(half.points), np.concatenate(half.parts)
     charts = np.concatenate(half.charts)
     faces, chart_faces = np.concatenate(half.triangles), np.concatenate(half.chart_triangles)
     used = np.unique(faces)
     renumber = np.full(len(points), -1)
     renumber[used] = np.arange(len(used))
-    points, parts, faces = points[used], parts[used], renumber[faces]
+    points, parts, jaw, faces = points[used], parts[used], jaw[used], renumber[faces]
     used_charts = np.unique(chart_faces)
     renumber_charts = np.full(len(charts), -1)
     renumber_charts[used_charts] = np.arange(len(used_charts))
@@ -319,6 +337,7 @@ def _mirrored(half: HalfMesh, rings: dict[str, Array]) -> Assembly:
         uvs=np.concatenate([charts, [1, 0] + charts * [-1, 1]]).astype(np.float32),
         uv_faces=np.concatenate([chart_faces, chart_faces[:, ::-1] + len(charts)]),
         parts=np.concatenate([parts, right_parts]),
+        jaw=np.concatenate([jaw, jaw[~middle]]),
         mirror=mirror,
         rings={name: renumber[ids] for name, ids in rings.items()},
     )

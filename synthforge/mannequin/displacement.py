@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from synthforge.mannequin import eyes, mouth
+from synthforge.mannequin import eyes
 from synthforge.mannequin.assembly import Assembly
 from synthforge.mannequin.parts import Part
 from synthforge.mannequin.profiles import MM, Array, gauss, smoothstep
@@ -62,10 +62,9 @@ def anchors(assembly: Assembly) -> Anchors:
     eye_position = np.where(x[:, None] > 0, eye, eye * [-1, 1, 1])
 
     position = vertices.copy()
-    lower = lower_jaw(assembly)
     cavity = np.isin(parts, (Part.TEETH, Part.GUMS, Part.TONGUE, Part.INNER_MOUTH))
     jaws = vertices.copy()
-    jaws[:, 1] = np.where(lower, _LOWER_ANCHOR_Y, _UPPER_ANCHOR_Y) * MM
+    jaws[:, 1] = np.where(assembly.jaw < 0, _LOWER_ANCHOR_Y, _UPPER_ANCHOR_Y) * MM
     jaws[:, 2] = 50 * MM - np.minimum(12.0 * x * x, 12 * MM)
     depth = np.where(parts == Part.INNER_MOUTH, smoothstep(47 * MM, 36 * MM, z), 1.0) * cavity
     position += (jaws - position) * depth[:, None]
@@ -75,31 +74,6 @@ def anchors(assembly: Assembly) -> Anchors:
 def still_eyes(where: Anchors) -> Anchors:
     """For motions of the face about resting eyes: the eyes' anchor is out of reach of any push."""
     return replace(where, eye_position=np.ones_like(where.eye_position))
-
-
-def lower_jaw(assembly: Assembly) -> Array:
-    """bool (V,): lower teeth and gums, tongue, and the floor of the mouth."""
-    parts = assembly.parts
-    lower = parts == Part.TONGUE
-    ids = assembly.rings["lower_teeth"]
-    lower[ids] = lower[assembly.mirror[ids]] = True
-    inner = np.flatnonzero(parts == Part.INNER_MOUTH)
-    middle = mouth.contact_height(assembly.vertices[inner, 0])
-    lower[inner] = assembly.vertices[inner, 1] < middle
-    for name in ("upper_teeth", "lower_teeth"):
-        # The gums' end caps are in no row: the nearest row's side decides.
-        row = assembly.vertices[assembly.rings[name]]
-        caps = np.flatnonzero((parts == Part.GUMS) & (np.abs(assembly.vertices[:, 0]) > 0))
-        caps = np.setdiff1d(caps, _both_sides(assembly, ("upper_teeth", "lower_teeth")))
-        side = np.abs(assembly.vertices[caps, 1] - row[:, 1].mean()) < 5 * MM
-        if name == "lower_teeth":
-            lower[caps[side]] = True
-    return lower
-
-
-def _both_sides(assembly: Assembly, names: Iterable[str]) -> Array:
-    ids = np.concatenate([assembly.rings[name] for name in names])
-    return np.concatenate([ids, assembly.mirror[ids]])
 
 
 def symmetric(where: Anchors, pushes: Iterable[Push]) -> Array:

@@ -6,26 +6,23 @@ import numpy as np
 
 from flame_pytorch.model import LandmarkEmbedding
 from synthforge.landmarks import FLIP
-from synthforge.mannequin import face, mouth, skull
+from synthforge.mannequin import face, mouth, region_outlines, skull
 from synthforge.mannequin.assembly import Assembly
 from synthforge.mannequin.parts import Part
 from synthforge.mannequin.profiles import MM, Array
 
 # Points that lie on free skin, seen from the front: left half, mm. iBUG index: (x, y).
 _ON_SKIN = {
-    22: (11.5, 39.0),
-    23: (21.0, 43.5),
-    24: (31.5, 45.2),
-    25: (42.0, 43.8),
-    26: (51.0, 38.5),
-    27: (0.0, 23.5),
-    28: (0.0, 10.5),
-    29: (0.0, -2.0),
-    30: (0.0, -15.5),
+    27: (0.0, 25.0),
+    28: (0.0, 11.0),
+    29: (0.0, -3.0),
+    30: (0.0, -15.0),
     33: (0.0, -26.0),
     34: (6.5, -25.6),
     35: (13.0, -24.2),
 }
+# Frontal x of the left brow's points, spread evenly over the strip, mm.
+_ON_BROW = {22: 11.8, 23: 23.0, 24: 34.5, 25: 45.5, 26: 54.5}
 # Points of the left lid margin: iBUG index to position along the contour.
 _ON_LID = {42: 0, 43: 5, 44: 11, 45: 16, 46: 21, 47: 27}
 # Points of the lips, left half: iBUG index to frontal x (mm) and whether it is the upper lip.
@@ -60,6 +57,9 @@ def embed(assembly: Assembly) -> LandmarkEmbedding:
     points: dict[int, Point] = {}
     for index, (x, y) in _ON_SKIN.items():
         points[index] = on_mesh.from_front(x * MM, y * MM)
+    for index, x in _ON_BROW.items():
+        height = region_outlines.brow_ridge(np.array(x * MM))
+        points[index] = on_mesh.from_front(x * MM, float(height))
     for index, place in _ON_LID.items():
         points[index] = on_mesh.vertex(assembly.rings["lid"][place])
     for ring, table in (("lip_border", _ON_BORDER), ("lip_contact", _ON_CONTACT)):
@@ -126,9 +126,10 @@ class _Locator:
         corners = self.vertices[self.faces[self.left]]
         (a, b, c), target = corners[:, :, :2].transpose(1, 0, 2), np.array([x, y])
         area = _cross(b - a, c - a)
-        bary = np.stack(
-            [_cross(b - target, c - target), _cross(c - target, a - target)], -1
-        ) / np.where(np.abs(area) < 1e-12, np.inf, area)[:, None]
+        bary = (
+            np.stack([_cross(b - target, c - target), _cross(c - target, a - target)], -1)
+            / np.where(np.abs(area) < 1e-12, np.inf, area)[:, None]
+        )
         bary = np.concatenate([bary, 1 - bary.sum(1, keepdims=True)], 1)
         depth = (bary * corners[:, :, 2]).sum(1)
         hit = (bary >= -1e-6).all(1) & (area > 0)
@@ -158,7 +159,10 @@ class _Locator:
         if x >= across[-1]:
             return self.vertex(ids[-1])
         after = int(np.searchsorted(across, x, side="right"))
-        before, share = ids[after - 1], (x - across[after - 1]) / (across[after] - across[after - 1])
+        before, share = (
+            ids[after - 1],
+            (x - across[after - 1]) / (across[after] - across[after - 1]),
+        )
         has = [(self.faces[: self.half] == i).any(1) for i in (before, ids[after])]
         face = int(np.flatnonzero(has[0] & has[1])[0])
         corner = self.faces[face]

@@ -140,7 +140,7 @@ def _upper_lip_share(assembly: Assembly) -> Array:
     share = smoothstep(-5 * MM, 5 * MM, y - contact)
     lips = np.isin(assembly.parts, (Part.LIPS, Part.INNER_MOUTH))
     from_corner = smoothstep(0, 9 * MM, mouth.HALF_WIDTH - x)
-    return np.where(lips, 0.5 + np.where(y >= contact, 0.5, -0.5) * from_corner, share)
+    return np.where(lips, 0.5 + 0.5 * assembly.jaw * from_corner, share)
 
 
 def _keep_teeth(assembly: Assembly, total: Array) -> Array:

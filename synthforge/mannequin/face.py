@@ -34,15 +34,15 @@ _RELIEF = {
 
 # Height of the nose's ridge above the skull's front, and its half width, by y.
 _RIDGE = curve(
-    [(-30, 0), (-27.2, 0.5), (-25.2, 4.0), (-23.4, 11.5), (-21.2, 17.0), (-18.2, 19.6)]
+    [(-31, 0), (-28.2, 0.6), (-25.6, 4.2), (-23.5, 11.5), (-21.2, 17.0), (-18.2, 19.6)]
     + [(-14.5, 19.6), (-10, 17.6), (-4, 14.6), (4, 10.2), (12, 5.8), (19, 2.4), (25, 0.9), (33, 0)]
 )
 _RIDGE_WIDTH = curve(
-    [(-30, 8.0), (-25, 6.0), (-21, 8.2), (-16.5, 10.2), (-11, 9.6), (-2, 8.8), (8, 8.4), (18, 9.0)]
+    [(-30, 8.0), (-25, 6.2), (-21, 8.6), (-16.5, 10.4), (-11, 9.8), (-2, 9.2), (8, 8.8), (18, 9.4)]
     + [(26, 11.5), (33, 15)]
 )
 # How square the ridge's section is: a round tip, a softer bridge.
-_RIDGE_POWER = curve([(-30, 2000), (-20, 2600), (-14, 2700), (-6, 2200), (10, 2000)])
+_RIDGE_POWER = curve([(-30, 2000), (-20, 2600), (-14, 2800), (-4, 2600), (10, 2300), (30, 2000)])
 _WING_CENTER, _WING_RADIUS, _WING_HEIGHT = (12.0, -19.6), (6.6, 6.4), 10.4
 
 NOSTRIL_CENTER = np.array([7.0, -23.6]) * MM
@@ -67,7 +67,8 @@ def sculpt(points: Array) -> Array:
     relief += nose_height(x, y)
     crease = 30 * MM + (y + 40 * MM) * -0.45
     relief -= (
-        0.9 * MM
+        0.9
+        * MM
         * gauss(x, crease, 4 * MM)
         * smoothstep(-56 * MM, -44 * MM, y)
         * smoothstep(-16 * MM, -28 * MM, y)
@@ -85,8 +86,8 @@ def nose_height(x: Array, y: Array) -> Array:
     radius_x, radius_y = np.array(_WING_RADIUS) * MM
     squared = ((x - wing_x) / radius_x) ** 2 + ((y - wing_y) / radius_y) ** 2
     wing = _WING_HEIGHT * MM * np.exp(-(squared**1.35))
-    crease = 0.9 * MM * np.exp(-(((np.sqrt(squared) - 1.35) / 0.28) ** 2))
-    crease = crease * smoothstep(11 * MM, 15 * MM, x)
+    crease = 0.7 * MM * np.exp(-(((np.sqrt(squared) - 1.38) / 0.33) ** 2))
+    crease = crease * smoothstep(12 * MM, 17 * MM, x) * smoothstep(-10 * MM, -15 * MM, y)
     tip = 1.0 * MM * gauss(x, 0, 7.0 * MM) * gauss(y, -16 * MM, 6 * MM)
     inside = (y > -40 * MM) & (y < 40 * MM)
     return np.where(inside, soft_max(ridge + tip, wing, 4.0 * MM) - 2.0 * MM - crease, 0.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.path import Path
 
-from synthforge.mannequin import mouth, region_outlines
+from synthforge.mannequin import region_outlines
 from synthforge.mannequin.assembly import Assembly
 from synthforge.mannequin.parts import Part
 from synthforge.mannequin.profiles import MM, Array
@@ -43,7 +43,7 @@ def face_regions(assembly: Assembly) -> Array:
     paint("nose", (parts == Part.NOSTRIL).any(1))
     paint("left_ear", (parts == Part.EAR).all(1))
     lips = (parts == Part.LIPS).all(1)
-    upper = y >= mouth.contact_height(x)
+    upper = assembly.jaw[faces].sum(1) > 0
     paint("upper_lip", lips & upper)
     paint("lower_lip", lips & ~upper)
     paint("inner_mouth", np.isin(parts, _INSIDE_MOUTH).any(1))

@@ -19,9 +19,7 @@ _UPPER_BORDER = curve(
 _LOWER_BORDER = curve(
     [(0, -57.0), (6, -56.7), (11, -55.6), (16, -53.4), (20.5, -50.7), (25, -48.2)]
 )
-_CONTACT = curve(
-    [(0, -48.1), (3, -47.8), (7, -47.1), (12, -47.2), (18, -47.8), (25, -48.2)]
-)
+_CONTACT = curve([(0, -48.1), (3, -47.8), (7, -47.1), (12, -47.2), (18, -47.8), (25, -48.2)])
 # Across the vermilion from border (0) to contact (1): how far the upper and lower lip stand
 # forward of the straight line between the two, mm.
 _VERMILION = (
@@ -32,8 +30,9 @@ _VERMILION = (
     (0.92, 1.9, 2.3),
     (1.00, 0.0, 0.0),
 )
-_CONTACT_DEPTH = 2.2 * MM
-_CONTACT_GAP = 0.08 * MM
+_CONTACT_DEPTH = 1.8 * MM
+# The lips' edges overlap by this much each, so that nothing shows between closed lips.
+_CONTACT_OVERLAP = 0.12 * MM
 # The cavity behind the contact: mm away from it upwards (or downwards), mm back, width.
 _CAVITY = (
     (0.4, 2.5, 1.00),
@@ -46,14 +45,9 @@ _CAVITY = (
 )
 
 
-def is_upper() -> Array:
-    """bool (24,): points of a half ring that belong to the upper lip, the corner excluded."""
-    return np.arange(RING_POINTS) < CORNER
-
-
-def _side() -> Array:
-    """+1 along the upper lip, 0 at the corner, -1 along the lower lip."""
-    return np.sign(CORNER - np.arange(RING_POINTS)).astype(float)
+def side() -> Array:
+    """int (24,): +1 along the upper lip, 0 at the corner, -1 along the lower lip."""
+    return np.sign(CORNER - np.arange(RING_POINTS))
 
 
 def border() -> Array:
@@ -85,27 +79,27 @@ def vermilion_rings(border_z: Array, contact_skin_z: Array) -> list[Array]:
 
     border_z: (24,), the skin at the border. contact_skin_z: the unsculpted skin at the contact.
     """
-    upper, side, roundness = is_upper(), _side(), _roundness() ** 0.75
-    contact_z = contact_skin_z - _CONTACT_DEPTH * (0.35 + 0.65 * roundness)
+    roundness = _roundness() ** 0.55
+    contact_z = contact_skin_z - _CONTACT_DEPTH * (0.05 + 0.95 * roundness)
     rings = []
     for across, upper_mm, lower_mm in _VERMILION:
         xy = border() * (1 - across) + contact() * across
         z = border_z * (1 - across) + contact_z * across
-        z = z + np.where(upper, upper_mm, lower_mm) * MM * roundness
+        z = z + np.where(side() > 0, upper_mm, lower_mm) * MM * roundness
         if across == 1.0:
-            xy[:, 1] += side * _CONTACT_GAP
+            xy[:, 1] -= side() * _CONTACT_OVERLAP
         rings.append(np.c_[xy, z])
     return rings
 
 
 def cavity_rings(contact_ring: Array) -> list[Array]:
     """Seven rings (24, 3) from behind the lips to the throat."""
-    side, roundness = _side(), _roundness()
+    roundness = _roundness()
     rings = []
     for away, back, width in _CAVITY:
         ring = contact_ring.copy()
         ring[:, 0] *= width
-        ring[:, 1] += side * away * MM * (0.30 + 0.70 * roundness)
+        ring[:, 1] += side() * away * MM * (0.30 + 0.70 * roundness)
         ring[:, 2] -= back * MM * (0.55 + 0.45 * roundness)
         rings.append(ring)
     return rings

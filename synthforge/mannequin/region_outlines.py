@@ -16,28 +16,40 @@ from synthforge.mannequin.profiles import MM, Array, curve
 _SPACING = 3.0 * MM
 _SKULL_SPACING = 7.0 * MM
 # Brow strip: middle line by frontal x, its half height, and where it begins and ends.
-_BROW_MIDDLE = curve([(9, 38.6), (16, 40.6), (26, 43.2), (36, 44.2), (45, 42.6), (55, 37.5)])
-_BROW_HALF = curve([(9, 2.7), (16, 3.3), (30, 3.2), (42, 2.4), (55, 0.9)])
-_BROW_ENDS = (10.0 * MM, 54.5 * MM)
+_BROW_MIDDLE = curve([(9, 40.3), (16, 41.9), (26, 43.8), (36, 44.6), (45, 43.0), (56, 37.8)])
+_BROW_HALF = curve([(9, 2.5), (16, 3.1), (30, 3.0), (42, 2.3), (56, 0.9)])
+_BROW_ENDS = (10.0 * MM, 55.5 * MM)
 # From the front, closed along the midline.
-_NOSE = (
-    [(0, 24), (7, 24), (9.5, 20), (10.5, 10), (13.5, -3), (17.5, -11), (20.2, -19)]
-    + [(18, -25), (12, -27.6), (5, -28), (0, -28)]
-)
+_NOSE = [(0, 24), (7, 24), (9.5, 20), (10.5, 10), (13.5, -3), (17.5, -11), (20.2, -19)] + [
+    (18, -25),
+    (12, -27.6),
+    (5, -28),
+    (0, -28),
+]
 _EYE_REGION = [(0, 49), (22, 51.5), (44, 51), (58, 44), (63, 31), (60, 17), (48, 6), (30, 2.5)] + [
     (14, 5),
     (0, 8),
 ]
 # Height by azimuth in degrees: hairline from forehead by temple, sideburn and ear to the nape;
 # where the neck begins, from under the chin by the jaw's angle and the ear to the nape.
-_HAIRLINE = (
-    [(0, 82), (16, 83), (30, 80), (42, 70), (50, 56), (58, 44), (68, 36), (76, 16), (84, 14)]
-    + [(88, 36), (106, 36), (114, 8), (122, -20), (150, -44), (180, -50)]
-)
-_NECK = (
-    [(0, -97), (14, -96), (30, -91), (45, -83), (60, -71), (74, -56), (84, -44), (94, -30)]
-    + [(106, -22), (116, -24), (124, -26), (150, -46), (180, -52)]
-)
+_HAIRLINE = [
+    (0, 82),
+    (16, 83),
+    (30, 80),
+    (42, 70),
+    (50, 56),
+    (58, 44),
+    (68, 36),
+    (76, 16),
+    (84, 14),
+] + [(88, 36), (106, 36), (114, 8), (122, -20), (150, -44), (180, -50)]
+_NECK = [(0, -97), (14, -96), (30, -91), (45, -83), (60, -71), (74, -56), (84, -44), (94, -30)] + [
+    (106, -22),
+    (116, -24),
+    (124, -26),
+    (150, -46),
+    (180, -52),
+]
 NECK_BACK_AZIMUTH = np.radians(100)
 # Below it, the skin over the brows counts as eye region alone.
 BROW_BAND_Y = 37.0 * MM
@@ -67,6 +79,11 @@ def brow_middle(x: Array) -> Array:
     return _BROW_MIDDLE(x)
 
 
+def brow_ridge(x: Array) -> Array:
+    """Height of the line on which the brow's landmarks lie: between its middle and upper edge."""
+    return _BROW_MIDDLE(x) + 0.5 * _BROW_HALF(x)
+
+
 def is_brow(x: Array, y: Array) -> Array:
     begin, end = _BROW_ENDS
     return (np.abs(y - _BROW_MIDDLE(x)) < _BROW_HALF(x)) & (x > begin) & (x < end)
@@ -94,8 +111,7 @@ def on_skull() -> list[Array]:
     brow = np.concatenate([upper, lower[::-1]])
     frontal = [brow, np.array(_NOSE) * MM, np.array(_EYE_REGION) * MM]
     lines = [
-        np.stack(skull.locate(_even(line, _SPACING), skull.from_front, 0.4), -1)
-        for line in frontal
+        np.stack(skull.locate(_even(line, _SPACING), skull.from_front, 0.4), -1) for line in frontal
     ]
     for table in (_HAIRLINE, _NECK):
         degrees, height = np.array(table, float).T

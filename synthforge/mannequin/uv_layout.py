@@ -38,9 +38,7 @@ def skin(theta: Array, level: Array) -> Array:
     turn = theta / np.pi
     across = turn + _FRONT_SHARE * np.sin(np.pi * turn) / np.pi
     up = _level_to_v()(level)
-    return np.stack(
-        [0.5 + 0.498 * across, _SKIN_BOTTOM + (_SKIN_TOP - _SKIN_BOTTOM) * up], -1
-    )
+    return np.stack([0.5 + 0.498 * across, _SKIN_BOTTOM + (_SKIN_TOP - _SKIN_BOTTOM) * up], -1)
 
 
 def box(corners: tuple[float, float, float, float], u: Array, v: Array) -> Array:
