@@ -175,8 +175,8 @@ def _kept(hair: Hair, roots: Roots) -> Tensor:
     edge = {"afro": 0.004, "curly": 0.006}.get(hair.style, 0.0)
     kept = above > edge + high * hair.hairline + thin * hair.thinning
     if hair.style == "bald":
-        kept &= above < 0.045 + 0.004 * roots.random[:, 0]
-        kept &= z < 0.0
+        kept &= roots.position[:, 1] < 0.050 + 0.009 * roots.random[:, 0]
+        kept &= z < -0.03 + 0.007 * roots.random[:, 1]
     elif hair.thinning > 0.25:
         crown = torch.exp(-(((z + 0.075) / 0.04) ** 2) - (x / 0.035) ** 2) * (above > 0.05)
         kept &= roots.random[:, 1] > -2.0 + 3.2 * hair.thinning * crown
@@ -281,10 +281,14 @@ def _field(hair: Hair, root: Tensor, p: Tensor, normal: Tensor, template: Templa
             away = torch.cat([0.8 * sign, 0.0 * sign, -1.2 + 0.0 * sign], 1)
             return across * (1 - fallen) + fallen * down + beside * away
         case "swept_back":
-            return torch.stack([0.25 * root[:, 0] / 0.07, -0.15 - 2.0 * (top - 0.06 - root[:, 1]).clamp(min=0) / 0.1,
-                                -torch.ones_like(root[:, 0])], 1)
+            forward = p[:, 2] - center[2]
+            upward = (16 * forward).clamp(-0.6, 1.6) - 8 * (top - 0.07 - root[:, 1]).clamp(min=0)
+            return torch.stack([3.0 * root[:, 0], upward, -torch.ones_like(upward)], 1)
         case "bun":
-            return F.normalize(_bun_center(hair, template) - p, dim=-1)
+            # Over the top from the forehead, then straight to the knot.
+            forward = ((p[:, 2:3] - center[2]) / 0.04).clamp(0, 1)
+            upward = torch.cat([8 * p[:, :1], 1.4 + 0 * forward, -0.8 + 0 * forward], 1)
+            return F.normalize(_bun_center(hair, template) - p, dim=-1) + forward * upward
         case "afro":
             return normal
         case "curly":
