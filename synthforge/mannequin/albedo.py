@@ -10,7 +10,8 @@ import math
 import torch
 from torch import Tensor
 
-from synthforge.mannequin.appearance import RGB, Person
+from synthforge.mannequin.draws import RGB
+from synthforge.mannequin.person import Person
 from synthforge.mannequin.skin_maps import PIGMENT_MAPS, TEXTURE_SIZE, SkinMaps, skin_maps
 
 # Log linear-RGB albedo of the fairest skin, and what pigments at full strength add to it.

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from synthforge.mannequin.appearance import Scene
+from synthforge.mannequin.scene import Scene
 
 _GRAIN_SIZE = 640
 

@@ -1,4 +1,4 @@
-"""The scene's light on the posed head: environment irradiance per vertex, key light and its shadow."""
+"""The scene's light on the posed head: environment irradiance, the key light and its shadow."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from synthforge.mannequin.appearance import Light, Scene
 from synthforge.mannequin.occlusion import (
     DIRECTIONS,
     directions,
@@ -16,6 +15,7 @@ from synthforge.mannequin.occlusion import (
     neighbour_mean,
     visibility,
 )
+from synthforge.mannequin.scene import Light, Scene
 from synthforge.rasterizer import rasterize
 
 _SHADOW_SIZE = 320
@@ -153,11 +153,11 @@ def key_shadow(
     faces: Tensor,
     center: Tensor,
     strands_gen: Tensor,
-    opacity: float,
+    opacity: Tensor,
 ) -> Shadow:
     """The key light's shadow map of a mesh [V, 3] and of points of its hair [N, 3].
 
-    opacity: how much light one point of the hair stops, in squared generator units.
+    opacity: [], how much light one point of the hair stops, in squared generator units.
     """
     direction = R_view_gen.T @ R_view_gen.new_tensor(key.direction)
     rotation = look_along(direction)

@@ -9,14 +9,9 @@ import torch
 from torch import Tensor
 
 from synthforge.landmarks import LEFT_BROW
-from synthforge.mannequin.skin_maps import (
-    PIGMENT_MAPS,
-    TEXTURE_SIZE,
-    brow_curve,
-    hairline_height,
-    skin_maps,
-)
-from synthforge.mannequin.template import Template, template
+from synthforge.mannequin.hairline import hairline_height
+from synthforge.mannequin.skin_maps import PIGMENT_MAPS, TEXTURE_SIZE, skin_maps
+from synthforge.mannequin.template import Template, brow_curve, template
 from synthforge.rasterizer import rasterize
 from synthforge.regions import REGION_ID
 
@@ -64,7 +59,9 @@ def _on_surface(head: Template, weight: Tensor, count: int, seed: int) -> Roots:
     area = torch.linalg.cross(b - a, c - a).norm(dim=-1) * weight
     cumulative = torch.cumsum(area.double(), 0)
     # Stratified along the list of faces, then shuffled: any leading part is evenly spread.
-    pick = (torch.randperm(count, generator=generator) + torch.rand(count, generator=generator)) / count
+    pick = (
+        torch.randperm(count, generator=generator) + torch.rand(count, generator=generator)
+    ) / count
     face = torch.searchsorted(cumulative, pick.double() * cumulative[-1]).clamp(max=len(area) - 1)
     u, v = torch.rand(2, count, generator=generator)
     fold = u + v > 1
@@ -152,7 +149,9 @@ def _project_front(head: Template, points: Tensor) -> tuple[Tensor, Tensor]:
     """The triangle seen from the front at each point's (x, y), and barycentrics there."""
     extent, size = 0.1, 768
     center = head.landmarks[LEFT_BROW].mean(0) * torch.tensor([0.0, 1.0, 0.0])
-    ndc = (head.vertices - center) * torch.tensor([-1.0, 1.0, -1.0]) / extent + torch.tensor([0, 0, 3.0])
+    ndc = (head.vertices - center) * torch.tensor([-1.0, 1.0, -1.0]) / extent + torch.tensor(
+        [0, 0, 3.0]
+    )
     fragments = rasterize(
         ndc[None], head.faces, size, size, perspective_correct=False, cull_backfaces=False
     )

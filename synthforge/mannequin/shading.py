@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from synthforge.mannequin.albedo import ALBEDO, BUMP, LIP, OIL, WET
-from synthforge.mannequin.appearance import Person, Scene
 from synthforge.mannequin.eye_shading import shade_eyes
 from synthforge.mannequin.lighting import Shadow, unit
+from synthforge.mannequin.person import Person
+from synthforge.mannequin.scene import Scene
 from synthforge.rasterizer import Fragments
 
 # Pixels shaded at once: their intermediates stay in a core's cache.

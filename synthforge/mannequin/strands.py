@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from synthforge.camera import Camera
-from synthforge.mannequin.appearance import Scene
 from synthforge.mannequin.lighting import Shadow, ambient_cube, unit
+from synthforge.mannequin.scene import Scene
 
 _EMPTY = torch.iinfo(torch.int64).max
 _POINTS_AT_ONCE = {"cpu": 1 << 16, "cuda": 1 << 22}
