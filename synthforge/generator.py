@@ -47,10 +47,17 @@ class Generator(Protocol):
     fingerprint: a string that changes when the generator's weights or code of the head change.
     """
 
-    name: str
-    latent_size: int
-    shape_latents: int
-    fingerprint: str
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def latent_size(self) -> int: ...
+
+    @property
+    def shape_latents(self) -> int: ...
+
+    @property
+    def fingerprint(self) -> str: ...
 
     def generate(self, z: Tensor, mesh_flame: Mesh, camera: Camera) -> GeneratorOutput:
         """z: float32 [B, latent_size]. mesh_flame: [B] heads in metres. camera: [B] cameras."""

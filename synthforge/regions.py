@@ -11,10 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from flame_pytorch.model import FloatArray, IntArray
 from synthforge.landmarks import INNER_LIP, LEFT_BROW, RIGHT_BROW
-
-FloatArray = NDArray[np.floating]
-IntArray = NDArray[np.integer]
 
 
 class Region(NamedTuple):

@@ -9,7 +9,9 @@ from typing import Any
 
 import click
 
+from flame_pytorch.errors import FileFormatError
 from synthforge.alignment import AlignmentError
+from synthforge.assets.locate import AssetError
 from synthforge.config import ConfigError, Range, read_config_file
 from synthforge.dataset.write import DatasetError
 from synthforge.detectors import DetectorError
@@ -18,10 +20,12 @@ from synthforge.rasterizer import BackendMissingError
 # Bad input, told in one line: exit code 2.
 USER_ERRORS: tuple[type[Exception], ...] = (
     AlignmentError,
+    AssetError,
     BackendMissingError,
     ConfigError,
     DatasetError,
     DetectorError,
+    FileFormatError,
 )
 
 

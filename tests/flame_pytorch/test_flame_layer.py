@@ -182,7 +182,6 @@ def test_only_the_components_in_use_are_kept():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_cuda_agrees_with_cpu():
     p = parameters(3, dtype=torch.float32)
     flame = layer(torch.float32)

@@ -1,0 +1,18 @@
+"""python -m synthforge COMMAND"""
+
+from __future__ import annotations
+
+import click
+
+from synthforge.cli.generate import generate
+
+
+@click.group()
+def main() -> None:
+    """Labelled synthetic face datasets."""
+
+
+main.add_command(generate)
+
+if __name__ == "__main__":
+    main()
