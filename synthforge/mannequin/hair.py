@@ -15,7 +15,7 @@ from torch import Tensor
 from synthforge.mannequin.hair_styles import Growth, bun_center, combed, growth_of, roots_kept
 from synthforge.mannequin.person import Hair, Person
 from synthforge.mannequin.roots import GUIDES, Roots, scalp_roots
-from synthforge.mannequin.scalp import Head, Scalp, scalp_of
+from synthforge.mannequin.scalp import Head, Scalp, jaw_height, scalp_of
 from synthforge.mannequin.strands import Strands
 from synthforge.mannequin.template import Template
 
@@ -61,7 +61,7 @@ def _grow_guides(
     keep = growth.stiffness ** (16 / growth.knots)
     curve = [p]
     hug = torch.zeros_like(p[:, :1])
-    jaw_y = template.landmarks[4, 1] + 0.01
+    jaw_y = jaw_height(template)
     for index in range(1, growth.knots):
         wanted = combed(hair, guides.position, p, normal, template, scalp.center)
         out = F.normalize(p - scalp.center, dim=-1)

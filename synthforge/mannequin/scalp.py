@@ -70,13 +70,20 @@ def _center(template: Template) -> Tensor:
     return torch.stack([torch.zeros_like(top), top - 0.095, middle - 0.012])
 
 
+def jaw_height(head: Template) -> Tensor:
+    """[], y of the jaw's angle: where the skull ends."""
+    return head.landmarks[4, 1] + 0.01
+
+
 @functools.cache
 def _nearest_vertices(device: str) -> Tensor:
     """int64 [H * W]: the outermost vertex near each direction of Scalp.radius."""
     head = template("cpu")
     center = _center(head)
     offset = head.vertices - center
-    outer = (head.part == Part.SKIN) | (head.part == Part.EAR)
+    # Not the neck: hair hangs past it.
+    above = head.vertices[:, 1] > jaw_height(head)
+    outer = above & ((head.part == Part.SKIN) | (head.part == Part.EAR))
     offset, index = offset[outer], torch.nonzero(outer).squeeze(1)
     polar = torch.linspace(0, math.pi, _MAP[0])[:, None]
     azimuth = torch.linspace(-math.pi, math.pi, _MAP[1])
