@@ -69,9 +69,8 @@ def growth_of(hair: Hair, guides: Roots, template: Template) -> Growth:
     noise = guides.random[:, 2]
     top = torch.sigmoid((height - 0.52) * 16)
     flat = torch.zeros(count, device=height.device)
-    layer = 0.004 + (0.004 + 0.010 * hair.volume) * torch.rand_like(flat).mul(0).add(
-        0.5 + 0.5 * torch.erf(guides.random[:, 3] / math.sqrt(2))
-    )
+    rank = 0.5 + 0.5 * torch.erf(guides.random[:, 3] / math.sqrt(2))
+    layer = 0.004 + (0.004 + 0.010 * hair.volume) * rank
     base = Growth(
         length=flat + 0.03, lift=flat + 0.35, stiffness=0.75, gravity=0.05, layer=layer, knots=16,
         clump=0.35, spread=0.003, curl_radius=0.0, curl_length=0.05,

@@ -11,7 +11,7 @@ from torch import Tensor
 from synthforge.mannequin.occlusion import (
     DIRECTIONS,
     directions,
-    look_along,
+    look_from,
     neighbour_mean,
     visibility,
 )
@@ -160,7 +160,7 @@ def key_shadow(
     opacity: [], how much light one point of the hair stops, in squared generator units.
     """
     direction = R_view_gen.T @ R_view_gen.new_tensor(key.direction)
-    rotation = look_along(direction)
+    rotation = look_from(direction)
     radius = 0.006 + 0.045 * key.softness
     ndc = _to_light(vertices_gen, rotation, center)[None]
     fragments = rasterize(
@@ -203,7 +203,7 @@ def _box(maps: Tensor, radius: float) -> Tensor:
 
 def _to_light(points_gen: Tensor, rotation: Tensor, center: Tensor) -> Tensor:
     turned = (points_gen - center) @ rotation.T / _SHADOW_EXTENT
-    return turned * turned.new_tensor([1.0, 1.0, -1.0]) + turned.new_tensor([0.0, 0.0, 2.0])
+    return turned + turned.new_tensor([0.0, 0.0, 2.0])
 
 
 def _texel(points_light: Tensor, size: int) -> Tensor:

@@ -158,4 +158,5 @@ def _project_front(head: Template, points: Tensor) -> tuple[Tensor, Tensor]:
     place = (points - center) / extent
     column = ((1 + place[:, 0]) * size / 2).long().clamp(0, size - 1)
     row = ((1 - place[:, 1]) * size / 2).long().clamp(0, size - 1)
-    return fragments.face_ids[0, row, column].clamp(min=0), fragments.barycentrics[0, row, column]
+    bary = fragments.barycentrics[0, row, column]
+    return fragments.face_ids[0, row, column].clamp(min=0), bary / bary.sum(1, keepdim=True)
