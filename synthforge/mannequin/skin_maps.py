@@ -94,9 +94,7 @@ def skin_maps(device: torch.device | str = "cpu") -> SkinMaps:
     size = TEXTURE_SIZE
 
     def full(values: Tensor) -> Tensor:
-        image = torch.zeros(size * size)
-        image[grid.texel] = values.float()
-        return image[grid.nearest]
+        return values.float().index_select(0, grid.source)
 
     pigments = torch.stack([full(features[name]) for name in PIGMENT_MAPS])
     noise = full(features["pore_height"]).view(size, size)
@@ -190,15 +188,15 @@ def _features(head: Template, grid: UvGrid, region: Tensor) -> dict[str, Tensor]
         return value_noise(p, wavelength, octaves, _NOISE_SEED + offset)
 
     fine = noise(0.0016, 2, 1)
-    medium = noise(0.006, 3, 2)
-    broad = noise(0.025, 3, 3)
-    broad_brown = noise(0.020, 3, 4)
-    freckle = smoothstep(1.0, 2.1, noise(0.0021, 1, 5) + 0.35 * noise(0.02, 2, 6))
+    medium = noise(0.006, 2, 2)
+    broad = noise(0.025, 2, 3)
+    broad_brown = noise(0.020, 2, 4)
+    freckle = smoothstep(1.0, 2.1, noise(0.0021, 1, 5) + 0.35 * noise(0.02, 1, 6))
     freckle_zone = (
         at(torch.tensor([0.030, float(eye[1]) - 0.028, 0]), 0.030, 0.022)
         + at(nose_tip, 0.016, 0.03)
     ).clamp(0, 1) + 0.25 * front
-    spot = smoothstep(1.25, 1.9, noise(0.0075, 2, 7) + 0.5 * noise(0.03, 1, 8))
+    spot = smoothstep(1.25, 1.9, noise(0.0075, 1, 7) + 0.5 * noise(0.03, 1, 8))
     mole = smoothstep(2.9, 3.3, noise(0.0050, 1, 9))
     ear = in_region("left_ear", "right_ear").float()
     wrinkle = (

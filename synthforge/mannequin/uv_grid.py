@@ -14,13 +14,17 @@ from synthforge.rasterizer import rasterize
 
 @dataclass(frozen=True)
 class UvGrid:
-    """The head surface at the texels: positions, normals float32 [N, 3]; face, texel int64 [N]."""
+    """The surface of the neutral head at the N texels that some chart covers.
+
+    positions, normals: float32 [N, 3]; face: int64 [N].
+    source: int64 [S * S], which of the N each texel of the texture shows: outside the charts the
+        nearest one, so that filtering never bleeds.
+    """
 
     positions: Tensor
     normals: Tensor
     face: Tensor
-    texel: Tensor
-    nearest: Tensor
+    source: Tensor
 
 
 def uv_grid(head: Template, size: int) -> UvGrid:
@@ -32,15 +36,14 @@ def uv_grid(head: Template, size: int) -> UvGrid:
     values = fragments.interpolate(corners).view(-1, 6)
     covered = fragments.covered[0]
     texel = covered.flatten().nonzero().squeeze(1)
-    # Texels outside every chart copy their nearest covered one, so that filtering never bleeds.
     rows, columns = ndimage.distance_transform_edt(
         ~covered.numpy(), return_distances=False, return_indices=True
     )
     nearest = torch.from_numpy(rows.astype("int64") * size + columns).flatten()
+    order = torch.cumsum(covered.flatten(), 0) - 1
     return UvGrid(
         positions=values[texel, :3],
         normals=values[texel, 3:],
         face=fragments.face_ids.flatten()[texel],
-        texel=texel,
-        nearest=nearest,
+        source=order[nearest],
     )
