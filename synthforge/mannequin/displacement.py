@@ -76,6 +76,16 @@ def still_eyes(where: Anchors) -> Anchors:
     return replace(where, eye_position=np.ones_like(where.eye_position))
 
 
+def mirrored(assembly: Assembly, directions: Array) -> Array:
+    """(V, 3) as they look in the mirror."""
+    return directions[assembly.mirror] * [-1, 1, 1]
+
+
+def evened(assembly: Assembly, directions: Array) -> Array:
+    """(V, 3) made mirror-symmetric to the last bit."""
+    return 0.5 * (directions + mirrored(assembly, directions))
+
+
 def symmetric(where: Anchors, pushes: Iterable[Push]) -> Array:
     """(V, 3) metres: the pushes and their mirror images."""
     return _felt(where, functools.partial(_sum, pushes=tuple(pushes), sides=(1.0, -1.0)))

@@ -12,7 +12,7 @@ import numpy as np
 
 from synthforge.mannequin import lids, mouth
 from synthforge.mannequin.assembly import Assembly
-from synthforge.mannequin.displacement import Anchors, Push, one_sided, symmetric
+from synthforge.mannequin.displacement import Anchors, Push, evened, one_sided, symmetric
 from synthforge.mannequin.lids import LidMap
 from synthforge.mannequin.parts import Part
 from synthforge.mannequin.profiles import MM, Array, smoothstep
@@ -120,9 +120,10 @@ def components(assembly: Assembly, where: Anchors, lid_map: LidMap) -> Array:
         total = _keep_teeth(assembly, total)
         if any(motion.upper_lid) or any(motion.lower_lid):
             total = total + lids.slide(lid_map, motion.upper_lid, motion.lower_lid)
+        total = evened(assembly, total)
         found += [total * left, total * left[assembly.mirror]] if motion.sided else [total]
     found.append(_keep_teeth(assembly, one_sided(where, _MOUTH_LEFT)))
-    blink = lids.close(lid_map)
+    blink = evened(assembly, lids.close(lid_map))
     found += [blink * left, blink * left[assembly.mirror]]
     return np.stack(found, -1)
 
@@ -168,12 +169,12 @@ def correctives(assembly: Assembly, where: Anchors, lid_map: LidMap) -> Array:
             Push((0, -104, 16), (30, 14, 30), (0, 3.0, -2.0)),
         ),
     )
-    _per_sine(posedirs, JAW, _keep_teeth(assembly, open_jaw))
+    _per_sine(posedirs, JAW, evened(assembly, _keep_teeth(assembly, open_jaw)))
     look_down = lids.slide(lid_map, (-3.5, -9.5, -9.5, -3.5), (-1.0, -3.5, -3.5, -1.0))
-    look_down *= _LID_FOLLOWS_GAZE
+    look_down = evened(assembly, look_down * _LID_FOLLOWS_GAZE)
     left = assembly.vertices[:, :1] > 0
     _per_sine(posedirs, LEFT_EYE, look_down * left)
-    _per_sine(posedirs, RIGHT_EYE, look_down * ~left)
+    _per_sine(posedirs, RIGHT_EYE, look_down * left[assembly.mirror])
     return posedirs
 
 

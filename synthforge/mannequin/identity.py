@@ -13,7 +13,15 @@ import numpy as np
 
 from synthforge.mannequin import lids
 from synthforge.mannequin.assembly import Assembly
-from synthforge.mannequin.displacement import Anchors, Push, Triple, one_sided, scale, symmetric
+from synthforge.mannequin.displacement import (
+    Anchors,
+    Push,
+    Triple,
+    evened,
+    one_sided,
+    scale,
+    symmetric,
+)
 from synthforge.mannequin.lids import LidMap
 from synthforge.mannequin.profiles import MM, Array
 
@@ -262,7 +270,11 @@ NAMES = tuple(TRAITS)
 
 def components(assembly: Assembly, where: Anchors, lid_map: LidMap) -> Array:
     """(V, 3, len(NAMES)) metres for a coefficient of 1."""
-    return np.stack([_component(trait, where, lid_map) for trait in TRAITS.values()], -1)
+    found = []
+    for trait in TRAITS.values():
+        directions = _component(trait, where, lid_map)
+        found.append(directions if trait.left_pushes else evened(assembly, directions))
+    return np.stack(found, -1)
 
 
 def _component(trait: Trait, where: Anchors, lid_map: LidMap) -> Array:

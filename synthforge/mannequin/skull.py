@@ -96,9 +96,9 @@ def surface(theta: Array, level: Array) -> Array:
     return (weights[:, :, None] * loops).sum(1)
 
 
-def level_at_height(y: Array | float) -> Array:
+def level_at_height(y: Array) -> Array:
     """Level of the front midline at height `y`."""
-    return np.interp(y, _control_points()[:, 0, 1], _levels())
+    return np.interp(np.asarray(y), _control_points()[:, 0, 1], _levels())
 
 
 def from_front(points: Array) -> Array:

@@ -93,8 +93,8 @@ def arch_rows(arch: Arch) -> tuple[Array, Array]:
         point = center + forward * (out - groove)[:, None]
         scallop = np.where(height == 1.08, 0.05 * (1 - 2 * crown), 0.0)
         notch = (1 - crown) * 0.07 * (height < 0.5)
-        edge = np.array(shorter) * (1 - min(height, 1.0))
-        rise = arch.crown * (height + scallop + notch) + edge
+        shortened = np.array(shorter) * (1 - min(height, 1.0))
+        rise = arch.crown * (height + scallop + notch) + shortened
         columns[:, k, 0] = point[:, 0]
         columns[:, k, 1] = arch.edge_y + arch.up * rise
         columns[:, k, 2] = arch.back_z + point[:, 1]
