@@ -115,14 +115,19 @@ def _sum(points: Array, pushes: tuple[Push, ...], sides: tuple[float, ...]) -> A
 
 
 def scale(where: Anchors, center: Triple, radius: Triple, share: float) -> Array:
-    """(V, 3): grow by `share` about `center` and its mirror image, within about `radius`.
+    """(V, 3): grow by `share` about `center` and its mirror image (mm), within about `radius`.
 
-    Both in mm. The globe and its lids grow alike when the centre is the eye's.
+    The eyes stay as they are.
     """
     total = np.zeros_like(where.position)
     for side in (1.0, -1.0) if center[0] else (1.0,):
-        middle = np.array(center) * [side, 1, 1] * MM
-        offset = where.position - middle
+        offset = where.position - np.array(center) * [side, 1, 1] * MM
         felt = np.exp(-((offset / (np.array(radius) * MM)) ** 2).sum(1))
         total += felt[:, None] * offset * share
-    return total
+    return total * (1 - where.eye_share[:, None])
+
+
+def scale_eyes(where: Anchors, share: float) -> Array:
+    """(V, 3): grow globes and lids alike by `share`; the skin round them follows."""
+    center = where.eye_position - [0, 0, eyes.RADIUS]
+    return where.eye_share[:, None] * (where.position - center) * share

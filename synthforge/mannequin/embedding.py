@@ -176,7 +176,9 @@ class _Locator:
         """From the jaw line forwards, for jaw point 8 + index."""
         end = np.array(_JAW_LINE[index])[None] * MM
         if index == 0:
-            return [self.nearest(end[0])]
+            on_midline = np.where(self.vertices[:, 0] == 0, 0.0, np.inf)
+            away = ((self.vertices - end) ** 2).sum(1) + on_midline
+            return [self.vertex(int(away.argmin()))]
         theta, level = skull.locate(skull.from_side(end), skull.from_side, 1.2)
         angles = np.linspace(theta[0], theta[0] * 0.35, _CONTOUR_STEPS)
         path = face.sculpt(skull.surface(angles, np.full(_CONTOUR_STEPS, level[0])))

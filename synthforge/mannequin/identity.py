@@ -20,13 +20,13 @@ from synthforge.mannequin.displacement import (
     evened,
     one_sided,
     scale,
+    scale_eyes,
     symmetric,
 )
 from synthforge.mannequin.lids import LidMap
 from synthforge.mannequin.profiles import MM, Array
 
 _EYE: Triple = (31.5, 23.5, 22.8)
-_EYE_REACH: Triple = (24, 19, 60)
 _HEAD: Triple = (0, 10, -40)
 _EAR: Triple = (73, 4, -50)
 _EAR_REACH: Triple = (24, 42, 30)
@@ -280,7 +280,7 @@ def components(assembly: Assembly, where: Anchors, lid_map: LidMap) -> Array:
 def _component(trait: Trait, where: Anchors, lid_map: LidMap) -> Array:
     total = symmetric(where, trait.pushes) + one_sided(where, trait.left_pushes)
     if trait.eye:
-        total += scale(where, _EYE, _EYE_REACH, trait.eye)
+        total += scale_eyes(where, trait.eye)
     if trait.ear:
         total += scale(where, _EAR, _EAR_REACH, trait.ear)
     if trait.head:
