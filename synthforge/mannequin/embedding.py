@@ -22,18 +22,18 @@ _ON_SKIN = {
     35: (13.0, -24.2),
 }
 # Frontal x of the left brow's points, spread evenly over the strip, mm.
-_ON_BROW = {22: 11.8, 23: 23.0, 24: 34.5, 25: 45.5, 26: 54.5}
+_ON_BROW = {22: 11.8, 23: 23.5, 24: 35.5, 25: 46.5, 26: 54.8}
 # Points of the left lid margin: iBUG index to position along the contour.
 _ON_LID = {42: 0, 43: 5, 44: 11, 45: 16, 46: 21, 47: 27}
 # Points of the lips, left half: iBUG index to frontal x (mm) and whether it is the upper lip.
-_ON_BORDER = {51: (0, True), 52: (5.6, True), 53: (15.0, True), 54: (25.0, True)} | {
+_ON_BORDER = {51: (0, True), 52: (5.6, True), 53: (14.5, True), 54: (25.0, True)} | {
     57: (0, False),
-    56: (8.5, False),
-    55: (16.5, False),
+    56: (7.5, False),
+    55: (15.0, False),
 }
-_ON_CONTACT = {62: (0, True), 63: (8.0, True), 64: (22.5, True)} | {
+_ON_CONTACT = {62: (0, True), 63: (6.8, True), 64: (22.5, True)} | {
     66: (0, False),
-    65: (8.0, False),
+    65: (6.8, False),
 }
 # The jaw line from the chin (8) to the ear (16): x, y and z in mm.
 _JAW_LINE = (

@@ -16,7 +16,7 @@ from synthforge.mannequin.profiles import MM, Array, curve
 _SPACING = 3.0 * MM
 _SKULL_SPACING = 7.0 * MM
 # Brow strip: middle line by frontal x, its half height, and where it begins and ends.
-_BROW_MIDDLE = curve((9, 16, 26, 36, 45, 56), (40.3, 41.9, 43.8, 44.6, 43.0, 37.8))
+_BROW_MIDDLE = curve((9, 16, 26, 36, 45, 56), (41.2, 42.8, 44.8, 45.7, 44.2, 38.8))
 _BROW_HALF = curve((9, 16, 30, 42, 56), (2.5, 3.1, 3.0, 2.3, 0.9))
 _BROW_ENDS = (10.0 * MM, 55.5 * MM)
 # From the front, closed along the midline.
@@ -27,7 +27,7 @@ _NOSE = np.array(
     ]
 ).T
 _EYE_REGION = np.array(
-    [(0, 22, 44, 58, 63, 60, 48, 30, 14, 0), (49, 51.5, 51, 44, 31, 17, 6, 2.5, 5, 8)]
+    [(0, 22, 44, 58, 63, 60, 48, 30, 14, 0), (50, 52.5, 52, 45, 31, 17, 6, 2.5, 5, 8)]
 ).T
 # Height by azimuth in degrees: hairline from forehead by temple, sideburn and ear to the nape;
 # where the neck begins, from under the chin by the jaw's angle and the ear to the nape.
@@ -79,7 +79,7 @@ def brow_middle(x: Array) -> Array:
 
 def brow_ridge(x: Array) -> Array:
     """Height of the line on which the brow's landmarks lie: between its middle and upper edge."""
-    return _BROW_MIDDLE(x) + 0.5 * _BROW_HALF(x)
+    return _BROW_MIDDLE(x) + 0.6 * _BROW_HALF(x)
 
 
 def is_brow(x: Array, y: Array) -> Array:
