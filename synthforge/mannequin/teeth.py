@@ -29,9 +29,9 @@ class Arch:
 
 UPPER = Arch(
     up=1,
-    half_width=27.0,
+    half_width=25.5,
     depth=41.0,
-    back_z=3.0,
+    back_z=2.2,
     edge_y=-50.0,
     crown=9.6,
     widths=(8.5, 6.7, 7.6, 7.0, 6.8, 9.5),
@@ -39,10 +39,10 @@ UPPER = Arch(
 )
 LOWER = Arch(
     up=-1,
-    half_width=24.5,
-    depth=39.0,
-    back_z=2.6,
-    edge_y=-49.6,
+    half_width=23.0,
+    depth=38.0,
+    back_z=2.2,
+    edge_y=-50.2,
     crown=8.4,
     widths=(5.4, 5.9, 6.8, 7.0, 7.2, 10.0),
     edges=(0.0, 0.1, 0.1, 0.6, 0.9, 1.3),
