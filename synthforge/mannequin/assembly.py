@@ -28,6 +28,8 @@ _NOSTRIL_RINGS = ((0.86, 0.7, 0.9), (0.80, 3.0, 2.6), (0.66, 6.0, 4.5), (0.35, 8
 # How far the charts of nested rings shrink towards their centre.
 _LIP_CHART_SHRINK = 0.55
 _EAR_CHART_SHRINK = 0.88
+# Room on the texture for the end caps of teeth and tongue.
+_CAP_UV = 0.006
 
 
 @dataclass(frozen=True)
@@ -262,7 +264,7 @@ class _Builder:
                 if index:
                     self.mesh.strip(rows[-2], rows[-1], False)
             last = np.concatenate(self.mesh.points)[rows[-1][0]]
-            end = self.places(rows[-1]).mean(0) + [0.006, 0.0]
+            end = self.places(rows[-1]).mean(0) + np.array([_CAP_UV, 0.0])
             self.fan(rows[-1], last[:-1].mean(0), end, Part.GUMS)
             ids = np.arange(first, self.mesh.vertex_count)
             self.assign_jaw(ids, np.full(len(ids), arch.up))
@@ -278,23 +280,20 @@ class _Builder:
             rows.append(self.row(points, places, Part.TONGUE))
             if index:
                 self.mesh.strip(rows[-2], rows[-1], False)
-        for row, beyond in ((rows[0], -0.006), (rows[-1], 0.006)):
+        for row, beyond in ((rows[0], -_CAP_UV), (rows[-1], _CAP_UV)):
             middle = np.concatenate(self.mesh.points)[row[0]].mean(0) * [0, 1, 1]
-            place = self.places(row).mean(0) + [0.0, beyond]
+            place = self.places(row).mean(0) + np.array([0.0, beyond])
             self.fan(row, middle, place, Part.TONGUE)
         ids = np.arange(first, self.mesh.vertex_count)
         self.assign_jaw(ids, np.full(len(ids), -1))
 
     def eyeball(self) -> None:
-        points, disc, triangles = eyes.eyeball()
-        radius = np.linalg.norm(disc, axis=1, keepdims=True)
-        disc = disc * np.maximum(radius, 1e-9) ** -0.4
-        row = self.row(
+        points, triangles, disc, disc_triangles = eyes.eyeball()
+        ids, places = self.row(
             points, uv_layout.EYEBALL_CENTER + disc * uv_layout.EYEBALL_RADIUS, Part.LEFT_EYEBALL
         )
-        self.rings["eyeball"] = row[0]
-        self.mesh.triangles.append(row[0][triangles])
-        self.mesh.chart_triangles.append(row[1][triangles])
+        self.rings["eyeball"] = ids
+        self.mesh.sew(ids[triangles], places[disc_triangles])
 
 
 def assemble() -> Assembly:

@@ -76,6 +76,16 @@ def still_eyes(where: Anchors) -> Anchors:
     return replace(where, eye_position=np.ones_like(where.eye_position))
 
 
+def mirrored(assembly: Assembly, directions: Array) -> Array:
+    """(V, 3) as they look in the mirror."""
+    return directions[assembly.mirror] * [-1, 1, 1]
+
+
+def evened(assembly: Assembly, directions: Array) -> Array:
+    """(V, 3) made mirror-symmetric to the last bit."""
+    return 0.5 * (directions + mirrored(assembly, directions))
+
+
 def symmetric(where: Anchors, pushes: Iterable[Push]) -> Array:
     """(V, 3) metres: the pushes and their mirror images."""
     return _felt(where, functools.partial(_sum, pushes=tuple(pushes), sides=(1.0, -1.0)))
@@ -105,14 +115,19 @@ def _sum(points: Array, pushes: tuple[Push, ...], sides: tuple[float, ...]) -> A
 
 
 def scale(where: Anchors, center: Triple, radius: Triple, share: float) -> Array:
-    """(V, 3): grow by `share` about `center` and its mirror image, within about `radius`.
+    """(V, 3): grow by `share` about `center` and its mirror image (mm), within about `radius`.
 
-    Both in mm. The globe and its lids grow alike when the centre is the eye's.
+    The eyes stay as they are.
     """
     total = np.zeros_like(where.position)
     for side in (1.0, -1.0) if center[0] else (1.0,):
-        middle = np.array(center) * [side, 1, 1] * MM
-        offset = where.position - middle
+        offset = where.position - np.array(center) * [side, 1, 1] * MM
         felt = np.exp(-((offset / (np.array(radius) * MM)) ** 2).sum(1))
         total += felt[:, None] * offset * share
-    return total
+    return total * (1 - where.eye_share[:, None])
+
+
+def scale_eyes(where: Anchors, share: float) -> Array:
+    """(V, 3): grow globes and lids alike by `share`; the skin round them follows."""
+    center = where.eye_position - [0, 0, eyes.RADIUS]
+    return where.eye_share[:, None] * (where.position - center) * share

@@ -14,11 +14,12 @@ from synthforge.mannequin.profiles import MM, Array, gauss, smoothstep, unit
 
 POINTS = 28
 # Outline, mm: an adult ear is about 62 by 34 (Farkas 1994).
-_OUTLINE = (
-    [(-6.5, -12), (-5.5, -20), (-2.5, -26), (3.5, -28.5), (10, -26), (14.5, -18.5)]
-    + [(19, -6), (23.5, 6), (25, 18), (22, 28), (15, 34), (6, 35), (-2, 31)]
-    + [(-7, 23), (-9, 13), (-9.5, 3), (-8.5, -5)]
-)
+_OUTLINE = np.array(
+    [
+        (-6.5, -5.5, -2.5, 3.5, 10, 14.5, 19, 23.5, 25, 22, 15, 6, -2, -7, -9, -9.5, -8.5),
+        (-12, -20, -26, -28.5, -26, -18.5, -6, 6, 18, 28, 34, 35, 31, 23, 13, 3, -5),
+    ]
+).T
 _CENTER = np.array([6.0, 2.5])
 _CANAL = np.array([73.0, 4.0, -49.0]) * MM
 # The plane opens backwards by this angle from the head's side, and leans back.
@@ -57,7 +58,7 @@ def _frame() -> Array:
 @functools.cache
 def _outline() -> Array:
     """(28, 2) mm, evenly spaced, counter-clockwise seen from outside the head."""
-    knots = np.array([*_OUTLINE, _OUTLINE[0]])
+    knots = np.concatenate([_OUTLINE, _OUTLINE[:1]])
     spline = CubicSpline(np.arange(len(knots)), knots, bc_type="periodic")
     fine = spline(np.linspace(0, len(knots) - 1, 600))
     length = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(fine, axis=0), axis=1))])

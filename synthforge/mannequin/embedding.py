@@ -22,30 +22,30 @@ _ON_SKIN = {
     35: (13.0, -24.2),
 }
 # Frontal x of the left brow's points, spread evenly over the strip, mm.
-_ON_BROW = {22: 11.8, 23: 23.0, 24: 34.5, 25: 45.5, 26: 54.5}
+_ON_BROW = {22: 11.8, 23: 23.5, 24: 35.5, 25: 46.5, 26: 54.8}
 # Points of the left lid margin: iBUG index to position along the contour.
 _ON_LID = {42: 0, 43: 5, 44: 11, 45: 16, 46: 21, 47: 27}
 # Points of the lips, left half: iBUG index to frontal x (mm) and whether it is the upper lip.
-_ON_BORDER = {51: (0, True), 52: (5.6, True), 53: (15.0, True), 54: (25.0, True)} | {
+_ON_BORDER = {51: (0, True), 52: (5.6, True), 53: (14.5, True), 54: (25.0, True)} | {
     57: (0, False),
-    56: (8.5, False),
-    55: (16.5, False),
+    56: (7.5, False),
+    55: (15.0, False),
 }
-_ON_CONTACT = {62: (0, True), 63: (8.0, True), 64: (22.5, True)} | {
+_ON_CONTACT = {62: (0, True), 63: (6.8, True), 64: (22.5, True)} | {
     66: (0, False),
-    65: (8.0, False),
+    65: (6.8, False),
 }
 # The jaw line from the chin (8) to the ear (16): x, y and z in mm.
 _JAW_LINE = (
     (0, -93.5, 42),
-    (12.5, -92.0, 39),
-    (25.0, -88.0, 31),
-    (37.0, -80.0, 21),
-    (47.5, -69.0, 8),
-    (56.0, -55.0, -6),
-    (62.5, -38.0, -15),
-    (67.5, -18.0, -21),
-    (70.5, 4.0, -24),
+    (13.0, -92.3, 39),
+    (26.0, -87.5, 31),
+    (38.5, -78.5, 19),
+    (50.0, -66.0, 4),
+    (58.5, -50.0, -9),
+    (65.0, -31.0, -18),
+    (69.5, -10.0, -23),
+    (71.0, 12.0, -26),
 )
 _CONTOUR_ROWS = 40
 _CONTOUR_STEPS = 48
@@ -176,7 +176,9 @@ class _Locator:
         """From the jaw line forwards, for jaw point 8 + index."""
         end = np.array(_JAW_LINE[index])[None] * MM
         if index == 0:
-            return [self.nearest(end[0])]
+            on_midline = np.where(self.vertices[:, 0] == 0, 0.0, np.inf)
+            away = ((self.vertices - end) ** 2).sum(1) + on_midline
+            return [self.vertex(int(away.argmin()))]
         theta, level = skull.locate(skull.from_side(end), skull.from_side, 1.2)
         angles = np.linspace(theta[0], theta[0] * 0.35, _CONTOUR_STEPS)
         path = face.sculpt(skull.surface(angles, np.full(_CONTOUR_STEPS, level[0])))

@@ -23,6 +23,8 @@ UPPER_LID_HEIGHT = 5.3 * MM
 LOWER_LID_HEIGHT = 4.7 * MM
 # How fast the skin turns from lid to face with distance from the margin.
 LID_REACH = 6.0 * MM
+# Radius on the globe's flat layout by share of the polar angle: less than 1 enlarges the iris.
+_DISC_POWER = 0.6
 # Rings round the eye are oval from here on.
 _ROUND_MARGIN = 7.0 * MM
 
@@ -117,31 +119,29 @@ def margin_rings() -> tuple[Array, Array, Array]:
     hidden = CENTER[:2] + inwards
     squared = hidden_radius**2 - (inwards**2).sum(1)
     return (
-        np.c_[edge, globe_depth(*edge.T, LID_THICKNESS - 0.5 * MM)],
-        np.c_[touching, globe_depth(*touching.T, MARGIN_GAP)],
+        np.c_[edge, globe_depth(edge[:, 0], edge[:, 1], LID_THICKNESS - 0.5 * MM)],
+        np.c_[touching, globe_depth(touching[:, 0], touching[:, 1], MARGIN_GAP)],
         np.c_[hidden, CENTER[2] + np.sqrt(squared)],
     )
 
 
-def eyeball(around: int = 24, rings: int = 14) -> tuple[Array, Array, Array]:
-    """The left globe: vertices (V, 3), uvs (V, 2) in the unit disc, triangles (F, 3).
+def eyeball(around: int = 22, rings: int = 12) -> tuple[Array, Array, Array, Array]:
+    """The left globe: vertices (V, 3), triangles (F, 3), and their flat layout.
 
-    Rings crowd towards the pupil, whose pole is vertex 0.
+    The layout, (T, 2) in the unit disc and triangles (F, 3) of its points, has the pupil in the
+    middle and enlarges what is near it. Rings crowd towards the pupil, whose pole is vertex 0.
     """
-    polar = np.linspace(0, 1, rings + 1)[1:-1, None] ** 1.2 * np.pi
+    polar = np.linspace(0, 1, rings + 1)[1:-1, None] ** 1.2
     turn = np.linspace(0, 2 * np.pi, around, endpoint=False)[None]
-    x, y = np.sin(polar) * np.cos(turn), np.sin(polar) * np.sin(turn)
-    z = np.cos(polar) + 0 * turn
-    sphere = np.stack([x, y, z], -1).reshape(-1, 3)
-    vertices = RADIUS * np.concatenate([[[0, 0, 1]], sphere, [[0, 0, -1]]])
+    circle = np.stack([np.cos(turn), np.sin(turn)], -1)
+    band = np.concatenate(
+        [np.sin(np.pi * polar)[..., None] * circle, np.cos(np.pi * polar)[..., None] + 0 * circle],
+        -1,
+    )[..., :3]
+    vertices = RADIUS * np.concatenate([[[0, 0, 1]], band.reshape(-1, 3), [[0, 0, -1]]])
     from_axis = np.hypot(vertices[:, 0], vertices[:, 1])
     vertices[:, 2] += CORNEA_BULGE * gauss(from_axis, 0, 4.6 * MM) * (vertices[:, 2] > 0)
-    # The far pole would spread over the disc's rim; it is never seen, one point of it will do.
-    radius = (polar / np.pi * np.ones_like(turn)).ravel()
-    disc = radius[:, None] * np.stack([np.cos(turn), np.sin(turn)], -1).repeat(
-        rings - 1, axis=0
-    ).reshape(-1, 2)
-    uvs = np.concatenate([[[0, 0]], disc, [[1, 0]]])
+
     step = np.arange(around)
     following = (step + 1) % around
     front = np.stack([0 * step, 1 + step, 1 + following], -1)
@@ -150,6 +150,14 @@ def eyeball(around: int = 24, rings: int = 14) -> tuple[Array, Array, Array]:
         a, b = 1 + ring * around, 1 + (ring + 1) * around
         bands.append(np.stack([a + step, b + step, b + following], -1))
         bands.append(np.stack([a + step, b + following, a + following], -1))
-    last = 1 + (rings - 2) * around
-    back = np.stack([last + step, 0 * step + len(vertices) - 1, last + following], -1)
-    return vertices + CENTER, uvs, np.concatenate([front, *bands, back])
+    last, pole = 1 + (rings - 2) * around, len(vertices) - 1
+    back = np.stack([last + step, 0 * step + pole, last + following], -1)
+    triangles = np.concatenate([front, *bands, back])
+
+    # The far pole is spread over the disc's rim, a point for each of its triangles.
+    disc = (polar[..., None] ** _DISC_POWER * circle).reshape(-1, 2)
+    half_step = np.pi / around
+    rim = np.stack([np.cos(turn[0] + half_step), np.sin(turn[0] + half_step)], -1)
+    layout = np.concatenate([[[0, 0]], disc, rim])
+    layout_back = np.stack([last + step, pole + step, last + following], -1)
+    return vertices + CENTER, triangles, layout, np.concatenate([front, *bands, layout_back])

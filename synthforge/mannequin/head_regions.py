@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.path import Path
 
@@ -21,21 +23,19 @@ def face_regions(assembly: Assembly) -> Array:
     center = assembly.vertices[faces].mean(1)
     x, y, z = center.T
     parts = assembly.parts[faces]
-    front = z > 2 * MM
+    front = np.asarray(z > 2 * MM)
     region = np.full(half, REGION_ID["face"])
 
-    def paint(name: str, where: Array) -> None:
+    def paint(name: str, where: Any) -> None:
         region[where] = REGION_ID[name]
 
     eye_region = region_outlines.is_eye_region(x, y) & front
-    paint("forehead", (y > 36 * MM) & (z > -20 * MM))
+    paint("forehead", (y > region_outlines.BROW_BAND_Y) & (z > -20 * MM))
     paint("eye_region", eye_region)
     paint("eye_region+forehead", eye_region & (y > region_outlines.BROW_BAND_Y))
     paint("scalp", region_outlines.is_scalp(center))
-    neck = region_outlines.is_neck(center)
-    back = region_outlines.azimuth(center) > region_outlines.NECK_BACK_AZIMUTH
-    paint("neck", neck)
-    paint("neck_back", neck & back)
+    paint("neck", region_outlines.is_neck(center))
+    paint("neck_back", region_outlines.is_neck_back(center))
     paint("nose", region_outlines.is_nose(x, y) & front)
     eye_ring = assembly.vertices[assembly.rings["eye_region"], :2]
     paint("left_eye_region", Path(eye_ring).contains_points(center[:, :2]) & front)

@@ -16,47 +16,41 @@ from synthforge.mannequin.profiles import MM, Array, curve
 _SPACING = 3.0 * MM
 _SKULL_SPACING = 7.0 * MM
 # Brow strip: middle line by frontal x, its half height, and where it begins and ends.
-_BROW_MIDDLE = curve([(9, 40.3), (16, 41.9), (26, 43.8), (36, 44.6), (45, 43.0), (56, 37.8)])
-_BROW_HALF = curve([(9, 2.5), (16, 3.1), (30, 3.0), (42, 2.3), (56, 0.9)])
+_BROW_MIDDLE = curve((9, 16, 26, 36, 45, 56), (41.2, 42.8, 44.8, 45.7, 44.2, 38.8))
+_BROW_HALF = curve((9, 16, 30, 42, 56), (2.5, 3.1, 3.0, 2.3, 0.9))
 _BROW_ENDS = (10.0 * MM, 55.5 * MM)
 # From the front, closed along the midline.
-_NOSE = [(0, 24), (7, 24), (9.5, 20), (10.5, 10), (13.5, -3), (17.5, -11), (20.2, -19)] + [
-    (18, -25),
-    (12, -27.6),
-    (5, -28),
-    (0, -28),
-]
-_EYE_REGION = [(0, 49), (22, 51.5), (44, 51), (58, 44), (63, 31), (60, 17), (48, 6), (30, 2.5)] + [
-    (14, 5),
-    (0, 8),
-]
+_NOSE = np.array(
+    [
+        (0, 7, 9.5, 10.5, 13.5, 17.5, 20.2, 18, 12, 5, 0),
+        (24, 24, 20, 10, -3, -11, -19, -25, -27.6, -28, -28),
+    ]
+).T
+_EYE_REGION = np.array(
+    [(0, 22, 44, 58, 63, 60, 48, 30, 14, 0), (50, 52.5, 52, 45, 31, 17, 6, 2.5, 5, 8)]
+).T
 # Height by azimuth in degrees: hairline from forehead by temple, sideburn and ear to the nape;
 # where the neck begins, from under the chin by the jaw's angle and the ear to the nape.
-_HAIRLINE = [
-    (0, 82),
-    (16, 83),
-    (30, 80),
-    (42, 70),
-    (50, 56),
-    (58, 44),
-    (68, 36),
-    (76, 16),
-    (84, 14),
-] + [(88, 36), (106, 36), (114, 8), (122, -20), (150, -44), (180, -50)]
-_NECK = [(0, -97), (14, -96), (30, -91), (45, -83), (60, -71), (74, -56), (84, -44), (94, -30)] + [
-    (106, -22),
-    (116, -24),
-    (124, -26),
-    (150, -46),
-    (180, -52),
-]
-NECK_BACK_AZIMUTH = np.radians(100)
-# Below it, the skin over the brows counts as eye region alone.
+_HAIRLINE = np.array(
+    [
+        (0, 16, 30, 42, 50, 58, 68, 76, 84, 88, 106, 114, 122, 150, 180),
+        (82, 83, 80, 70, 56, 44, 36, 16, 14, 36, 36, 8, -20, -44, -50),
+    ]
+).T
+_NECK = np.array(
+    [
+        (0, 14, 30, 45, 60, 74, 84, 94, 106, 116, 124, 150, 180),
+        (-97, -96, -91, -83, -71, -56, -44, -30, -22, -24, -26, -46, -52),
+    ]
+).T
+_NECK_BACK_AZIMUTH = np.radians(100)
+# The forehead ends here; below it the eye region is no forehead any more.
 BROW_BAND_Y = 37.0 * MM
+_BROW_BAND_AZIMUTH = np.radians(66)
 
 
-def _by_azimuth(table: list[tuple[float, float]], azimuth: Array) -> Array:
-    degrees, height = np.array(table, float).T
+def _by_azimuth(table: Array, azimuth: Array) -> Array:
+    degrees, height = table.T
     return np.interp(np.degrees(azimuth), degrees, height) * MM
 
 
@@ -74,6 +68,10 @@ def is_neck(points: Array) -> Array:
     return points[:, 1] < _by_azimuth(_NECK, azimuth(points))
 
 
+def is_neck_back(points: Array) -> Array:
+    return is_neck(points) & (azimuth(points) > _NECK_BACK_AZIMUTH)
+
+
 def brow_middle(x: Array) -> Array:
     """Height of the left brow's middle line at frontal x, metres."""
     return _BROW_MIDDLE(x)
@@ -81,7 +79,7 @@ def brow_middle(x: Array) -> Array:
 
 def brow_ridge(x: Array) -> Array:
     """Height of the line on which the brow's landmarks lie: between its middle and upper edge."""
-    return _BROW_MIDDLE(x) + 0.5 * _BROW_HALF(x)
+    return _BROW_MIDDLE(x) + 0.6 * _BROW_HALF(x)
 
 
 def is_brow(x: Array, y: Array) -> Array:
@@ -97,8 +95,8 @@ def is_eye_region(x: Array, y: Array) -> Array:
     return _inside(_EYE_REGION, x, y)
 
 
-def _inside(outline: list[tuple[float, float]], x: Array, y: Array) -> Array:
-    closed = np.array([(-5.0, outline[0][1]), *outline, (-5.0, outline[-1][1])]) * MM
+def _inside(outline: Array, x: Array, y: Array) -> Array:
+    closed = np.array([(-5.0, outline[0, 1]), *outline, (-5.0, outline[-1, 1])]) * MM
     return Path(closed).contains_points(np.stack([x, y], -1))
 
 
@@ -109,17 +107,26 @@ def on_skull() -> list[Array]:
     upper = np.stack([x, _BROW_MIDDLE(x) + _BROW_HALF(x)], -1)
     lower = np.stack([x, _BROW_MIDDLE(x) - _BROW_HALF(x)], -1)
     brow = np.concatenate([upper, lower[::-1]])
-    frontal = [brow, np.array(_NOSE) * MM, np.array(_EYE_REGION) * MM]
+    frontal = [brow, _NOSE * MM, _EYE_REGION * MM]
     lines = [
         np.stack(skull.locate(_even(line, _SPACING), skull.from_front, 0.4), -1) for line in frontal
     ]
     for table in (_HAIRLINE, _NECK):
-        degrees, height = np.array(table, float).T
+        degrees, height = table.T
         line = np.stack([np.radians(degrees) * skull.AZIMUTH_RADIUS, height * MM], -1)
-        even = _even(line, _SKULL_SPACING)[1:-1]
-        theta, level = skull.locate(even, skull.around, 1.2)
-        lines.append(np.stack([theta, level], -1))
-    return lines
+        lines.append(_around(line, _SKULL_SPACING)[1:-1])
+    band = np.array([[0.0, BROW_BAND_Y], [_BROW_BAND_AZIMUTH * skull.AZIMUTH_RADIUS, BROW_BAND_Y]])
+    back = _NECK_BACK_AZIMUTH * skull.AZIMUTH_RADIUS
+    return [
+        *lines,
+        _around(band, _SPACING),
+        _around(np.array([[back, -30 * MM], [back, -190 * MM]]), _SKULL_SPACING),
+    ]
+
+
+def _around(line: Array, spacing: float) -> Array:
+    """A polyline of azimuth and height -> evenly spaced skull coordinates (N, 2)."""
+    return np.stack(skull.locate(_even(line, spacing), skull.around, 1.2), -1)
 
 
 def _even(line: Array, spacing: float) -> Array:

@@ -33,7 +33,7 @@ def _is_inner_face(p: Array) -> Array:
 
 
 def _is_front(p: Array) -> Array:
-    x, y, z = p.T
+    _, y, z = p.T
     near_ear = (np.abs(y - 5 * MM) < 45 * MM) & (z > -75 * MM)
     return ((z > -12 * MM) | near_ear) & (y > -125 * MM) & (y < 85 * MM)
 

@@ -67,7 +67,7 @@ def _balance(weight: Array, offset: Array) -> float:
 def weights(assembly: Assembly) -> Array:
     """(V, 5), rows sum to 1."""
     x, y, z = assembly.vertices.T
-    head = smoothstep(-178 * MM, -92 * MM, y + 0.22 * (z + 50 * MM))
+    head = smoothstep(-170 * MM, -92 * MM, y + 0.22 * (z + 50 * MM))
     jaw = _jaw_share(assembly)
     result = np.zeros((len(x), 5))
     result[:, JAW] = jaw
@@ -92,6 +92,7 @@ def _jaw_share(assembly: Assembly) -> Array:
     share = share * smoothstep(14 * MM, 48 * MM, np.hypot(y - hinge_y, z - hinge_z))
     below = np.arctan2(y - hinge_y, np.maximum(z - hinge_z, 1e-6))
     share = share * smoothstep(-1.52, -0.92, below) * smoothstep(-44 * MM, -10 * MM, z)
+    share = share * smoothstep(-132 * MM, -100 * MM, y)
     share[np.isin(parts, (Part.EAR, Part.NOSTRIL))] = 0.0
     inside = np.isin(parts, (Part.LIPS, Part.INNER_MOUTH))
     from_corner = smoothstep(0.0, _CORNER_REACH, corner_x - x)
