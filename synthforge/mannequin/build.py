@@ -82,7 +82,5 @@ def build_head() -> MannequinHead:
     )
 
 
-
-
 def _int64(values: Array) -> NDArray[np.int64]:
     return values.astype(np.int64)
