@@ -109,7 +109,7 @@ class Camera:
     def __len__(self) -> int:
         return self.K.shape[0]
 
-    def __getitem__(self, index: slice) -> Camera:
+    def __getitem__(self, index: slice | Tensor) -> Camera:
         return Camera(self.T_gen_cam[index], self.K[index])
 
     def to(self, device: torch.device | str) -> Camera:

@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 
 GeneratorName = Literal["auto", "next3d", "mannequin"]
 RasterizerName = Literal["auto", "torch", "pytorch3d"]
+DetectorName = Literal["auto", "fan", "none"]
 Precision = Literal["fp32", "tf32", "fp16", "bf16"]
 Variant = Literal["front", "original"]
 ExtraName = Literal["seg_id", "depth16", "normals", "uv", "volume_depth"]
@@ -112,6 +113,12 @@ DEFAULT_SAMPLING: dict[str, SamplingConfig] = {
     "mannequin": MANNEQUIN_SAMPLING,
 }
 
+# Where each generator's default ranges come from, as --help tells it.
+SAMPLING_SOURCE: dict[str, str] = {
+    "next3d": "SynthForge's public code",
+    "mannequin": "what the built-in head looks plausible in",
+}
+
 
 @dataclass(frozen=True)
 class AssetPaths:
@@ -126,6 +133,8 @@ class GenerateConfig:
     """One run of generate_synthforge_data.py.
 
     truncation_psi, truncation_cutoff: the public SynthForge code's 0.7 and 14.
+    sampling_overrides: fields of SamplingConfig to draw from other ranges than the generator's
+    default.
     max_attempts: draws per index before the run gives up on it.
     reject_px: quality gate, mean distance of detected and projected landmarks in pixels at 512
     (public SynthForge code: 11).
@@ -140,12 +149,12 @@ class GenerateConfig:
     batch_size: int = 4
     rasterizer: RasterizerName = "auto"
     extras: tuple[ExtraName, ...] = ()
-    sampling: SamplingConfig | None = None
+    sampling_overrides: Mapping[str, Range] = field(default_factory=dict)
     truncation_psi: float = 0.7
     truncation_cutoff: int = 14
     precision: Precision = "fp32"
     variant: Variant = "front"
-    detector: Literal["auto", "fan", "none"] = "auto"
+    detector: DetectorName = "auto"
     reject_px: float = 11.0
     max_attempts: int = 20
     alignment: Path | None = None
@@ -165,16 +174,14 @@ class GenerateConfig:
             raise ConfigError(f"--max_attempts must be at least 1, got {self.max_attempts}")
         if not self.reject_px > 0:
             raise ConfigError(f"--reject_px must be positive, got {self.reject_px}")
+        if self.seed + self.num_images > 2**62:
+            raise ConfigError(f"--seed {self.seed} does not fit the annotation's 64-bit integers")
+        replace(NEXT3D_SAMPLING, **self.sampling_overrides)  # raises if a range cannot work
         unknown = [extra for extra in self.extras if extra not in get_args(ExtraName)]
         if unknown:
             raise ConfigError(
                 f"unknown extra {', '.join(unknown)}; choose from {', '.join(get_args(ExtraName))}"
             )
-
-
-def override_ranges(base: SamplingConfig, given: Mapping[str, Range | None]) -> SamplingConfig:
-    """`base` with the ranges of `given` that are not None."""
-    return replace(base, **{name: value for name, value in given.items() if value is not None})
 
 
 def read_config_file(path: Path, known: frozenset[str]) -> dict[str, Any]:
@@ -197,9 +204,93 @@ def read_config_file(path: Path, known: frozenset[str]) -> dict[str, Any]:
     return settings
 
 
-def field_default(config: type, name: str) -> Any:
-    """The default that a config dataclass gives to a field."""
-    for entry in fields(config):
-        if entry.name == name:
-            return entry.default
-    raise KeyError(name)
+# --- Training the alignment -----------------------------------------------------------------------
+
+# Alignment training of the public SynthForge code: +-0.5 rad, 15-23 deg.
+NEXT3D_ALIGNMENT_SAMPLING = replace(
+    NEXT3D_SAMPLING,
+    yaw_rad=Range(-0.5, 0.5),
+    pitch_rad=Range(-0.5, 0.5),
+    fov_deg=Range(15, 23),
+)
+ALIGNMENT_SAMPLING: dict[str, SamplingConfig] = {
+    "next3d": NEXT3D_ALIGNMENT_SAMPLING,
+    "mannequin": MANNEQUIN_SAMPLING,
+}
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weights of the alignment losses, all from the public SynthForge code.
+
+    depth: squared z-depth differences, generator units. chamfer: squared distances, generator
+    units. keypoints: squared coordinate differences, pixels at 512. contour: smooth-L1 of the jaw
+    line and the nose base, pixels at 512.
+    """
+
+    depth: float = 1000.0
+    chamfer: float = 300.0
+    keypoints: float = 0.2
+    contour: float = 1.2
+
+    def __post_init__(self) -> None:
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ConfigError(f"loss weight {entry.name} must not be negative, got {value}")
+
+
+@dataclass(frozen=True)
+class AlignmentTrainingConfig:
+    """One run of train_alignment_mlp.py.
+
+    From the public SynthForge code: num_train 50 (which it drew anew every epoch; here they are
+    drawn once and cached), batch_size 10, weight_decay 1e-4, stop_change 3e-5, hidden 4.
+    Ours, since training runs in centred coordinates of unit size and must converge from depth
+    alone: lr and epochs (published: 3e-3 on raw coordinates, 10), num_val (published: 100).
+
+    hidden, activation: the network; without an activation it is an affine map.
+    stop_change, stop_patience: training ends when the validation score, percent or mm, changes by
+    less than this for so many epochs in a row.
+    robust_start, robust_end: generator units (2.5 a metre) beyond which a depth or chamfer
+    residual counts as an outlier, such as hair: from what a badly placed head shows to what a
+    well placed one does.
+    """
+
+    output: Path
+    num_train: int = 50
+    num_val: int = 25
+    epochs: int = 40
+    lr: float = 3e-2
+    weight_decay: float = 1e-4
+    batch_size: int = 10
+    seed: int = 0
+    generator: GeneratorName = "auto"
+    detector: DetectorName = "auto"
+    device: str = "auto"
+    cache_dir: Path | None = None
+    resume: bool = False
+    hidden: int = 4
+    activation: Literal["none", "tanh", "relu"] = "none"
+    weights: LossWeights = field(default_factory=LossWeights)
+    robust_start: float = 0.05
+    robust_end: float = 0.005
+    stop_change: float = 3e-5
+    stop_patience: int = 3
+    max_attempts: int = 20
+
+    def __post_init__(self) -> None:
+        for name in ("num_train", "num_val", "epochs", "batch_size", "stop_patience"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"--{name} must be at least 1, got {getattr(self, name)}")
+        if self.hidden < 3:
+            raise ConfigError(f"--hidden must be at least 3, got {self.hidden}")
+        if self.seed < 0:
+            raise ConfigError(f"--seed must not be negative, got {self.seed}")
+        if not (math.isfinite(self.lr) and self.lr > 0):
+            raise ConfigError(f"--lr must be positive, got {self.lr}")
+        if not 0 < self.robust_end <= self.robust_start:
+            raise ConfigError(
+                "robust_end must be positive and not above robust_start, got "
+                f"{self.robust_end} and {self.robust_start}"
+            )

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
 from torch import Tensor
@@ -32,6 +32,10 @@ class GeneratorOutput:
     points_gen: Tensor | None = None
     density: Tensor | None = None
 
+    def __getitem__(self, index: slice | Tensor) -> GeneratorOutput:
+        given = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        return replace(self, **{k: value[index] for k, value in given.items() if value is not None})
+
 
 class Generator(Protocol):
     """Draws a head as a person.
@@ -43,10 +47,17 @@ class Generator(Protocol):
     fingerprint: a string that changes when the generator's weights or code of the head change.
     """
 
-    name: str
-    latent_size: int
-    shape_latents: int
-    fingerprint: str
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def latent_size(self) -> int: ...
+
+    @property
+    def shape_latents(self) -> int: ...
+
+    @property
+    def fingerprint(self) -> str: ...
 
     def generate(self, z: Tensor, mesh_flame: Mesh, camera: Camera) -> GeneratorOutput:
         """z: float32 [B, latent_size]. mesh_flame: [B] heads in metres. camera: [B] cameras."""

@@ -46,5 +46,5 @@ class Mesh:
     def __len__(self) -> int:
         return self.vertices.shape[0]
 
-    def __getitem__(self, index: slice) -> Mesh:
+    def __getitem__(self, index: slice | Tensor) -> Mesh:
         return replace(self, vertices=self.vertices[index], landmarks=self.landmarks[index])

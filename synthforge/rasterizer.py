@@ -62,8 +62,21 @@ class Fragments:
         return values.view(*self.face_ids.shape, channels)
 
 
+class BackendMissingError(ImportError):
+    """The rasterizer that was asked for is not installed; the message says the way out."""
+
+
 def pytorch3d_installed() -> bool:
     return importlib.util.find_spec("pytorch3d") is not None
+
+
+def check_backend(backend: Backend) -> None:
+    """Raises BackendMissingError for "pytorch3d" where it is not installed."""
+    if backend == "pytorch3d" and not pytorch3d_installed():
+        raise BackendMissingError(
+            "PyTorch3D is not installed. Use --rasterizer torch, which gives the same labels, or "
+            "create the conda environment of environment.yml."
+        )
 
 
 def rasterize(
@@ -81,7 +94,7 @@ def rasterize(
     vertices_ndc: float32 [B, V, 3]. faces: int64 [F, 3], shared by the batch.
     backend: "auto" is PyTorch3D where it is installed and the vertices are on CUDA, else ours.
 
-    Raises ImportError if "pytorch3d" is asked for and not installed.
+    Raises BackendMissingError if "pytorch3d" is asked for and not installed.
     """
     if backend == "auto":
         use_pytorch3d = vertices_ndc.is_cuda and pytorch3d_installed()
@@ -288,14 +301,10 @@ def _rasterize_pytorch3d(
     perspective_correct: bool,
     cull_backfaces: bool,
 ) -> Fragments:
-    try:
-        from pytorch3d.renderer.mesh.rasterize_meshes import rasterize_meshes
-        from pytorch3d.structures import Meshes
-    except ImportError as error:
-        raise ImportError(
-            "PyTorch3D is not installed. Use --rasterizer torch, which gives the same labels, or "
-            "create the conda environment of environment.yml."
-        ) from error
+    check_backend("pytorch3d")
+    from pytorch3d.renderer.mesh.rasterize_meshes import rasterize_meshes
+    from pytorch3d.structures import Meshes
+
     batch = vertices_ndc.shape[0]
     face_ids, z, barycentrics, _ = rasterize_meshes(
         Meshes(vertices_ndc, faces[None].expand(batch, *faces.shape)),

@@ -5,10 +5,14 @@ Left and right are the subject's.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from flame_pytorch.model import FloatArray, IntArray
+from synthforge.landmarks import INNER_LIP, LEFT_BROW, RIGHT_BROW
 
 
 class Region(NamedTuple):
@@ -54,3 +58,107 @@ FLIP_PAIRS = ((4, 5), (6, 7), (8, 9), (11, 12))
 PALETTE: NDArray[np.uint8] = np.array(
     [list(bytes.fromhex(region.color)) for region in REGIONS], dtype=np.uint8
 )
+
+
+# Half-height of the strip along the brow landmarks that counts as brow, metres.
+_BROW_HALF_WIDTH_M = 0.005
+# Lip faces this far behind the inner lip's landmarks are inside the mouth, metres.
+_INNER_MOUTH_DEPTH_M = 0.004
+
+# FLAME's masks overlap: painted in this order, the later over the earlier.
+_MASK_ORDER = (
+    ("face", "face"),
+    ("scalp", "scalp"),
+    ("neck", "neck"),
+    ("boundary", "neck"),
+    ("forehead", "forehead"),
+    ("eye_region", "eye_region"),
+    ("nose", "nose"),
+    ("left_ear", "left_ear"),
+    ("right_ear", "right_ear"),
+    ("left_eye_region", "left_eye_region"),
+    ("right_eye_region", "right_eye_region"),
+    ("left_eyeball", "left_eyeball"),
+    ("right_eyeball", "right_eyeball"),
+)
+
+
+def paint_masks(
+    masks: Mapping[str, IntArray],
+    vertices: FloatArray,
+    faces: IntArray,
+    landmarks: FloatArray,
+    neck_joint: FloatArray,
+) -> IntArray:
+    """Region of each face from FLAME_masks.pkl: int64 (F,).
+
+    masks: name -> vertex indices. vertices: (V, 3) and landmarks: (68, 3) of the mean head, metres.
+    What the masks lack is told from landmarks: brows, the two lips, the inner mouth; and the back
+    of the neck is what lies behind `neck_joint` (3,).
+    """
+    regions = np.full(len(faces), REGION_ID["face"], np.int64)
+    inside = {name: np.isin(faces, np.asarray(index)).sum(1) >= 2 for name, index in masks.items()}
+    nowhere = np.zeros(len(faces), bool)
+    for mask, region in _MASK_ORDER:
+        regions[inside.get(mask, nowhere)] = REGION_ID[region]
+    overlap = inside.get("eye_region", nowhere) & inside.get("forehead", nowhere)
+    regions[overlap] = REGION_ID["eye_region+forehead"]
+
+    centers = vertices[faces].mean(1)
+    neck = regions == REGION_ID["neck"]
+    regions[neck & (centers[:, 2] < neck_joint[2])] = REGION_ID["neck_back"]
+
+    brow_bearing = np.isin(
+        regions, [REGION_ID[name] for name in ("face", "forehead", "eye_region")]
+    ) | (regions == REGION_ID["eye_region+forehead"])
+    for name, points in (("right_eyebrow", RIGHT_BROW), ("left_eyebrow", LEFT_BROW)):
+        near = _distance_to_polyline(centers, landmarks[points]) < _BROW_HALF_WIDTH_M
+        regions[brow_bearing & near] = REGION_ID[name]
+
+    lips = inside.get("lips", nowhere)
+    inner = landmarks[INNER_LIP]
+    parting = np.interp(
+        centers[:, 0], *_sorted_by_x((inner[[0, 1, 2, 3, 4]] + inner[[0, 7, 6, 5, 4]]) / 2)
+    )
+    regions[lips] = np.where(
+        centers[lips, 1] > parting[lips], REGION_ID["upper_lip"], REGION_ID["lower_lip"]
+    )
+    regions[lips & (centers[:, 2] < inner[:, 2].min() - _INNER_MOUTH_DEPTH_M)] = REGION_ID[
+        "inner_mouth"
+    ]
+    return regions
+
+
+def _sorted_by_x(points: FloatArray) -> tuple[FloatArray, FloatArray]:
+    order = np.argsort(points[:, 0])
+    return points[order, 0], points[order, 1]
+
+
+def _distance_to_polyline(points: FloatArray, line: FloatArray) -> FloatArray:
+    """Distance of points (N, 3) to the segments joining (M, 3)."""
+    start, step = line[:-1], np.diff(line, axis=0)
+    offset = points[:, None] - start
+    along = np.clip((offset * step).sum(-1) / (step * step).sum(-1), 0, 1)
+    return np.linalg.norm(offset - along[..., None] * step, axis=-1).min(1)
+
+
+def paint_texture(texture: NDArray[np.uint8], face_uvs: FloatArray) -> IntArray:
+    """Region of each face from a painted segmentation in UV space: int64 (F,).
+
+    texture: uint8 (H, W, 3) RGB, nearly palette colours (antialiased edges go to the nearest).
+    face_uvs: (F, 3, 2), v running up. Each face takes the colour at its centre.
+    """
+    height, width = texture.shape[:2]
+    u, v = face_uvs.mean(1).T
+    column = np.clip((u * width).astype(int), 0, width - 1)
+    row = np.clip(((1 - v) * height).astype(int), 0, height - 1)
+    seen = texture[row, column].astype(int)
+    colors = np.concatenate([PALETTE[:BACKGROUND].astype(int), _TEXTURE_COLORS])
+    nearest = ((seen[:, None] - colors) ** 2).sum(-1).argmin(1)
+    return np.concatenate([np.arange(BACKGROUND), _TEXTURE_REGIONS])[nearest]
+
+
+# Two colours of SynthForge's painted texture that are no region of their own: the base of the
+# neck, and what its author left unmapped.
+_TEXTURE_COLORS = np.array([[0x00, 0xFF, 0xF1], [0xD1, 0x82, 0x3D]])
+_TEXTURE_REGIONS = np.array([REGION_ID["neck"], REGION_ID["face"]])

@@ -7,7 +7,7 @@ a sample is the same whatever the batch, the worker, the order or the machine.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -45,6 +45,9 @@ class SampleId:
     seed: int
     index: int
     attempt: int = 0
+
+    def next_attempt(self) -> SampleId:
+        return replace(self, attempt=self.attempt + 1)
 
     def stream(self, name: str) -> np.random.Generator:
         """The random stream of one quantity of this sample."""
@@ -84,10 +87,9 @@ class Parameters:
             CAMERA_PIVOT,
         ).to(self.z.device)
 
-    def select(self, keep: Sequence[int]) -> Parameters:
-        index = torch.tensor(keep, dtype=torch.long, device=self.z.device)
+    def __getitem__(self, index: Tensor) -> Parameters:
         return Parameters(
-            tuple(self.ids[i] for i in keep),
+            tuple(self.ids[i] for i in index.tolist()),
             *(getattr(self, name)[index] for name in list(self.__dataclass_fields__)[1:]),
         )
 

@@ -1,0 +1,1 @@
+"""Commands: options -> config -> one call -> report. Nothing here computes."""

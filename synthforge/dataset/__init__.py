@@ -1,0 +1,1 @@
+"""Datasets on disk: writing, reading and looking at them."""

@@ -1,0 +1,35 @@
+# Two commands set everything up: `make demo` and `make test`.
+PYTHON ?= python3
+VENV   ?= .venv
+OUT    ?= out/demo
+IN     := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint clean
+
+help: ## Say what each target does
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+demo: $(VENV)/installed ## Make 12 labelled faces on the built-in head and name their contact sheet
+	$(IN)/python generate_synthforge_data.py --output_dir $(OUT) --num_images 12
+
+test: $(VENV)/installed-test ## Set up and run all tests
+	$(IN)/ruff check .
+	$(IN)/ruff format --check .
+	$(IN)/mypy
+	$(IN)/python -m pytest
+
+# torch goes first and alone: other packages' requirements would pull gigabytes of CUDA builds.
+$(VENV)/installed: pyproject.toml constraints.txt
+	@echo "Setting up $(VENV) with $(PYTHON) (once)"
+	$(PYTHON) -m venv $(VENV)
+	$(IN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(IN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	$(IN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@
+
+clean: ## Remove the environment and what the demo made
+	rm -rf $(VENV) out

@@ -1,0 +1,222 @@
+"""The FLAME layer: parameters -> posed vertices and landmarks, in metres."""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from flame_pytorch import lbs
+from flame_pytorch.config import FlameConfig
+from flame_pytorch.files import read_head_model, read_landmark_embedding
+from flame_pytorch.model import HeadModel, LandmarkEmbedding
+
+_N_IDENTITY = 300
+_N_EXPRESSION = 100
+_N_JOINTS = 5
+_GLOBAL, _NECK = 0, 1
+# Contour rows: yaw 0 ... 39 degrees, then -1 ... -39.
+_MAX_CONTOUR_DEG = 39
+
+
+class FlameSettings(Protocol):
+    """The attributes that `FLAME` reads of its config; see `FlameConfig`."""
+
+    flame_model_path: str
+    static_landmark_embedding_path: str
+    dynamic_landmark_embedding_path: str
+    shape_params: int
+    expression_params: int
+    pose_params: int
+    use_face_contour: bool
+    use_3D_translation: bool
+
+
+def contour_row(R_view_head: Tensor) -> Tensor:
+    """Row of the contour embedding for heads turned by R [B, 3, 3] against the viewer, int64 [B].
+
+    Viewer axes are x right, y up, z towards the viewer. Positive yaw turns the face towards +x.
+    """
+    R = R_view_head.double()
+    yaw = torch.atan2(-R[:, 2, 0], torch.sqrt(R[:, 0, 0] ** 2 + R[:, 1, 0] ** 2))
+    degrees = torch.round(yaw * (180 / math.pi)).clamp(-_MAX_CONTOUR_DEG, _MAX_CONTOUR_DEG)
+    return torch.where(degrees >= 0, degrees, _MAX_CONTOUR_DEG - degrees).long()
+
+
+class FLAME(nn.Module):
+    """Li et al. 2017, with FLAME_PyTorch's call. Works on any `HeadModel`, whatever its size.
+
+    Frame: metres, x to the subject's left, y up, z out of the face. Computes in `dtype`, to which
+    parameters are cast; differentiable with respect to all of them. `faces` is int64 [F, 3].
+    """
+
+    faces: Tensor
+    v_template: Tensor
+    shapedirs: Tensor
+    posedirs: Tensor
+    joint_template: Tensor
+    joint_dirs: Tensor
+    weights: Tensor
+    static_faces: Tensor
+    static_bary: Tensor
+    contour_faces: Tensor
+    contour_bary: Tensor
+
+    def __init__(
+        self,
+        config: FlameSettings,
+        model: HeadModel | None = None,
+        embedding: LandmarkEmbedding | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        """Reads config's files; where `model` or `embedding` is given, it stands for its file.
+
+        Raises FileNotFoundError or `flame_pytorch.files.FileFormatError`, naming the file, and
+        ValueError for parameter counts that the model doesn't have.
+        """
+        super().__init__()
+        self.n_shape = config.shape_params
+        self.n_expression = config.expression_params
+        if not 0 <= self.n_shape <= _N_IDENTITY:
+            raise ValueError(f"shape_params is {self.n_shape}; FLAME has 0 to {_N_IDENTITY}")
+        if not 0 <= self.n_expression <= _N_EXPRESSION:
+            raise ValueError(
+                f"expression_params is {self.n_expression}; FLAME has 0 to {_N_EXPRESSION}"
+            )
+        if config.pose_params != 6:
+            raise ValueError(f"pose_params is {config.pose_params}; it is 6: global 3 and jaw 3")
+        self.use_face_contour = config.use_face_contour
+        self.use_translation = config.use_3D_translation
+        self._set_model(model or read_head_model(config.flame_model_path), dtype)
+        self._set_embedding(
+            embedding
+            or read_landmark_embedding(
+                config.static_landmark_embedding_path, config.dynamic_landmark_embedding_path
+            ),
+            dtype,
+        )
+
+    @classmethod
+    def from_arrays(
+        cls,
+        model: HeadModel,
+        embedding: LandmarkEmbedding,
+        n_shape: int = 100,
+        n_expression: int = 50,
+        dtype: torch.dtype = torch.float32,
+    ) -> FLAME:
+        """A layer without files."""
+        config = FlameConfig(shape_params=n_shape, expression_params=n_expression)
+        return cls(config, model, embedding, dtype)
+
+    def _set_model(self, model: HeadModel, dtype: torch.dtype) -> None:
+        used = [*range(self.n_shape), *range(_N_IDENTITY, _N_IDENTITY + self.n_expression)]
+        shapedirs = np.asarray(model.shapedirs[:, :, used], np.float64)
+        J_regressor = np.asarray(model.J_regressor, np.float64)
+        self.parents = tuple(int(parent) for parent in model.parents)
+        # Joints are linear in the vertices, which are linear in the coefficients.
+        arrays = {
+            "v_template": model.v_template,
+            "shapedirs": shapedirs,
+            "posedirs": model.posedirs,
+            "joint_template": J_regressor @ model.v_template,
+            "joint_dirs": np.tensordot(J_regressor, shapedirs, 1),
+            "weights": model.weights,
+        }
+        for name, array in arrays.items():
+            self.register_buffer(name, torch.tensor(np.ascontiguousarray(array), dtype=dtype))
+        self.register_buffer("faces", torch.tensor(model.faces, dtype=torch.int64))
+
+    def _set_embedding(self, embedding: LandmarkEmbedding, dtype: torch.dtype) -> None:
+        for name in ("static", "contour"):
+            faces = getattr(embedding, f"{name}_faces")
+            if faces.max() >= len(self.faces):
+                raise ValueError(
+                    f"the landmark embedding is for another head: it refers to triangle "
+                    f"{faces.max()}, but the model has {len(self.faces)}"
+                )
+            bary = getattr(embedding, f"{name}_bary")
+            self.register_buffer(f"{name}_faces", torch.tensor(faces, dtype=torch.int64))
+            self.register_buffer(f"{name}_bary", torch.tensor(bary, dtype=dtype))
+
+    def forward(
+        self,
+        shape_params: Tensor,
+        expression_params: Tensor,
+        pose_params: Tensor,
+        neck_pose: Tensor | None = None,
+        eye_pose: Tensor | None = None,
+        transl: Tensor | None = None,
+        R_view_flame: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Vertices [B, V, 3] and landmarks [B, 68, 3], metres, FLAME frame.
+
+        shape_params, expression_params: [B, n_shape], [B, n_expression].
+        pose_params: [B, 6], radians, axis-angle: global, then jaw.
+        neck_pose [B, 3], eye_pose [B, 6] (left, right), transl [B, 3]: zero if None.
+        R_view_flame: [B, 3, 3], the FLAME frame to the viewer's axes (x right, y up, z towards the
+            viewer); it says which side of the head the jaw line is on. None: a viewer at +z.
+
+        Any of them may have batch 1. Landmarks are 17 contour points, then 51 inner ones (iBUG
+        order), or the 51 alone without `use_face_contour`. Raises ValueError on wrong shapes.
+        """
+        given = {
+            "shape_params": (shape_params, (self.n_shape,)),
+            "expression_params": (expression_params, (self.n_expression,)),
+            "pose_params": (pose_params, (6,)),
+            "neck_pose": (neck_pose, (3,)),
+            "eye_pose": (eye_pose, (6,)),
+            "transl": (transl, (3,)),
+            "R_view_flame": (R_view_flame, (3, 3)),
+        }
+        batch = max(len(value) for value, _ in given.values() if value is not None)
+        shape, expression, pose, neck, eyes, shift, R_view = (
+            self._batched(name, value, size, batch) for name, (value, size) in given.items()
+        )
+        coefficients = torch.cat([shape, expression], 1)
+        R = lbs.rotation_matrix(
+            torch.cat([pose[:, :3], neck, pose[:, 3:], eyes], 1).unflatten(1, (_N_JOINTS, 3))
+        )
+        identity = torch.eye(3, dtype=R.dtype, device=R.device)
+        vertices = (
+            self.v_template
+            + lbs.blend(self.shapedirs, coefficients)
+            + lbs.blend(self.posedirs, (R[:, 1:] - identity).flatten(1))
+        )
+        joints = self.joint_template + lbs.blend(self.joint_dirs, coefficients)
+        R_joint, t_joint = lbs.pose_joints(R, joints, self.parents)
+        vertices = lbs.skin(vertices, self.weights, R_joint, t_joint)
+        if self.use_translation and transl is not None:
+            vertices = vertices + shift[:, None]
+        R_head = lbs.compose(R[:, _GLOBAL], R[:, _NECK])
+        if R_view_flame is not None:
+            R_head = lbs.compose(R_view, R_head)
+        return vertices, self._landmarks(vertices, R_head)
+
+    def _batched(
+        self, name: str, value: Tensor | None, size: tuple[int, ...], batch: int
+    ) -> Tensor:
+        if value is None:
+            return self.v_template.new_zeros(batch, *size)
+        if value.shape[1:] != size or value.shape[0] not in (1, batch):
+            wanted = ", ".join(map(str, size))
+            raise ValueError(
+                f"{name} is [{batch} or 1, {wanted}] in this call, got {list(value.shape)}"
+            )
+        return value.to(self.v_template).expand(batch, *size)
+
+    def _landmarks(self, vertices: Tensor, R_view_head: Tensor) -> Tensor:
+        batch = len(vertices)
+        faces = self.static_faces.expand(batch, -1)
+        bary = self.static_bary.expand(batch, -1, -1)
+        if self.use_face_contour:
+            row = contour_row(R_view_head)
+            faces = torch.cat([self.contour_faces[row], faces], 1)
+            bary = torch.cat([self.contour_bary[row], bary], 1)
+        sample = torch.arange(batch, device=vertices.device)[:, None, None]
+        corners = vertices[sample, self.faces[faces]]
+        a, b, c = corners.unbind(2)
+        return bary[..., 0:1] * a + bary[..., 1:2] * b + bary[..., 2:3] * c

@@ -1,0 +1,307 @@
+"""Pickles, parsed and never executed.
+
+A pickle is a program for a small stack machine, and Python's own reader runs what it names. This
+reader runs nothing and imports nothing: it builds plain containers, and where the program would
+look up a name or call it, it leaves a record of that (`Global`, `Call`). What the records mean is
+up to `flame_pytorch.arrays` and `flame_pytorch.tensors`.
+
+Names outside the caller's allow-list are refused wherever they stand in the file. Time and memory
+are bounded by the file's size: long strings stay in the (memory-mapped) file as `Blob`s.
+"""
+
+from __future__ import annotations
+
+import pickletools
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flame_pytorch.errors import FileFormatError
+from flame_pytorch.pickle_literals import LITERALS, Reader
+
+# The largest file we know, Next3D's, has under 300,000 opcodes.
+_MAX_STEPS = 1_000_000
+_NEWEST_PROTOCOL = 5
+
+_OPCODE_NAMES = {ord(opcode.code): opcode.name for opcode in pickletools.opcodes}
+
+
+@dataclass(frozen=True)
+class Global:
+    """A name that the pickle refers to, such as `numpy.ndarray`."""
+
+    name: str
+
+
+@dataclass(eq=False, repr=False, slots=True)
+class Call:
+    """What the pickle would have made by calling `name` with `args`, and then done to the result.
+
+    state: what it would have passed to `__setstate__`.
+    items, mapping: what it would have appended to it, or assigned to its keys.
+    """
+
+    name: str
+    args: tuple[object, ...]
+    state: object = None
+    items: list[object] | None = None
+    mapping: dict[object, object] | None = None
+
+
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
+class Persistent:
+    """A reference to something kept outside the pickle; torch keeps tensors' storages so."""
+
+    id: object
+
+
+@dataclass(frozen=True, repr=False)
+class Parsed:
+    """A pickle's value, the position after its end, and its external references in order."""
+
+    value: object
+    end: int
+    persistent: list[Persistent]
+
+
+def parse(data: memoryview, allowed: Callable[[str], bool], start: int = 0) -> Parsed:
+    """Parses the pickle (protocol 0 to 5) that begins at `start`.
+
+    allowed: whether a name (`module.attribute`) may occur in the file.
+
+    Numbers, text, None, list, dict, tuple and set come out as such; Python 2's strings as bytes;
+    keys that are bytes become text. Raises FileFormatError.
+    """
+    machine = _Machine(Reader(data, start), allowed)
+    position = start
+    try:
+        for _ in range(_MAX_STEPS):
+            position = machine.reader.position
+            if machine.step():
+                return Parsed(machine.stack.pop(), machine.reader.position, machine.persistent)
+    except FileFormatError:
+        raise
+    except (IndexError, KeyError, ValueError, TypeError, struct.error):
+        raise FileFormatError(f"is not a whole pickle: damaged at byte {position}") from None
+    raise FileFormatError(f"has more than {_MAX_STEPS} pickle opcodes, which no known file has")
+
+
+def parse_whole(data: memoryview, allowed: Callable[[str], bool]) -> object:
+    """The value of a pickle that fills `data`. Raises FileFormatError."""
+    parsed = parse(data, allowed)
+    if parsed.end != len(data):
+        raise FileFormatError(f"has {len(data) - parsed.end} bytes after the end of its pickle")
+    return parsed.value
+
+
+# Stand-ins by which Python makes an object of the class that is their first argument.
+_MAKERS = {"copyreg._reconstructor": 3, "copy_reg._reconstructor": 3, "copyreg.__newobj__": 1}
+
+
+class _Machine:
+    """The stack machine. `stack` is the part above the last mark."""
+
+    def __init__(self, reader: Reader, allowed: Callable[[str], bool]) -> None:
+        self.reader = reader
+        self.allowed = allowed
+        self.stack: list[object] = []
+        self.below_marks: list[list[object]] = []
+        self.memo: dict[int, object] = {}
+        self.persistent: list[Persistent] = []
+
+    def step(self) -> bool:
+        """Carries out one opcode. True after the last."""
+        code = self.reader.integer(1)
+        name = _OPCODE_NAMES.get(code)
+        if name is None:
+            raise ValueError
+        literal = LITERALS.get(name)
+        if literal is not None:
+            self.stack.append(literal(self.reader))
+            return False
+        return self._structure(name)
+
+    def _structure(self, opcode: str) -> bool:
+        stack, reader = self.stack, self.reader
+        match opcode:
+            case "BINGET":
+                stack.append(self.memo[reader.integer(1)])
+            case "LONG_BINGET":
+                stack.append(self.memo[reader.integer(4)])
+            case "MEMOIZE":
+                self.memo[len(self.memo)] = stack[-1]
+            case "BINPUT":
+                self.memo[reader.integer(1)] = stack[-1]
+            case "LONG_BINPUT":
+                self.memo[reader.integer(4)] = stack[-1]
+            case "GET":
+                stack.append(self.memo[reader.number()])
+            case "PUT":
+                self.memo[reader.number()] = stack[-1]
+            case "MARK":
+                self.below_marks.append(stack)
+                self.stack = []
+            case "TUPLE1" | "TUPLE2" | "TUPLE3":
+                count = int(opcode[-1])
+                values = tuple(stack[-count:])
+                if len(values) < count:
+                    raise IndexError
+                stack[-count:] = [values]
+            case "TUPLE":
+                self._replace_mark(tuple)
+            case "LIST":
+                self._replace_mark(list)
+            case "DICT":
+                self._replace_mark(lambda values: _assign({}, values))
+            case "FROZENSET":
+                self._replace_mark(lambda values: {_key(value) for value in values})
+            case "APPEND":
+                item = stack.pop()
+                _extend(stack[-1], [item])
+            case "APPENDS":
+                items = self._pop_mark()
+                _extend(self.stack[-1], items)
+            case "SETITEM":
+                value, key = stack.pop(), stack.pop()
+                _assign(stack[-1], [key, value])
+            case "SETITEMS":
+                pairs = self._pop_mark()
+                _assign(self.stack[-1], pairs)
+            case "ADDITEMS":
+                items = self._pop_mark()
+                target = self.stack[-1]
+                if not isinstance(target, set):
+                    raise TypeError
+                target.update(_key(item) for item in items)
+            case "GLOBAL":
+                stack.append(self._global(reader.line().decode(), reader.line().decode()))
+            case "STACK_GLOBAL":
+                attribute, module = stack.pop(), stack.pop()
+                stack.append(self._global(module, attribute))
+            case "REDUCE" | "NEWOBJ":
+                args, callee = stack.pop(), stack.pop()
+                stack.append(_call(callee, args))
+            case "NEWOBJ_EX":
+                kwargs, args, callee = stack.pop(), stack.pop(), stack.pop()
+                if kwargs:
+                    raise FileFormatError("makes an object with keyword arguments")
+                stack.append(_call(callee, args))
+            case "OBJ":
+                callee, *rest = self._pop_mark()
+                self.stack.append(_call(callee, tuple(rest)))
+            case "INST":
+                callee = self._global(reader.line().decode(), reader.line().decode())
+                self._replace_mark(lambda values: _call(callee, tuple(values)))
+            case "BUILD":
+                state, target = stack.pop(), stack[-1]
+                if not isinstance(target, Call):
+                    raise TypeError
+                target.state = state
+            case "PERSID":
+                self._refer(reader.line().decode())
+            case "BINPERSID":
+                self._refer(stack.pop())
+            case "POP":
+                stack.pop() if stack else self._pop_mark()
+            case "POP_MARK":
+                self._pop_mark()
+            case "DUP":
+                stack.append(stack[-1])
+            case "PROTO":
+                protocol = reader.integer(1)
+                if protocol > _NEWEST_PROTOCOL:
+                    raise FileFormatError(f"is a pickle of protocol {protocol}; known are 0 to 5")
+            case "FRAME":
+                reader.take(8)
+            case "READONLY_BUFFER":
+                pass
+            case "STOP":
+                if self.below_marks or len(stack) != 1:
+                    raise ValueError
+                return True
+            case _:
+                raise FileFormatError(f"uses the pickle opcode {opcode}, which is not allowed")
+        return False
+
+    def _pop_mark(self) -> list[object]:
+        values, self.stack = self.stack, self.below_marks.pop()
+        return values
+
+    def _replace_mark(self, make: Callable[[list[object]], object]) -> None:
+        values = self._pop_mark()
+        self.stack.append(make(values))
+
+    def _global(self, module: object, attribute: object) -> Global:
+        module, attribute = (
+            part.decode("latin1") if isinstance(part, bytes) else part
+            for part in (module, attribute)
+        )
+        if not isinstance(module, str) or not isinstance(attribute, str):
+            raise TypeError
+        name = f"{module}.{attribute}"
+        # A dotted attribute reaches through a module into what that has imported.
+        if "." in attribute or not self.allowed(name):
+            raise FileFormatError(f"refers to {name!r:.200}, which is not allowed")
+        return Global(name)
+
+    def _refer(self, id: object) -> None:
+        match id:
+            # Old torch files refer to a module's class so, and bring its source text along.
+            case ("module", Global() as module_class, _, _):
+                self.stack.append(module_class)
+            case _:
+                self.persistent.append(Persistent(id))
+                self.stack.append(self.persistent[-1])
+
+
+def _call(callee: object, args: object) -> Call:
+    if not isinstance(callee, Global) or not isinstance(args, tuple):
+        raise TypeError
+    if callee.name in _MAKERS:
+        made = args[0]
+        if not isinstance(made, Global):
+            raise TypeError
+        return Call(made.name, args[_MAKERS[callee.name] :])
+    return Call(callee.name, args)
+
+
+def _key(value: object) -> object:
+    """A dictionary's key or a set's member, if it is one that is quick to hash."""
+    if isinstance(value, bytes):
+        return value.decode("latin1")
+    if isinstance(value, tuple) and len(value) <= 8:
+        return tuple(_scalar(item) for item in value)
+    return _scalar(value)
+
+
+def _scalar(value: object) -> object:
+    if isinstance(value, int) and abs(value) >= 2**61 - 1:
+        raise FileFormatError("has a dictionary key of more than 61 bits")
+    if value is not None and not isinstance(value, str | int | float | Global):
+        raise FileFormatError(f"has a dictionary key or set member of type {type(value).__name__}")
+    return value
+
+
+def _assign(target: object, pairs: list[object]) -> object:
+    if isinstance(target, Call):
+        if target.mapping is None:
+            target.mapping = {}
+        mapping = target.mapping
+    elif isinstance(target, dict):
+        mapping = target
+    else:
+        raise TypeError
+    for key, value in zip(pairs[::2], pairs[1::2], strict=True):
+        mapping[_key(key)] = value
+    return target
+
+
+def _extend(target: object, items: list[object]) -> None:
+    if isinstance(target, Call):
+        if target.items is None:
+            target.items = []
+        target.items.extend(items)
+    elif isinstance(target, list):
+        target.extend(items)
+    else:
+        raise TypeError

@@ -1,0 +1,20 @@
+"""python -m synthforge COMMAND"""
+
+from __future__ import annotations
+
+import click
+
+from synthforge.cli.convert_checkpoint import convert_checkpoint
+from synthforge.cli.generate import generate
+
+
+@click.group()
+def main() -> None:
+    """Labelled synthetic face datasets."""
+
+
+main.add_command(convert_checkpoint)
+main.add_command(generate)
+
+if __name__ == "__main__":
+    main()

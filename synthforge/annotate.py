@@ -1,0 +1,124 @@
+"""Labels from what the rasterizer saw. Pure functions: fragments in, arrays out.
+
+Depth here is z-depth along the optical axis. Tensors in, tensors out, on any device; images of
+labels are quantised exactly as they are stored (docs/formats.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from synthforge.alignment import UNITS_PER_METRE
+from synthforge.camera import Camera, rotate
+from synthforge.generator import GeneratorOutput
+from synthforge.mesh import Topology
+from synthforge.rasterizer import Fragments
+from synthforge.regions import BACKGROUND, PALETTE
+
+# Metres per step of a 16-bit depth image; 0 means nothing there. Reaches 6.5 m.
+DEPTH16_STEP_M = 1e-4
+
+# A keypoint this far behind the surface that its pixel sees is hidden: 5 mm, in generator units.
+VISIBILITY_TOLERANCE = 0.005 * UNITS_PER_METRE
+
+
+@dataclass(frozen=True)
+class Keypoints:
+    """px: [B, 68, 2]. cam: [B, 68, 3] camera frame, generator units. visible: bool [B, 68]."""
+
+    px: Tensor
+    cam: Tensor
+    visible: Tensor
+
+
+def region_ids(fragments: Fragments, face_regions: Tensor) -> Tensor:
+    """Region of every pixel: uint8 [B, H, W]. face_regions: [F] ids of `synthforge.regions`."""
+    seen = face_regions[fragments.face_ids.clamp_min(0)]
+    return torch.where(fragments.covered, seen, BACKGROUND).to(torch.uint8)
+
+
+def segmentation(ids: Tensor) -> Tensor:
+    """Region ids [B, H, W] -> palette colours, uint8 [B, H, W, 3] RGB; exact, never blended."""
+    return torch.from_numpy(PALETTE).to(ids.device)[ids.long()]
+
+
+def depth8(fragments: Fragments) -> tuple[Tensor, Tensor]:
+    """Depth for people and simple loaders, stretched to each image's own range.
+
+    Returns uint8 [B, H, W] and (near, far) [B, 2] in generator units:
+    z_depth = near + value / 255 * (far - near). Background is 255, as far as anything.
+    """
+    covered = fragments.covered.flatten(1)
+    z = fragments.z.flatten(1)
+    near = torch.where(covered, z, torch.inf).amin(1)
+    far = torch.where(covered, z, -torch.inf).amax(1)
+    empty = ~covered.any(1)
+    near, far = near.masked_fill(empty, 0), far.masked_fill(empty, 0)
+    span = (far - near).clamp_min(torch.finfo(z.dtype).tiny)
+    steps = ((z - near[:, None]) / span[:, None] * 255).round().clamp(0, 255)
+    image = torch.where(covered, steps, 255).to(torch.uint8).view_as(fragments.face_ids)
+    return image, torch.stack([near, far], 1)
+
+
+def depth16(z_depth: Tensor, covered: Tensor) -> Tensor:
+    """z-depth [B, H, W], generator units -> int32 steps of DEPTH16_STEP_M; 0 where not covered."""
+    steps = (z_depth / UNITS_PER_METRE / DEPTH16_STEP_M).round().clamp(1, 65535)
+    return torch.where(covered, steps, 0).int()
+
+
+def volume_depth16(output: GeneratorOutput, camera: Camera) -> Tensor:
+    """The generator's own depth (hair and shoulders included) in the steps of `depth16`.
+
+    int32 [B, h, h] at the generator's resolution; 0 where it is mostly see-through.
+    """
+    z_depth = camera.z_depth(output.ray_distance)
+    return depth16(z_depth[:, 0], output.opacity[:, 0] > 0.5)
+
+
+def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
+    """Area-weighted unit normals [B, V, 3], in the vertices' frame, outward."""
+    a, b, c = vertices[:, faces].unbind(2)
+    normals = torch.zeros_like(vertices)
+    face_normals = torch.linalg.cross(b - a, c - a)
+    for corner in range(3):
+        normals.index_add_(1, faces[:, corner], face_normals)
+    return torch.nn.functional.normalize(normals, dim=-1)
+
+
+def normal_map(
+    fragments: Fragments, vertices_gen: Tensor, topology: Topology, camera: Camera
+) -> Tensor:
+    """Smooth normals in the camera frame, uint8 [B, H, W, 3]: (n + 1) / 2 * 255; background 0."""
+    normals_gen = vertex_normals(vertices_gen, topology.faces)
+    normals_cam = rotate(camera.R_gen_cam.transpose(1, 2), normals_gen)
+    seen = fragments.interpolate(normals_cam[:, topology.faces])
+    seen = torch.nn.functional.normalize(seen, dim=-1)
+    encoded = ((seen + 1) * 127.5).round().clamp(0, 255)
+    return torch.where(fragments.covered[..., None], encoded, 0).to(torch.uint8)
+
+
+def uv_map(fragments: Fragments, topology: Topology) -> Tensor:
+    """Texture coordinates, int32 [B, H, W, 3]: u, v in 1/65535; 65535 where anything is seen."""
+    uv = fragments.interpolate(topology.face_uvs)
+    seen = torch.cat([uv, torch.ones_like(uv[..., :1])], -1)
+    return (seen * 65535 * fragments.covered[..., None]).round().clamp(0, 65535).int()
+
+
+def keypoints(landmarks_gen: Tensor, camera: Camera, fragments: Fragments) -> Keypoints:
+    """Project landmarks [B, 68, 3] and test them against the z-buffer.
+
+    A keypoint is visible when it is inside the image and its pixel sees nothing nearer by more
+    than VISIBILITY_TOLERANCE. Over background (a contour point half a pixel out) it is visible.
+    """
+    size = fragments.z.shape[-1]
+    landmarks_cam = camera.to_cam(landmarks_gen)
+    px = camera.cam_to_px(landmarks_cam, size)
+    inside = ((px >= 0) & (px < size)).all(-1) & (landmarks_cam[..., 2] > 0)
+    column, row = px.floor().long().clamp(0, size - 1).unbind(-1)
+    surface = torch.where(fragments.covered, fragments.z, torch.inf).flatten(1)
+    nearest = surface.gather(1, row * size + column)
+    visible = inside & (landmarks_cam[..., 2] <= nearest + VISIBILITY_TOLERANCE)
+    return Keypoints(px, landmarks_cam, visible)

@@ -1,0 +1,140 @@
+"""Puts a run's parts together: head, generator, alignment, landmark detector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+
+from flame_pytorch import FLAME
+from flame_pytorch.errors import FileFormatError
+from synthforge.alignment import (
+    AlignmentMLP,
+    load_alignment,
+    place_in_generator,
+    published_alignment,
+)
+from synthforge.assets.locate import AssetError, Assets, choose_generator, find_assets, require_all
+from synthforge.config import (
+    DEFAULT_SAMPLING,
+    EXPRESSION_SIZE,
+    SHAPE_SIZE,
+    ConfigError,
+    GenerateConfig,
+    SamplingConfig,
+)
+from synthforge.detectors import Detector, build_detector
+from synthforge.generator import Generator
+from synthforge.head import Head, read_head
+from synthforge.mannequin import Mannequin, build_head
+from synthforge.mesh import Mesh, Topology
+from synthforge.next3d import Next3D
+from synthforge.next3d.generator import Next3DGenerator
+from synthforge.rasterizer import check_backend
+
+
+@dataclass(frozen=True)
+class Rig:
+    """Everything that a run needs, on one device."""
+
+    device: torch.device
+    head: Head
+    generator: Generator
+    alignment: AlignmentMLP
+    detector: Detector | None
+    sampling: SamplingConfig
+
+    def align(self, mesh_flame: Mesh) -> Mesh:
+        """Heads in metres -> the same heads where they sit in the generator's world."""
+        return Mesh(
+            self.alignment(place_in_generator(mesh_flame.vertices)),
+            self.alignment(place_in_generator(mesh_flame.landmarks)),
+            mesh_flame.topology,
+        )
+
+
+def pick_device(name: str) -> torch.device:
+    """ "auto" is the first CUDA device, or the CPU. Raises ConfigError for one that isn't there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f"--device {name} is no device; use auto, cpu or cuda:0") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(
+            f"--device {name} was asked for and torch sees {torch.cuda.device_count()} CUDA "
+            "devices; use --device auto or cpu"
+        )
+    if device.type not in ("cpu", "cuda"):
+        raise ConfigError(f"--device {name} is not supported; use auto, cpu or cuda:0")
+    return device
+
+
+def build_rig(config: GenerateConfig, tell: Callable[[str], None] = print) -> Rig:
+    """Load or build everything that `config` asks for.
+
+    tell: takes the lines that a user should see, such as which generator was picked.
+    Raises ConfigError, AssetError, FileFormatError, AlignmentError, BackendMissingError or
+    DetectorError, each with its way out.
+    """
+    device = pick_device(config.device)
+    check_backend(config.rasterizer)
+    assets = find_assets(config.assets.model_dir, config.assets.pretrained_dir)
+    name = choose_generator(assets) if config.generator == "auto" else config.generator
+    if name == "next3d":
+        head, generator, alignment = next3d_parts(assets, config, device)
+    else:
+        if config.generator == "auto":
+            tell(
+                f"No Next3D or FLAME files in {config.assets.pretrained_dir}/ and "
+                f"{config.assets.model_dir}/: using the built-in head (--generator mannequin)."
+            )
+        head, generator, alignment = mannequin_parts(device)
+    if "uv" in config.extras and not head.has_uvs:
+        raise ConfigError(
+            f"--extras uv needs {config.assets.model_dir / 'FLAME_texture.npz'}, which holds "
+            "FLAME's UV layout; bring it from flame.is.tue.mpg.de, or leave uv out"
+        )
+    if config.alignment is not None:
+        alignment = load_alignment(
+            config.alignment, generator, head.fingerprint, force=config.force_alignment
+        ).to(device)
+    return Rig(
+        device,
+        head,
+        generator,
+        alignment,
+        build_detector(config.detector, device, tell),
+        replace(DEFAULT_SAMPLING[generator.name], **config.sampling_overrides),
+    )
+
+
+def mannequin_parts(device: torch.device) -> tuple[Head, Generator, AlignmentMLP]:
+    """The built-in head and renderer. It draws the head where it is placed: no alignment."""
+    built = build_head()
+    head = Head(
+        FLAME.from_arrays(built.model, built.embedding, SHAPE_SIZE, EXPRESSION_SIZE),
+        Topology(*map(torch.from_numpy, (built.model.faces, built.uvs, built.uv_faces))),
+        torch.from_numpy(built.face_region),
+    )
+    return head.to(device), Mannequin(device), AlignmentMLP().to(device)
+
+
+def next3d_parts(
+    assets: Assets, config: GenerateConfig, device: torch.device
+) -> tuple[Head, Generator, AlignmentMLP]:
+    """FLAME and Next3D from the user's files, with the published alignment."""
+    require_all(assets)
+    assert assets.checkpoint is not None
+    try:
+        network = Next3D.load(
+            assets.checkpoint, device=device, variant=config.variant, precision=config.precision
+        )
+    except FileFormatError:
+        raise
+    except ValueError as error:
+        raise AssetError(f"{assets.checkpoint} cannot be used: {error}") from error
+    generator = Next3DGenerator(network, config.truncation_psi, config.truncation_cutoff)
+    return read_head(assets).to(device), generator, published_alignment().to(device)

@@ -1,0 +1,32 @@
+"""`python -m synthforge convert-checkpoint`: the released pickle as plain tensors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from flame_pytorch.errors import FileFormatError
+from synthforge.cli.options import Command, UserError
+from synthforge.next3d.checkpoint import load_checkpoint, save_safetensors
+
+
+@click.command("convert-checkpoint", cls=Command)
+@click.argument("source", metavar="IN.pkl", type=click.Path(path_type=Path))
+@click.argument("target", metavar="OUT.safetensors", type=click.Path(path_type=Path))
+def convert_checkpoint(source: Path, target: Path) -> None:
+    """Copy a Next3D checkpoint's averaged generator to a safetensors file.
+
+    No code in the pickle is executed. Both files load the same.
+    """
+    if target.suffix != ".safetensors":
+        raise UserError(f"{target} should end in .safetensors, by which it is recognised")
+    if not target.parent.is_dir():
+        raise UserError(f"the folder {target.parent} does not exist; create it first")
+    try:
+        checkpoint = load_checkpoint(source)
+        save_safetensors(checkpoint, target)
+    except (FileFormatError, OSError) as error:
+        raise UserError(str(error)) from error
+    numbers = sum(tensor.numel() for tensor in checkpoint.tensors.values())
+    click.echo(f"Wrote {len(checkpoint.tensors)} tensors ({numbers:,} numbers) to {target}.")

@@ -1,0 +1,117 @@
+"""What the commands share: option spelling, ranges, --config, and how errors end."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flame_pytorch.errors import FileFormatError
+from synthforge.alignment import AlignmentError
+from synthforge.assets.locate import AssetError
+from synthforge.config import ConfigError, Range, read_config_file
+from synthforge.dataset.write import DatasetError
+from synthforge.detectors import DetectorError
+from synthforge.rasterizer import BackendMissingError
+
+# Bad input, told in one line: exit code 2.
+USER_ERRORS: tuple[type[Exception], ...] = (
+    AlignmentError,
+    AssetError,
+    BackendMissingError,
+    ConfigError,
+    DatasetError,
+    DetectorError,
+    FileFormatError,
+    FileNotFoundError,
+)
+
+
+class UserError(click.ClickException):
+    """An error in one line; exit code 2."""
+
+    exit_code = 2
+
+
+class Command(click.Command):
+    """A command whose options may be spelled with `_` or `-`, and whose help shows defaults.
+
+    Errors that the user can mend end in one line and exit code 2.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["context_settings"] = {
+            "token_normalize_func": lambda token: token.replace("-", "_"),
+            "show_default": True,
+            "max_content_width": 100,
+        }
+        super().__init__(*args, **kwargs)
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with _one_line_errors():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            with _one_line_errors():
+                return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("Stopped. Run the same command again to continue.", err=True)
+            ctx.exit(130)
+
+
+@contextlib.contextmanager
+def _one_line_errors() -> Iterator[None]:
+    try:
+        yield
+    except USER_ERRORS as error:
+        raise UserError(str(error)) from error
+
+
+def range_option(name: str, help: str) -> Callable[..., Any]:
+    """`--name LOW HIGH`, arriving as a Range or None."""
+
+    def to_range(_: click.Context, __: click.Parameter, value: Any) -> Range | None:
+        if value is None:
+            return None
+        try:
+            return Range(*value)
+        except ConfigError as error:
+            raise ConfigError(f"--{name}: {error}") from error
+
+    return click.option(
+        f"--{name}",
+        nargs=2,
+        type=float,
+        default=None,
+        metavar="LOW HIGH",
+        callback=to_range,
+        help=help,
+    )
+
+
+def config_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--config FILE`: TOML, option names as keys; what the command line gives wins."""
+
+    def load(context: click.Context, _: click.Parameter, path: Path | None) -> Path | None:
+        if path is not None:
+            known = frozenset(
+                parameter.name
+                for parameter in context.command.params
+                if parameter.name not in (None, "config", "help")
+            )
+            context.default_map = read_config_file(path, known)
+        return path
+
+    return click.option(
+        "--config",
+        type=click.Path(path_type=Path, dir_okay=False),
+        default=None,
+        is_eager=True,
+        expose_value=False,
+        callback=load,
+        help="TOML file of options; the command line wins.",
+    )(function)

@@ -1,0 +1,74 @@
+"""dataset.json: everything about a dataset that is not a number of one sample."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import synthforge
+from synthforge.alignment import UNITS_PER_METRE, AlignmentMLP
+from synthforge.annotate import DEPTH16_STEP_M
+from synthforge.assembly import Rig
+from synthforge.config import CAMERA_PIVOT, CAMERA_RADIUS, IMAGE_SIZE, GenerateConfig
+from synthforge.regions import FLIP_PAIRS, REGIONS
+
+_LICENCES = {
+    "mannequin": "Images and labels of the built-in head: free to use (MIT, as the code).",
+    "next3d": (
+        "Made with FLAME and Next3D weights: their licences (non-commercial research) govern "
+        "these images."
+    ),
+}
+
+
+def dataset_card(config: GenerateConfig, rig: Rig) -> dict[str, Any]:
+    """The card of a run. Its "recipe" is what fixes the samples: a run continues only its own."""
+    return {
+        "synthforge_version": synthforge.__version__,
+        "recipe": {
+            "seed": config.seed,
+            "generator": rig.generator.name,
+            "generator_fingerprint": rig.generator.fingerprint,
+            "head_fingerprint": rig.head.fingerprint,
+            "alignment": _weights(rig.alignment),
+            "sampling": asdict(rig.sampling),
+            "truncation_psi": config.truncation_psi,
+            "truncation_cutoff": config.truncation_cutoff,
+            "variant": config.variant,
+            "precision": config.precision,
+            "detector": "none" if rig.detector is None else "fan",
+            "reject_px": config.reject_px,
+            "max_attempts": config.max_attempts,
+            "extras": sorted(config.extras),
+            "image_size": IMAGE_SIZE,
+        },
+        "licence": _LICENCES[rig.generator.name],
+        "citation": "SynthForge, arXiv:2406.07840",
+        "camera": {
+            "camera_params": "T_gen_cam (16, row-major, camera to generator world), then K (9), "
+            "in image widths",
+            "axes": "OpenCV: x right, y down, z forward; generator world: y up",
+            "pixels": "centres at +0.5",
+            "radius": CAMERA_RADIUS,
+            "pivot": CAMERA_PIVOT,
+            "metres_per_unit": 1 / UNITS_PER_METRE,
+        },
+        "depth": {
+            "depth": "z-depth in generator units = near + value / 255 * (far - near), near and "
+            "far in the annotation's depth_range; background 255",
+            "depth16": f"z-depth in metres = value * {DEPTH16_STEP_M}; 0 is nothing there",
+        },
+        "palette": {region.name: {"id": region.id, "rgb": region.color} for region in REGIONS},
+        "flip_pairs": FLIP_PAIRS,
+        "landmarks": "iBUG 68; points 0-16 are a projected 3D contour of the jaw, not the "
+        "visible outline",
+    }
+
+
+def _weights(alignment: AlignmentMLP) -> dict[str, Any]:
+    """What maps the placed mesh to the generated face: A x + b, or a network's own weights."""
+    if alignment.activation == "none":
+        A, b = alignment.as_affine()
+        return {"A": A.tolist(), "b": b.tolist()}
+    weights = {name: value.tolist() for name, value in alignment.state_dict().items()}
+    return {"activation": alignment.activation} | weights

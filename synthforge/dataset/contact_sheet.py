@@ -1,0 +1,100 @@
+"""One picture of many samples: image, depth, segmentation and keypoints side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from synthforge.dataset.read import Dataset
+from synthforge.dataset.write import encode_png
+from synthforge.landmarks import (
+    INNER_LIP,
+    JAW,
+    LEFT_BROW,
+    LEFT_EYE,
+    NOSE,
+    OUTER_LIP,
+    RIGHT_BROW,
+    RIGHT_EYE,
+)
+from synthforge.regions import BACKGROUND, PALETTE
+
+_TILE = 240
+_GAP = 6
+_SAMPLES_A_ROW = 2
+_PAPER = 250
+
+# Points joined by lines, and whether the line closes.
+_STROKES = (
+    (JAW, False),
+    (RIGHT_BROW, False),
+    (LEFT_BROW, False),
+    (NOSE, False),
+    (RIGHT_EYE, True),
+    (LEFT_EYE, True),
+    (OUTER_LIP, True),
+    (INNER_LIP, True),
+)
+_VISIBLE = (70, 255, 120)
+_HIDDEN = (255, 90, 70)
+
+
+def draw_keypoints(
+    image: NDArray[np.uint8], points_px: NDArray[Any], visible: NDArray[Any]
+) -> NDArray[np.uint8]:
+    """Points (68, 2) over an RGB image: green where visible, red where hidden."""
+    canvas = image.copy()
+    shift, scale = 4, 16
+    # OpenCV puts pixel centres at whole numbers, we at +0.5.
+    fixed = np.round((np.asarray(points_px) - 0.5) * scale).astype(np.int32)
+    for points, closed in _STROKES:
+        cv2.polylines(canvas, [fixed[points]], closed, (255, 255, 255), 1, cv2.LINE_AA, shift)
+    for point, seen in zip(fixed, visible, strict=True):
+        color = _VISIBLE if seen else _HIDDEN
+        cv2.circle(canvas, point.tolist(), 3 * scale, color, -1, cv2.LINE_AA, shift)
+    return canvas
+
+
+def _paint_depth(depth: NDArray[np.uint8], seg: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    painted = cv2.cvtColor(cv2.applyColorMap(255 - depth, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB)
+    painted[(seg == PALETTE[BACKGROUND]).all(-1)] = 30
+    return painted.astype(np.uint8, copy=False)
+
+
+def _tiles(dataset: Dataset, index: int) -> NDArray[np.uint8]:
+    image, seg = dataset.image("images", index), dataset.image("seg", index)
+    annotation = dataset.annotation(index)
+    views = (
+        image,
+        _paint_depth(dataset.image("depth", index), seg),
+        seg,
+        draw_keypoints(image, annotation["2d_kps"], annotation["kps_visible"]),
+    )
+    small = [cv2.resize(view, (_TILE, _TILE), interpolation=cv2.INTER_AREA) for view in views]
+    return np.concatenate(small, 1)
+
+
+def contact_sheet(dataset: Dataset, indices: Sequence[int]) -> NDArray[np.uint8]:
+    """RGB sheet of the samples `indices`, each as four tiles: image, depth, regions, keypoints."""
+    rows = -(-len(indices) // _SAMPLES_A_ROW)
+    columns = min(_SAMPLES_A_ROW, len(indices))
+    height, width = rows * (_TILE + _GAP) + _GAP, columns * (4 * _TILE + _GAP) + _GAP
+    sheet = np.full((height, width, 3), _PAPER, np.uint8)
+    for place, index in enumerate(indices):
+        row, column = divmod(place, _SAMPLES_A_ROW)
+        top, left = _GAP + row * (_TILE + _GAP), _GAP + column * (4 * _TILE + _GAP)
+        sheet[top : top + _TILE, left : left + 4 * _TILE] = _tiles(dataset, index)
+    return sheet
+
+
+def write_contact_sheet(root: Path, most: int = 12) -> Path:
+    """Draw the first samples of the dataset at `root` into contact_sheet.png there."""
+    dataset = Dataset(root)
+    path = root / "contact_sheet.png"
+    path.write_bytes(encode_png(contact_sheet(dataset, dataset.indices[:most])))
+    return path

@@ -1,0 +1,224 @@
+"""The training loop: samples in, the best alignment and its history out.
+
+The network works in coordinates centred on the face and of its size, where Adam finds translation
+and scale equally easy; on raw generator coordinates it needs ten times the steps. The change of
+coordinates is folded into the weights at the end, so what is saved is the plain 3-hidden-3 MLP.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from synthforge.alignment import AlignmentMLP
+from synthforge.config import AlignmentTrainingConfig
+from synthforge.fitting import TrainingError
+from synthforge.fitting.checkpoint import (
+    Checkpoint,
+    read_checkpoint,
+    run_key,
+    write_checkpoint,
+)
+from synthforge.fitting.losses import (
+    FaceSurface,
+    alignment_losses,
+    geometric_scores,
+    nme_percent,
+    view_face,
+)
+from synthforge.fitting.samples import Samples
+
+# Share of the run after which the robust scale has reached its end.
+_ROBUST_UNTIL = 2 / 3
+# The learning rate falls along a half cosine to this share of its start.
+_FINAL_LR = 0.01
+
+
+class CenteredAlignment(nn.Module):
+    """An AlignmentMLP that sees (x - center) / scale; center [3], scale a number."""
+
+    center: Tensor
+    scale: Tensor
+
+    def __init__(self, mlp: AlignmentMLP, center: Tensor, scale: Tensor) -> None:
+        super().__init__()
+        self.mlp = mlp
+        self.register_buffer("center", center)
+        self.register_buffer("scale", scale)
+
+    def forward(self, points_gen: Tensor) -> Tensor:
+        return self.center + self.scale * self.mlp((points_gen - self.center) / self.scale)
+
+    @torch.no_grad()
+    def folded(self) -> AlignmentMLP:
+        """The same map as a plain AlignmentMLP, on the CPU."""
+        inner, outer = self.mlp.inner, self.mlp.outer
+        plain = AlignmentMLP(self.mlp.hidden, self.mlp.activation)
+        plain.inner.weight.copy_(inner.weight / self.scale)
+        plain.inner.bias.copy_(inner.bias - inner.weight @ self.center / self.scale)
+        plain.outer.weight.copy_(outer.weight * self.scale)
+        plain.outer.bias.copy_(outer.bias * self.scale)
+        if plain.activation == "none":
+            # With an activation the network is added to the points, center and all.
+            plain.outer.bias.add_(self.center.cpu())
+        return plain
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """losses: weighted terms, mean over the steps. scores: on the validation samples."""
+
+    number: int
+    losses: dict[str, float]
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The best alignment, on the CPU, its scores and those of the identity.
+
+    ended: why training ended: "epochs", "converged" or "interrupted".
+    """
+
+    mlp: AlignmentMLP
+    before: dict[str, float]
+    after: dict[str, float]
+    history: list[Epoch] = field(default_factory=list)
+    ended: str = "epochs"
+
+
+def deciding_score(scores: dict[str, float]) -> float:
+    """The score that picks the best weights: NME where there are keypoints, else depth."""
+    return scores.get("nme_percent", scores["depth_error_mm"])
+
+
+def fit(
+    train: Samples,
+    val: Samples,
+    surface: FaceSurface,
+    config: AlignmentTrainingConfig,
+    checkpoint: Path | None = None,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+) -> Fit:
+    """Train from the identity, or with `config.resume` from the checkpoint if there is one.
+
+    checkpoint: written after every epoch. A run that is resumed ends with the same bits as one
+    that never stopped. Ctrl-C ends the run with the best weights so far.
+
+    Raises TrainingError if a loss is not finite, naming step and loss, or if the checkpoint is of
+    another run.
+    """
+    device = train.vertices_gen.device
+    face = train.vertices_gen[:, surface.vertices].flatten(0, 1)
+    net = CenteredAlignment(
+        AlignmentMLP(config.hidden, config.activation), face.mean(0).cpu(), face.std().cpu()
+    ).to(device)
+    optimizer = torch.optim.Adam(
+        net.mlp.parameters(), lr=config.lr, weight_decay=config.weight_decay
+    )
+    before = validate(net, val, surface, config.batch_size)
+    state = Checkpoint(best={k: v.clone() for k, v in net.mlp.state_dict().items()}, scores=before)
+    if config.resume and checkpoint is not None and checkpoint.exists():
+        state = read_checkpoint(checkpoint, run_key(config, train), net.mlp, optimizer)
+    history = [Epoch(**row) for row in state.history]
+    ended = "epochs"
+    steps = math.ceil(len(train) / config.batch_size) * config.epochs
+    try:
+        for number in tqdm(range(len(history), config.epochs), desc="Training", unit="epoch"):
+            if _has_converged(history, config):
+                ended = "converged"
+                break
+            losses = _run_epoch(net, optimizer, train, surface, config, number, steps)
+            epoch = Epoch(number, losses, validate(net, val, surface, config.batch_size))
+            history.append(epoch)
+            if deciding_score(epoch.scores) < deciding_score(state.scores):
+                state.best = {k: v.clone() for k, v in net.mlp.state_dict().items()}
+                state.scores = epoch.scores
+            state.history.append(vars(epoch))
+            if checkpoint is not None:
+                write_checkpoint(checkpoint, run_key(config, train), state, net.mlp, optimizer)
+            on_epoch(epoch)
+    except KeyboardInterrupt:
+        ended = "interrupted"
+    net.mlp.load_state_dict(state.best)
+    return Fit(net.cpu().folded(), before, state.scores, history, ended)
+
+
+def _run_epoch(
+    net: CenteredAlignment,
+    optimizer: torch.optim.Optimizer,
+    train: Samples,
+    surface: FaceSurface,
+    config: AlignmentTrainingConfig,
+    number: int,
+    steps: int,
+) -> dict[str, float]:
+    """One pass over the samples; the mean of each term."""
+    # Seeded by the epoch, so that a resumed run goes on as if it had never stopped.
+    randomness = torch.Generator().manual_seed((config.seed << 20) + number)
+    batches = torch.randperm(len(train), generator=randomness).split(config.batch_size)
+    totals: dict[str, float] = {}
+    for i, index in enumerate(batches):
+        step = number * len(batches) + i
+        progress = step / steps
+        for group in optimizer.param_groups:
+            cosine = (1 + math.cos(math.pi * progress)) / 2
+            group["lr"] = config.lr * (_FINAL_LR + (1 - _FINAL_LR) * cosine)
+        narrowing = min(1.0, progress / _ROBUST_UNTIL)
+        robust_scale = config.robust_start * (config.robust_end / config.robust_start) ** narrowing
+        samples = train.select(index)
+        terms = alignment_losses(
+            net(samples.vertices_gen),
+            net(samples.landmarks_gen),
+            surface,
+            samples,
+            config.weights,
+            robust_scale,
+            randomness,
+        )
+        values = torch.stack(list(terms.values())).tolist()
+        for name, value in zip(terms, values, strict=True):
+            if not math.isfinite(value):
+                raise TrainingError(
+                    f"the {name} loss became {value} at step {step + 1} (epoch {number + 1}). "
+                    f"Lower --lr (now {config.lr:g}); the best weights so far are in the "
+                    "checkpoint, and --resume goes on from there."
+                )
+            totals[name] = totals.get(name, 0.0) + value / len(batches)
+        optimizer.zero_grad()
+        sum(terms.values(), torch.zeros((), device=index.device)).backward()
+        optimizer.step()
+    return totals
+
+
+@torch.no_grad()
+def validate(
+    net: nn.Module, samples: Samples, surface: FaceSurface, batch_size: int
+) -> dict[str, float]:
+    """Means over the samples: depth_error_mm, coverage, and with keypoints nme_percent."""
+    columns: dict[str, list[Tensor]] = {}
+    for index in torch.arange(len(samples)).split(batch_size):
+        batch = samples.select(index)
+        view = view_face(net(batch.vertices_gen), surface, batch)
+        error_mm, coverage = geometric_scores(view)
+        columns.setdefault("depth_error_mm", []).append(error_mm)
+        columns.setdefault("coverage", []).append(coverage)
+        if batch.keypoints_px is not None:
+            nme = nme_percent(net(batch.landmarks_gen), batch)
+            columns.setdefault("nme_percent", []).append(nme)
+    return {name: torch.cat(column).mean().item() for name, column in columns.items()}
+
+
+def _has_converged(history: list[Epoch], config: AlignmentTrainingConfig) -> bool:
+    recent = [deciding_score(e.scores) for e in history[-config.stop_patience - 1 :]]
+    if len(recent) <= config.stop_patience:
+        return False
+    changes = (abs(a - b) for a, b in itertools.pairwise(recent))
+    return all(change < config.stop_change for change in changes)

@@ -1,0 +1,136 @@
+"""A head model with what labels need of it: FLAME's layer, regions, UVs."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from flame_pytorch import FLAME
+from flame_pytorch.files import (
+    read_head_model,
+    read_landmark_embedding,
+    read_masks,
+    read_uv_layout,
+)
+from flame_pytorch.model import FloatArray, IntArray
+from synthforge.assets.locate import AssetError, Assets
+from synthforge.camera import Camera
+from synthforge.config import EXPRESSION_SIZE, SHAPE_SIZE
+from synthforge.mesh import Mesh, Topology
+from synthforge.regions import paint_masks, paint_texture
+from synthforge.sampling import Parameters
+
+_NECK = 1
+_POSE_SIZE = 6
+
+
+@dataclass(frozen=True)
+class Head:
+    """The user's FLAME, or the built-in head in FLAME's shape.
+
+    flame: takes SHAPE_SIZE shape and EXPRESSION_SIZE expression coefficients.
+    topology: its triangles and UVs. has_uvs is False where the user's files hold no UV layout.
+    face_regions: int64 [F], ids of `synthforge.regions`.
+    """
+
+    flame: FLAME
+    topology: Topology
+    face_regions: Tensor
+    has_uvs: bool = True
+
+    def __post_init__(self) -> None:
+        if (self.flame.n_shape, self.flame.n_expression) != (SHAPE_SIZE, EXPRESSION_SIZE):
+            raise ValueError(
+                f"a head takes {SHAPE_SIZE} shape and {EXPRESSION_SIZE} expression coefficients, "
+                f"got {self.flame.n_shape} and {self.flame.n_expression}"
+            )
+        if len(self.face_regions) != len(self.topology.faces):
+            raise ValueError(
+                f"{len(self.face_regions)} face regions for {len(self.topology.faces)} faces"
+            )
+
+    def to(self, device: torch.device | str) -> Head:
+        return Head(
+            self.flame.to(device),
+            self.topology.to(device),
+            self.face_regions.to(device),
+            self.has_uvs,
+        )
+
+    def mesh(self, parameters: Parameters, camera: Camera) -> Mesh:
+        """Posed heads in the FLAME frame, metres; the jaw line is the one that `camera` sees."""
+        pose = parameters.pose_rad
+        vertices, landmarks = self.flame(
+            parameters.shape,
+            parameters.expression,
+            torch.cat([pose[:, :3], pose[:, 6:9]], 1),
+            neck_pose=pose[:, 3:6],
+            eye_pose=pose[:, 9:15],
+            R_view_flame=camera.R_view_gen,
+        )
+        return Mesh(vertices, landmarks, self.topology)
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when the head's shape, components or triangles do."""
+        digest = hashlib.sha256()
+        for tensor in (self.flame.v_template, self.flame.shapedirs, self.flame.faces):
+            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+
+def read_head(assets: Assets) -> Head:
+    """The user's FLAME, on the CPU.
+
+    Raises AssetError if a needed file is not there or files don't fit together, and
+    `flame_pytorch.FileFormatError` if one cannot be read.
+    """
+    if assets.flame_model is None or assets.static_embedding is None:
+        raise AssetError("; ".join(assets.missing))
+    model = read_head_model(assets.flame_model)
+    embedding = read_landmark_embedding(assets.static_embedding, assets.contour_embedding)
+    flame = FLAME.from_arrays(model, embedding, SHAPE_SIZE, EXPRESSION_SIZE)
+    uvs: FloatArray = np.zeros((1, 2))
+    uv_faces: IntArray = np.zeros_like(model.faces)
+    if assets.texture is not None:
+        uvs, uv_faces = read_uv_layout(assets.texture)
+        if len(uv_faces) != len(model.faces):
+            raise AssetError(
+                f"{assets.texture} has {len(uv_faces)} triangles and {assets.flame_model} "
+                f"{len(model.faces)}; they must come from the same FLAME"
+            )
+    if assets.seg_texture is not None and assets.texture is not None:
+        regions = paint_texture(_read_rgb(assets.seg_texture), uvs[uv_faces])
+    elif assets.masks is not None:
+        _, landmarks = flame(
+            torch.zeros(1, SHAPE_SIZE), torch.zeros(1, EXPRESSION_SIZE), torch.zeros(1, 6)
+        )
+        regions = paint_masks(
+            read_masks(assets.masks),
+            model.v_template,
+            model.faces,
+            landmarks[0].numpy().astype(np.float64),
+            neck_joint=(model.J_regressor @ model.v_template)[_NECK],
+        )
+    else:
+        raise AssetError("; ".join(assets.missing))
+    topology = Topology(
+        torch.from_numpy(model.faces),
+        torch.from_numpy(uvs).float(),
+        torch.from_numpy(uv_faces),
+    )
+    return Head(flame, topology, torch.from_numpy(regions), assets.texture is not None)
+
+
+def _read_rgb(path: Path) -> NDArray[np.uint8]:
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise AssetError(f"{path} is not a readable image")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)

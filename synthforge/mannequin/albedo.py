@@ -1,0 +1,123 @@
+"""A person's skin texture: pigments laid over the maps of skin_maps.py by Beer-Lambert's law.
+
+Log-albedo is linear in the amount of pigment, so a whole texture is one small matrix product.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from synthforge.mannequin.appearance import RGB, Person
+from synthforge.mannequin.skin_maps import PIGMENT_MAPS, TEXTURE_SIZE, SkinMaps, skin_maps
+
+# Log linear-RGB albedo of the fairest skin, and what pigments at full strength add to it.
+# Fitted by eye to published skin reflectances (Krishnaswamy & Baranoski 2004, figure 5).
+_FAIR = (-0.20, -0.58, -0.86)
+_MELANIN = (-1.95, -2.45, -2.80)
+_HEMOGLOBIN = (-0.06, -0.42, -0.36)
+_CAROTENE = (0.0, -0.05, -0.22)
+_VEIN = (-0.34, -0.30, -0.20)
+
+# Channels of the texture.
+ALBEDO = slice(0, 3)
+BUMP = slice(3, 5)
+OIL, LIP, WET = 5, 6, 7
+TEXTURE_CHANNELS = 8
+
+
+def _plus(*terms: tuple[RGB, float]) -> RGB:
+    r, g, b = (sum(color[k] * amount for color, amount in terms) for k in range(3))
+    return r, g, b
+
+
+def skin_log_albedo(person: Person) -> RGB:
+    """Log linear-RGB albedo of plain skin."""
+    return _plus(
+        (_FAIR, 1.0),
+        (_MELANIN, person.melanin),
+        (_HEMOGLOBIN, person.redness),
+        (_CAROTENE, person.yellowness),
+    )
+
+
+def _towards(color: RGB, base: RGB) -> RGB:
+    """The pigment that turns skin of log-albedo `base` into `color` (linear RGB)."""
+    r, g, b = (math.log(max(c, 1e-3)) - s for c, s in zip(color, base, strict=True))
+    return r, g, b
+
+
+def pigments(person: Person) -> dict[str, RGB]:
+    """Log-albedo that each map adds at its full strength."""
+    skin = skin_log_albedo(person)
+    dark = person.melanin
+    pale = 1 - dark
+    blood = _HEMOGLOBIN
+    lip_natural = _plus((blood, 1.05 * pale + 0.35), (_MELANIN, 0.10 * dark + 0.04))
+    lip_painted = _towards(person.lip_color, skin)
+    lip = _plus((lip_natural, 1 - person.lipstick), (lip_painted, person.lipstick))
+    brow = _plus((_towards(person.brow_color, skin), 0.30 * person.brow_density))
+    shadow = _plus(((-0.42, -0.36, -0.26), 0.62 * person.stubble * pale + 0.2 * person.stubble))
+    black = (-1.7, -1.8, -1.8)
+    table: dict[str, RGB] = {
+        "base": skin,
+        "mottling_red": _plus((blood, 0.075 * person.mottling)),
+        "mottling_brown": _plus((_MELANIN, 0.012 * person.mottling)),
+        "blush": _plus((blood, 0.75 * person.blush * (0.5 + 0.5 * pale))),
+        "nose_red": _plus((blood, 0.55 * (0.3 + person.redness) * (0.4 + 0.6 * pale))),
+        "ear_red": _plus((blood, 0.45)),
+        "under_eye": _plus((_VEIN, 1.1 * person.under_eye + 0.12), (_MELANIN, 0.06 * dark)),
+        "lid": _plus((blood, 0.32), (_MELANIN, 0.05 + 0.04 * dark)),
+        "lip": lip,
+        "lip_line": (-0.75, -0.85, -0.8),
+        "lip_texture": (-0.05, -0.07, -0.07),
+        "freckles": _plus((_MELANIN, 0.24 * person.freckles)),
+        "spots": _plus((_MELANIN, 0.11 * person.spots)),
+        "moles": _plus((_MELANIN, 0.55 * person.moles)),
+        "pores": _plus((_MELANIN, -0.014 * person.pores), (blood, -0.035 * person.pores)),
+        "beard_shadow": shadow,
+        "brow_shadow": brow,
+        "lash_line": _plus((black, 0.55 + 0.25 * person.eyeliner)),
+        "eye_shadow": _plus((_towards(person.eye_shadow_color, skin), 0.5 * person.eye_shadow)),
+        "eyeliner": _plus((black, 1.3 * person.eyeliner)),
+        "waterline": _plus((_towards((0.46, 0.22, 0.19), skin), 0.6)),
+        "nostril": (-1.5, -2.0, -2.0),
+        "mouth_dark": _plus((_towards((0.20, 0.045, 0.040), skin), 1.0)),
+        "wrinkles": _plus((blood, 0.30 * person.wrinkles), (_MELANIN, 0.07 * person.wrinkles)),
+        "forehead": _plus((_MELANIN, 0.018)),
+        "neck": _plus((_MELANIN, 0.02)),
+    }
+    return table
+
+
+def _tint_scalp(person: Person, maps: SkinMaps, log_albedo: Tensor) -> None:
+    """Roots under the skin and the scalp's shadow below the hair, added in place to [3, S * S]."""
+    hair = person.hair
+    height, high, thin = maps.hairline
+    above = height - hair.hairline * high - hair.thinning * thin
+    soft = 0.007 if hair.style == "buzz" else 0.012
+    covered = ((above + 0.002) / soft).clamp_(0, 1)
+    if hair.style == "bald":
+        covered *= ((0.045 - height) / 0.01).clamp_(0, 1) * (1 - high / high.amax()) * 0.6
+    cover = (0.62 if hair.style == "buzz" else 0.75) * (1 - 0.6 * hair.grey)
+    tint = log_albedo.new_tensor(_towards(hair.color, skin_log_albedo(person)))
+    log_albedo.addcmul_(tint[:, None] * cover, covered)
+
+
+def skin_texture(person: Person, maps: SkinMaps | None = None, device: str = "cpu") -> Tensor:
+    """float32 [1, 8, S, S]: linear RGB albedo, bump gradient (u, v), oil, lip and wet gloss."""
+    maps = maps or skin_maps(device)
+    table = pigments(person)
+    device_ = maps.pigments.device
+    amounts = torch.tensor([table[name] for name in PIGMENT_MAPS], device=device_).T
+    size = TEXTURE_SIZE
+    texture = torch.empty(TEXTURE_CHANNELS, size * size, device=device_)
+    torch.mm(amounts, maps.pigments, out=texture[ALBEDO])
+    _tint_scalp(person, maps, texture[ALBEDO])
+    texture[ALBEDO].clamp_(-6.0, -0.08).exp_()
+    texture[BUMP] = maps.bump_wrinkles * person.wrinkles
+    texture[BUMP].add_(maps.bump_pores, alpha=person.pores).add_(maps.bump_lips)
+    texture[OIL:] = maps.gloss
+    return texture.view(1, TEXTURE_CHANNELS, size, size)

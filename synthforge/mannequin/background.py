@@ -1,0 +1,110 @@
+"""What is behind the person: defocused procedural scenes."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from synthforge.mannequin.appearance import Scene
+
+_SIZE = 128
+
+
+def background(scene: Scene, size: int, device: torch.device | str) -> Tensor:
+    """Scene-linear RGB [3, size, size]."""
+    generator = torch.Generator().manual_seed(scene.seed)
+    colors = torch.tensor(scene.backdrop_colors)
+    picture = {
+        "studio": _studio, "room": _room, "bokeh": _bokeh, "foliage": _foliage, "sky": _sky
+    }[scene.backdrop](colors, generator)  # fmt: skip
+    level = (sum(scene.sky) + sum(scene.key.color)) / 6 * scene.backdrop_brightness
+    picture = (picture * level).to(device)
+    return F.interpolate(picture[None], (size, size), mode="bicubic", align_corners=False)[0].clamp(0)
+
+
+def _field(cells: int, channels: int, generator: torch.Generator) -> Tensor:
+    """Smooth noise in about [0, 1], [channels, _SIZE, _SIZE]."""
+    noise = torch.rand(1, channels, cells + 3, cells + 3, generator=generator)
+    return F.interpolate(noise, (_SIZE, _SIZE), mode="bicubic", align_corners=True)[0].clamp(0, 1)
+
+
+def _blend(weight: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    return a[:, None, None] + (b - a)[:, None, None] * weight
+
+
+def _grid() -> tuple[Tensor, Tensor]:
+    axis = torch.linspace(-1, 1, _SIZE)
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    return x, y
+
+
+def _blur(image: Tensor, sigma: float) -> Tensor:
+    radius = int(3 * sigma) + 1
+    offsets = torch.arange(-radius, radius + 1, dtype=torch.float32)
+    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
+    kernel = (kernel / kernel.sum()).view(1, 1, 1, -1)
+    stack = F.pad(image[:, None], (radius,) * 4, mode="replicate")
+    return F.conv2d(F.conv2d(stack, kernel), kernel.transpose(2, 3))[:, 0]
+
+
+def _studio(colors: Tensor, generator: torch.Generator) -> Tensor:
+    x, y = _grid()
+    cx, cy, width = (torch.rand(3, generator=generator) * 1.6 - 0.8).unbind()
+    glow = torch.exp(-((x - cx) ** 2 + (y - cy) ** 2) / (0.8 + 0.6 * width.abs()) ** 2)
+    mottle = _field(5, 1, generator)[0]
+    base = 0.35 * colors[0] + 0.65 * colors[0].mean()
+    return _blend(glow * (0.8 + 0.2 * mottle), base * 0.35, base * 1.1)
+
+
+def _room(colors: Tensor, generator: torch.Generator) -> Tensor:
+    """Walls, shelves, windows and door frames as soft rectangles."""
+    x, y = _grid()
+    wall = 0.5 * colors[0] + 0.5 * colors[0].mean()
+    image = _blend(_field(2, 1, generator)[0], wall * 0.6, wall)
+    for k in range(14):
+        cx, cy, w, h, tone = torch.rand(5, generator=generator).unbind()
+        inside = ((x - 2.2 * cx + 1.1).abs() < 0.06 + 0.45 * w**2) & (
+            (y - 2.2 * cy + 1.1).abs() < 0.08 + 0.8 * h**2
+        )
+        color = colors[1 + k % 4] * (0.25 + 1.4 * tone**2)
+        if k == 13:
+            color = torch.tensor([1.6, 1.7, 1.8]) * (0.3 + tone)
+        image = torch.where(inside, color[:, None, None], image)
+    sigma = 1.5 + 5.0 * float(torch.rand(1, generator=generator))
+    return _blur(image, sigma)
+
+
+def _bokeh(colors: Tensor, generator: torch.Generator) -> Tensor:
+    x, y = _grid()
+    base = _blend(_field(3, 1, generator)[0], colors[0] * 0.08, colors[1] * 0.3)
+    radius = 0.06 + 0.10 * torch.rand(1, generator=generator)
+    place = torch.rand(40, 3, generator=generator)
+    distance = torch.sqrt(
+        (x - 2.4 * place[:, 0, None, None] + 1.2) ** 2 + (y - 2.4 * place[:, 1, None, None] + 1.2) ** 2
+    )
+    size = radius * (0.6 + 0.8 * place[:, 2, None, None])
+    disc = torch.sigmoid((size - distance) * 60) * (0.7 + 0.5 * (distance / size).clamp(max=1) ** 3)
+    light = 0.4 * colors[torch.arange(40) % 5] + 0.25 * torch.rand(40, 1, generator=generator) ** 2
+    return base + torch.einsum("nhw,nc->chw", disc, light)
+
+
+def _foliage(colors: Tensor, generator: torch.Generator) -> Tensor:
+    fine, broad = _field(18, 1, generator)[0], _field(4, 1, generator)[0]
+    green = torch.tensor([0.07, 0.16, 0.035]) + 0.05 * colors[0]
+    gold = torch.tensor([0.55, 0.62, 0.32]) + 0.2 * colors[1]
+    weight = (0.55 * fine + 0.75 * broad - 0.25).clamp(0, 1) ** 2
+    image = _blend(weight, green * 0.5, gold)
+    gaps = torch.sigmoid((_field(12, 1, generator)[0] - 0.86) * 40)
+    return _blur(image + gaps * 1.2, 1.2 + 2.5 * float(torch.rand(1, generator=generator)))
+
+
+def _sky(colors: Tensor, generator: torch.Generator) -> Tensor:
+    _, y = _grid()
+    cloud = (0.6 * _field(4, 1, generator)[0] + 0.4 * _field(10, 1, generator)[0]).clamp(0, 1)
+    blue = torch.tensor([0.22, 0.42, 0.78]) + 0.15 * colors[0]
+    white = torch.tensor([0.95, 0.97, 1.0])
+    horizon = torch.sigmoid((y - 0.55) * 6)
+    image = _blend((cloud * 1.3 - 0.2).clamp(0, 1), blue, white)
+    ground = 0.25 * colors[1] + 0.12
+    return _blur(image * (1 - horizon) + ground[:, None, None] * horizon, 2.0)

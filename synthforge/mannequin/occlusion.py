@@ -1,0 +1,91 @@
+"""From where does light reach a point of the head? Visibility of fixed directions, made once.
+
+The renderer's ambient light is a sum over these directions, so eye sockets, the underside of the
+nose and chin and the inside of the ears get their soft shadows from any environment.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from synthforge.mannequin.template import Template, template
+from synthforge.rasterizer import rasterize
+
+DIRECTIONS = 96
+_MAP_SIZE = 96
+_BIAS_M = 0.004
+# Half the width of the orthographic views, metres: holds a head however it is turned.
+_EXTENT_M = 0.24
+
+
+@functools.cache
+def directions() -> Tensor:
+    """float32 [D, 3], unit vectors spread evenly over the sphere (Fibonacci lattice)."""
+    index = torch.arange(DIRECTIONS, dtype=torch.float64) + 0.5
+    y = 1 - 2 * index / DIRECTIONS
+    angle = index * math.pi * (3 - math.sqrt(5))
+    radius = torch.sqrt(1 - y * y)
+    return torch.stack([radius * torch.cos(angle), y, radius * torch.sin(angle)], -1).float()
+
+
+def look_along(direction: Tensor) -> Tensor:
+    """[..., 3] unit -> rotation [..., 3, 3] whose rows are left, up and `direction`."""
+    up = torch.zeros_like(direction)
+    up[..., 1] = 1.0
+    steep = direction[..., 1:2].abs() > 0.99
+    up = torch.where(steep, up.roll(1, -1), up)
+    left = F.normalize(torch.linalg.cross(up, direction), dim=-1)
+    return torch.stack([left, torch.linalg.cross(direction, left), direction], -2)
+
+
+@functools.cache
+def visibility(device: torch.device | str = "cpu") -> Tensor:
+    """float32 [V, D]: 1 where the direction sees the vertex of the neutral head, 0 where not."""
+    if torch.device(device).type != "cpu":
+        return visibility("cpu").to(device)
+    head = template()
+    return _smooth(_visible_from(head), head.faces)
+
+
+def _visible_from(head: Template) -> Tensor:
+    center = (head.vertices.amax(0) + head.vertices.amin(0)) / 2
+    rows = []
+    for chunk in directions().split(16):
+        views = (head.vertices - center) @ look_along(chunk).transpose(1, 2)
+        ndc = views / _EXTENT_M
+        # The rasterizer's z runs into the screen, the light's towards it.
+        ndc[..., 2] = 2 - ndc[..., 2]
+        fragments = rasterize(
+            ndc, head.faces, _MAP_SIZE, _MAP_SIZE, perspective_correct=False, cull_backfaces=True
+        )
+        depth = torch.where(fragments.covered, fragments.z, 9.0)[:, None]
+        lit = torch.zeros(ndc.shape[:2])
+        step = 0.8 / _MAP_SIZE
+        for dx, dy in ((-step, -step), (step, -step), (-step, step), (step, step)):
+            grid = torch.stack([-ndc[..., 0] + dx, -ndc[..., 1] + dy], -1)[:, None]
+            seen = F.grid_sample(depth, grid, mode="nearest", align_corners=False)[:, 0, 0]
+            lit += (ndc[..., 2] <= seen + _BIAS_M / _EXTENT_M).float() / 4
+        rows.append(lit)
+    return torch.cat(rows).T.contiguous()
+
+
+def _smooth(values: Tensor, faces: Tensor) -> Tensor:
+    """One step of averaging over mesh neighbours: [V, D] -> [V, D]."""
+    return 0.5 * values + 0.5 * neighbour_mean(values, faces)
+
+
+def neighbour_mean(values: Tensor, faces: Tensor) -> Tensor:
+    """Mean over the vertices that share a face: [V, C] -> [V, C]."""
+    total = torch.zeros_like(values)
+    count = torch.zeros_like(values[:, :1])
+    one = torch.ones(len(faces), 1, device=values.device)
+    for k in range(3):
+        others = values[faces[:, (k + 1) % 3]] + values[faces[:, (k + 2) % 3]]
+        total.index_add_(0, faces[:, k], others)
+        count.index_add_(0, faces[:, k], 2 * one)
+    return total / count.clamp(min=1)

@@ -1,0 +1,162 @@
+"""Where hair grows: fixed pools of roots on the surface of the head, as points on triangles."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from synthforge.landmarks import LEFT_BROW
+from synthforge.mannequin.skin_maps import (
+    PIGMENT_MAPS,
+    TEXTURE_SIZE,
+    brow_curve,
+    hairline_height,
+    skin_maps,
+)
+from synthforge.mannequin.template import Template, template
+from synthforge.rasterizer import rasterize
+from synthforge.regions import REGION_ID
+
+SCALP_ROOTS = 26000
+GUIDES = 1800
+_BEARD_ROOTS = 9000
+_BROW_ROOTS = 900
+_SEED = 31
+
+
+@dataclass(frozen=True)
+class Roots:
+    """N points on triangles.
+
+    face: int64 [N]; bary: float32 [N, 3]; position: float32 [N, 3] on the neutral head.
+    place: float32 [N, 2], what the growth needs to know of the place: scalp: metres above the
+        hairline and 0; beard: density and 0; brow: 0-1 along it and -1-1 across it.
+    guide: int64 [N], scalp only: the nearest of the first GUIDES roots.
+    random: float32 [N, 12], standard normal.
+    """
+
+    face: Tensor
+    bary: Tensor
+    position: Tensor
+    place: Tensor
+    guide: Tensor
+    random: Tensor
+
+    def posed(self, values: Tensor, faces: Tensor) -> Tensor:
+        """Vertex values [V, C] at the roots: [N, C]."""
+        corners = values[faces[self.face]]
+        return (corners * self.bary[..., None]).sum(1)
+
+    def take(self, index: Tensor | slice) -> Roots:
+        return Roots(*(getattr(self, f.name)[index] for f in fields(self)))
+
+    def to(self, device: torch.device | str) -> Roots:
+        return Roots(*(getattr(self, f.name).to(device) for f in fields(self)))
+
+
+def _on_surface(head: Template, weight: Tensor, count: int, seed: int) -> Roots:
+    """`count` roots spread by area times the faces' `weight` [F]."""
+    generator = torch.Generator().manual_seed(seed)
+    a, b, c = (head.vertices[head.faces[:, k]] for k in range(3))
+    area = torch.linalg.cross(b - a, c - a).norm(dim=-1) * weight
+    cumulative = torch.cumsum(area.double(), 0)
+    # Stratified along the list of faces, then shuffled: any leading part is evenly spread.
+    pick = (torch.randperm(count, generator=generator) + torch.rand(count, generator=generator)) / count
+    face = torch.searchsorted(cumulative, pick.double() * cumulative[-1]).clamp(max=len(area) - 1)
+    u, v = torch.rand(2, count, generator=generator)
+    fold = u + v > 1
+    u, v = torch.where(fold, 1 - u, u), torch.where(fold, 1 - v, v)
+    bary = torch.stack([1 - u - v, u, v], -1)
+    roots = Roots(
+        face, bary, torch.zeros(count, 3), torch.zeros(count, 2),
+        torch.zeros(count, dtype=torch.long), torch.randn(count, 12, generator=generator),
+    )  # fmt: skip
+    return Roots(
+        face, bary, roots.posed(head.vertices, head.faces), roots.place, roots.guide, roots.random
+    )
+
+
+@functools.cache
+def scalp_roots(device: torch.device | str = "cpu") -> Roots:
+    """Roots of the scalp's hair; the first GUIDES are the guides."""
+    if torch.device(device).type != "cpu":
+        return scalp_roots("cpu").to(device)
+    head = template("cpu")
+    center = head.vertices[head.faces].mean(1)
+    height = hairline_height(center, head)
+    bare = [REGION_ID[n] for n in ("left_ear", "right_ear", "left_eyeball", "right_eyeball")]
+    grows = (height > -0.012) & ~torch.isin(head.region, torch.tensor(bare))
+    roots = _on_surface(head, grows.float(), SCALP_ROOTS, _SEED)
+    height = hairline_height(roots.position, head)
+    kept = roots.take(height + 0.0015 * roots.random[:, 11] > 0)
+    nearest = torch.cat(
+        [torch.cdist(part, kept.position[:GUIDES]).argmin(1) for part in kept.position.split(4096)]
+    )
+    place = torch.stack([hairline_height(kept.position, head), torch.zeros(len(nearest))], -1)
+    return Roots(kept.face, kept.bary, kept.position, place, nearest, kept.random)
+
+
+@functools.cache
+def beard_roots(device: torch.device | str = "cpu") -> Roots:
+    """Roots of beard and moustache."""
+    if torch.device(device).type != "cpu":
+        return beard_roots("cpu").to(device)
+    head = template("cpu")
+    zone = skin_maps("cpu").pigments[PIGMENT_MAPS.index("beard_shadow")]
+    uv = head.uvs[head.uv_faces].mean(1)
+    column = (uv[:, 0] * TEXTURE_SIZE).long().clamp(0, TEXTURE_SIZE - 1)
+    row = ((1 - uv[:, 1]) * TEXTURE_SIZE).long().clamp(0, TEXTURE_SIZE - 1)
+    density = zone[row * TEXTURE_SIZE + column]
+    lips = torch.isin(
+        head.region, torch.tensor([REGION_ID[n] for n in ("upper_lip", "lower_lip", "inner_mouth")])
+    )
+    density = torch.where(lips | head.eyeball[head.faces[:, 0]], 0.0, density)
+    density = torch.where(density > 0.12, density, 0.0)
+    roots = _on_surface(head, density, _BEARD_ROOTS, _SEED + 1)
+    place = torch.stack([density[roots.face], torch.zeros(len(roots.face))], -1)
+    return Roots(roots.face, roots.bary, roots.position, place, roots.guide, roots.random)
+
+
+@functools.cache
+def brow_roots(device: torch.device | str = "cpu") -> Roots:
+    """Roots of both brows, the subject's left first."""
+    if torch.device(device).type != "cpu":
+        return brow_roots("cpu").to(device)
+    head = template("cpu")
+    generator = torch.Generator().manual_seed(_SEED + 2)
+    curve = brow_curve(head)
+    along = torch.rand(_BROW_ROOTS, generator=generator)
+    across = 2 * torch.rand(_BROW_ROOTS, generator=generator) - 1
+    random = torch.randn(_BROW_ROOTS, 12, generator=generator)
+    knot = (along * (len(curve) - 1)).long().clamp(max=len(curve) - 2)
+    width = 0.0042 * (0.75 + 0.45 * torch.sin(along * 2.2 + 0.5)) * (1 - along**3 * 0.8)
+    point = curve[knot].clone()
+    point[:, 1] += across * width
+    left = _project_front(head, point)
+    right = _project_front(head, point * torch.tensor([-1.0, 1.0, 1.0]))
+    place = torch.stack([along, across], -1).repeat(2, 1)
+    face = torch.cat([left[0], right[0]])
+    bary = torch.cat([left[1], right[1]])
+    roots = Roots(
+        face, bary, torch.zeros(len(face), 3), place,
+        torch.zeros(len(face), dtype=torch.long), random.repeat(2, 1),
+    )  # fmt: skip
+    position = roots.posed(head.vertices, head.faces)
+    return Roots(face, bary, position, place, roots.guide, roots.random)
+
+
+def _project_front(head: Template, points: Tensor) -> tuple[Tensor, Tensor]:
+    """The triangle seen from the front at each point's (x, y), and barycentrics there."""
+    extent, size = 0.1, 768
+    center = head.landmarks[LEFT_BROW].mean(0) * torch.tensor([0.0, 1.0, 0.0])
+    ndc = (head.vertices - center) * torch.tensor([-1.0, 1.0, -1.0]) / extent + torch.tensor([0, 0, 3.0])
+    fragments = rasterize(
+        ndc[None], head.faces, size, size, perspective_correct=False, cull_backfaces=False
+    )
+    place = (points - center) / extent
+    column = ((1 + place[:, 0]) * size / 2).long().clamp(0, size - 1)
+    row = ((1 - place[:, 1]) * size / 2).long().clamp(0, size - 1)
+    return fragments.face_ids[0, row, column].clamp(min=0), fragments.barycentrics[0, row, column]

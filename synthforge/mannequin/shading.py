@@ -1,0 +1,150 @@
+"""Shades the visible pixels of a posed head: skin, eyes, teeth and clothes, in linear RGB."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from synthforge.mannequin.albedo import ALBEDO, BUMP, LIP, OIL, WET
+from synthforge.mannequin.appearance import Person, Scene
+from synthforge.mannequin.eye_shading import shade_eyes
+from synthforge.mannequin.lighting import Shadow
+from synthforge.rasterizer import Fragments
+
+# Pixels shaded at once: their intermediates stay in a core's cache.
+_CHUNK = {"cpu": 1 << 14, "cuda": 1 << 22}
+# How far light creeps round the terminator, by channel: red scatters farthest in skin
+# (d'Eon & Luebke 2007, "Advanced techniques for realistic real-time skin rendering").
+_SKIN_WRAP = (0.42, 0.22, 0.15)
+_F0 = 0.028
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A posed mesh ready to be shaded, generator frame.
+
+    faces: int64 [F, 3]; face_uvs: [F, 3, 2].
+    corners: float32 [F, 3, 12], what is interpolated: normal, environment irradiance, position in
+        the shadow map, position in the eyeball.
+    gradients: float32 [F, 6], the surface gradients of u and of v, per metre.
+    material: float32 [F, 5], an albedo (RGB) that replaces the texture's, by how much, and the
+        gloss of that material.
+    eye: int64 [F], 0 none, 1 right eyeball, 2 left eyeball.
+    """
+
+    corners: Tensor
+    face_uvs: Tensor
+    gradients: Tensor
+    material: Tensor
+    eye: Tensor
+
+
+def surface_gradients(vertices: Tensor, faces: Tensor, face_uvs: Tensor) -> Tensor:
+    """Gradients of u and v over each face, [F, 6], per unit of `vertices`."""
+    a, b, c = (vertices[faces[:, k]] for k in range(3))
+    e1, e2 = b - a, c - a
+    normal = torch.linalg.cross(e1, e2)
+    area = (normal * normal).sum(-1, keepdim=True).clamp(min=1e-18)
+    duv1, duv2 = face_uvs[:, 1] - face_uvs[:, 0], face_uvs[:, 2] - face_uvs[:, 0]
+    # Gradients of the two barycentric coordinates that e1 and e2 span.
+    g1 = torch.linalg.cross(e2, normal) / area
+    g2 = torch.linalg.cross(normal, e1) / area
+    return torch.cat([duv1[:, k : k + 1] * g1 + duv2[:, k : k + 1] * g2 for k in range(2)], 1)
+
+
+def shade(
+    surface: Surface,
+    fragments: Fragments,
+    texture: Tensor,
+    person: Person,
+    scene: Scene,
+    shadow: Shadow,
+    R_view_gen: Tensor,
+    R_gen_eyes: Tensor,
+) -> Tensor:
+    """float32 [S * S, 3] linear RGB; 0 where nothing is seen. One image.
+
+    texture: [1, 8, T, T] of albedo.skin_texture. R_gen_eyes: [2, 3, 3], right and left eyeball.
+    """
+    face_ids = fragments.face_ids[0].view(-1)
+    weights = fragments.barycentrics[0].view(-1, 3)
+    image = torch.zeros(len(face_ids), 3, device=weights.device)
+    covered = torch.nonzero(face_ids >= 0).squeeze(1)
+    like = image.new_tensor
+    key = R_view_gen.T @ like(scene.key.direction)
+    viewer = R_view_gen[2]
+    halfway = F.normalize(key + viewer, dim=0)
+    wrap = like(_SKIN_WRAP)
+    key_color = like(scene.key.color)
+    h_dot_v = float((halfway @ viewer).clamp(0, 1))
+    fresnel_key = _F0 + (1 - _F0) * (1 - h_dot_v) ** 5
+    # A soft key is a broad source: its highlight spreads and its terminator softens.
+    spread = 0.10 * scene.key.softness
+    softness = 0.35 * scene.key.softness
+    flat_uvs = surface.face_uvs.flatten(1)
+    flat_corners = surface.corners.flatten(1)
+    for pixels in covered.split(_CHUNK.get(image.device.type, 1 << 18)):
+        face = face_ids.index_select(0, pixels)
+        w = weights.index_select(0, pixels)
+        corners = flat_corners.index_select(0, face).view(-1, 3, 12)
+        value = (w[:, :, None] * corners).sum(1)
+        uv = (w[:, :, None] * flat_uvs.index_select(0, face).view(-1, 3, 2)).sum(1)
+        grid = uv * uv.new_tensor([2.0, -2.0]) + uv.new_tensor([-1.0, 1.0])
+        texel = F.grid_sample(
+            texture, grid[None, None], align_corners=False, padding_mode="border"
+        )[0, :, 0]
+        material = surface.material.index_select(0, face)
+        replaced = material[:, 3:4]
+        albedo = texel[ALBEDO].T * (1 - replaced) + material[:, :3] * replaced
+        normal = F.normalize(value[:, :3], dim=-1)
+        gradient = surface.gradients.index_select(0, face)
+        bump = texel[BUMP, :, None] * (1 - replaced[None])
+        detailed = F.normalize(
+            normal - bump[0] * gradient[:, :3] - bump[1] * gradient[:, 3:], dim=-1
+        )
+        ambient = value[:, 3:6]
+        lit = shadow.lit(value[:, 6:9])
+
+        # Blue and green see the fine normal, red the smooth one.
+        fine, smooth = detailed @ key, normal @ key
+        cosine = torch.stack([0.6 * smooth + 0.4 * fine, 0.2 * smooth + 0.8 * fine, fine], -1)
+        width = (wrap + softness) * (1 - 0.5 * replaced)
+        diffuse = ((cosine + width) / (1 + width)).clamp(0) ** 1.4
+        # Scattered light passes into the shadow's edge, red farthest.
+        passed = lit[:, None] ** (1 - 0.45 * wrap)
+        light = ambient + key_color * diffuse * passed
+
+        oil, lip, wet = texel[OIL] * (1 - replaced[:, 0]), texel[LIP], texel[WET]
+        gloss = (
+            oil * (0.35 + 0.65 * person.oiliness) * (1 - 0.5 * lip)
+            + lip * person.lip_gloss * 0.9
+            + material[:, 4]
+        )
+        cosine_half = (detailed @ halfway).clamp(0)
+        broad = _ggx(cosine_half, 0.42 + spread)
+        tight = _ggx(cosine_half, 0.25 + spread - 0.10 * lip * person.lip_gloss)
+        highlight = (0.60 * broad + 0.40 * gloss * tight) * fresnel_key * 0.22
+        highlight = highlight * lit * fine.clamp(0, 1) ** 0.5 * (0.35 + gloss)
+        grazing = (1 - (detailed @ viewer).clamp(0, 1)) ** 4
+        sheen = (0.02 + 0.30 * grazing) * (0.25 + 0.6 * gloss) + 0.15 * wet
+        color = albedo * light + highlight[:, None] * key_color * 3.14 + ambient * sheen[:, None]
+
+        eye = surface.eye.index_select(0, face)
+        balls = torch.nonzero(eye).squeeze(1)
+        if len(balls):
+            R_view_eye = (R_view_gen @ R_gen_eyes)[eye[balls] - 1]
+            color[balls] = shade_eyes(
+                person, scene, value[balls, 9:12], R_view_eye, ambient[balls], lit[balls]
+            )
+        image.index_copy_(0, pixels, color)
+    return image
+
+
+def _ggx(cosine: Tensor, roughness: Tensor | float) -> Tensor:
+    """GGX distribution over pi, for alpha = roughness squared (Walter et al. 2007)."""
+    a2 = roughness**4
+    d = cosine * cosine * (a2 - 1) + 1
+    return a2 / (torch.pi * d * d)

@@ -1,0 +1,66 @@
+"""Next3D as the pipeline's generator."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from synthforge.camera import Camera
+from synthforge.generator import GeneratorOutput
+from synthforge.mesh import Mesh
+from synthforge.next3d.next3d import Next3D
+
+
+class Next3DGenerator:
+    """Draws a head as a person; see `synthforge.generator.Generator`.
+
+    truncation_psi, truncation_cutoff: as in `Next3D.map_latent`. The mapping network is conditioned
+    on the camera that the image is taken with, as in SynthForge's public code.
+    """
+
+    name = "next3d"
+    shape_latents = 0
+
+    def __init__(
+        self, network: Next3D, truncation_psi: float = 0.7, truncation_cutoff: int | None = 14
+    ):
+        self.network = network
+        self.latent_size = network.config.z_dim
+        self.truncation_psi = truncation_psi
+        self.truncation_cutoff = truncation_cutoff
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits of a hash of all that is live: weights, mesh, mask, settings."""
+        network = self.network
+        digest = hashlib.sha256(repr((network.config, network.variant)).encode())
+        mesh = {
+            "faces": network.faces,
+            "face_uvcoords": network.face_uvcoords,
+            "uv_face_mask": network.uv_face_mask,
+        }
+        for name, tensor in sorted({**network.state_dict(), **mesh}.items()):
+            digest.update(f"{name}{tuple(tensor.shape)}".encode())
+            digest.update(tensor.cpu().contiguous().view(-1).view(torch.uint8).numpy())
+        return digest.hexdigest()[:16]
+
+    @torch.no_grad()
+    def generate(self, z: Tensor, mesh_flame: Mesh, camera: Camera) -> GeneratorOutput:
+        """z: float32 [B, latent_size]. mesh_flame: [B] heads in metres. camera: [B] cameras.
+
+        The points are the coarse samples of every ray; density is before the marching's softplus.
+        """
+        ws = self.network.map_latent(z, camera.vector, self.truncation_psi, self.truncation_cutoff)
+        output = self.network.synthesize(
+            ws, camera.vector, mesh_flame.vertices, mesh_flame.landmarks
+        )
+        return GeneratorOutput(
+            image=output.image,
+            ray_distance=output.ray_distance,
+            opacity=output.weights,
+            points_gen=output.coarse_points,
+            density=output.coarse_density,
+        )

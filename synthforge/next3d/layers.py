@@ -1,0 +1,269 @@
+"""StyleGAN2's layers (Karras et al. 2020), with Next3D's parameter names.
+
+Every layer computes in the dtype of the feature map it is given; styles, demodulation and skip
+images stay float32. Feature maps are [B, C, H, W], channels-last in memory.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+_LRELU_SLOPE = 0.2
+# Keeps the second moment after a leaky ReLU (StyleGAN2's "lrelu_def_gain").
+_LRELU_GAIN = math.sqrt(2)
+_EPS = 1e-8
+
+
+def _parameter(*shape: int) -> nn.Parameter:
+    return nn.Parameter(torch.empty(shape), requires_grad=False)
+
+
+def _kernel(outputs: int, inputs: int, size: int, *, transposed: bool = False) -> nn.Parameter:
+    """[outputs, inputs, size, size], laid out in memory as its convolution reads it."""
+    first, second = (inputs, outputs) if transposed else (outputs, inputs)
+    weight = torch.empty(first, second, size, size, memory_format=torch.channels_last)
+    return nn.Parameter(weight.transpose(0, 1) if transposed else weight, requires_grad=False)
+
+
+def second_moment_normalize(x: Tensor) -> Tensor:
+    """Scale every row of x [B, C] to a mean square of 1."""
+    return x * (x.square().mean(1, keepdim=True) + _EPS).rsqrt()
+
+
+def leaky_relu_(x: Tensor) -> Tensor:
+    """In place, without the gain, which `gain` arguments fold into what comes before."""
+    return F.leaky_relu_(x, _LRELU_SLOPE)
+
+
+@functools.cache
+def _binomial(device: torch.device, dtype: torch.dtype) -> Tensor:
+    taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
+    return (torch.outer(taps, taps) / 64).to(device, dtype)
+
+
+def _fir(
+    x: Tensor, padding: int, stride: int = 1, gain: float = 1.0, bias: Tensor | None = None
+) -> Tensor:
+    """Correlate every channel with the [1, 3, 3, 1] x [1, 3, 3, 1] binomial filter, of sum gain."""
+    channels = x.shape[1]
+    kernel = (_binomial(x.device, x.dtype) * gain).expand(channels, 1, 4, 4)
+    return F.conv2d(x, kernel, bias, stride=stride, padding=padding, groups=channels)
+
+
+def upsample2d(x: Tensor) -> Tensor:
+    """[B, C, H, W] -> [B, C, 2H, 2W]: zero insertion, then the binomial filter.
+
+    Inside, that filter is linear interpolation; the zero border makes it so at the edge too.
+    """
+    padded = F.pad(x, (1, 1, 1, 1))
+    return F.interpolate(padded, scale_factor=2, mode="bilinear")[:, :, 2:-2, 2:-2]
+
+
+def downsample2d(x: Tensor) -> Tensor:
+    """[B, C, H, W] -> [B, C, H/2, W/2]: the binomial filter, then every other sample."""
+    return _fir(x, padding=1, stride=2)
+
+
+class FullyConnected(nn.Module):
+    """Linear layer with equalised learning rate, optionally with leaky ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, *, lr_mul: float = 1.0, lrelu: bool = False):
+        super().__init__()
+        self.weight = _parameter(outputs, inputs)
+        self.bias = _parameter(outputs)
+        self.lr_mul = lr_mul
+        self.lrelu = lrelu
+
+    @property
+    def scaled_weight(self) -> Tensor:
+        return self.weight * (self.lr_mul / math.sqrt(self.weight.shape[1]))
+
+    @property
+    def scaled_bias(self) -> Tensor:
+        return self.bias * self.lr_mul
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float32 [B, inputs] -> [B, outputs]"""
+        gain = self.lr_mul / math.sqrt(self.weight.shape[1])
+        y = F.linear(x * gain, self.weight, self.scaled_bias)
+        return leaky_relu_(y) * _LRELU_GAIN if self.lrelu else y
+
+
+class Conv2d(nn.Module):
+    """Convolution with equalised learning rate, optional halving, optional leaky ReLU."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        *,
+        bias: bool = True,
+        down: bool = False,
+        lrelu: bool = False,
+    ):
+        super().__init__()
+        self.weight = _kernel(outputs, inputs, kernel)
+        self.bias = _parameter(outputs) if bias else None
+        self.down = down
+        self.lrelu = lrelu
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, inputs, H, W] -> [B, outputs, H, W], or half that size if `down`."""
+        gain = _LRELU_GAIN if self.lrelu else 1.0
+        weight = (self.weight * (gain / math.sqrt(self.weight[0].numel()))).to(x.dtype)
+        bias = None if self.bias is None else (self.bias * gain).to(x.dtype)
+        if self.down:
+            y = F.conv2d(_fir(x, padding=2), weight, bias, stride=2)
+        else:
+            y = F.conv2d(x, weight, bias, padding=self.weight.shape[-1] // 2)
+        return leaky_relu_(y) if self.lrelu else y
+
+
+def modulated_conv2d(
+    x: Tensor,
+    weight: Tensor,
+    styles: Tensor,
+    bias: Tensor | None = None,
+    *,
+    demodulate: bool = True,
+    up: bool = False,
+    gain: float = 1.0,
+) -> Tensor:
+    """Convolution whose input channels are scaled by styles (StyleGAN2, section 2.2).
+
+    x: [B, I, H, W]; weight: float32 [O, I, k, k]; styles: float32 [B, I]; bias: float32 [O].
+    demodulate: rescale every output channel to unit variance for unit-variance input.
+    up: double the size by a transposed convolution and the binomial filter.
+    gain: factor on the convolution, not on the bias.
+
+    A batch of one folds the scales into the weight. A larger batch shares the weight and scales
+    the feature maps instead, which saves B copies of it.
+    """
+    outputs = weight.shape[0]
+    if x.dtype == torch.float16 and demodulate:
+        # Demodulation cancels any scale of weight and styles: take one that cannot overflow.
+        largest = weight.abs().amax((1, 2, 3), keepdim=True)
+        weight = weight / (largest * math.sqrt(weight[0].numel()))
+        styles = styles / styles.abs().amax(1, keepdim=True)
+    out_scale = styles.new_full((len(styles), outputs), gain)
+    if demodulate:
+        energy = weight.square().sum((2, 3))
+        out_scale = gain * (F.linear(styles.square(), energy) + _EPS).rsqrt()
+
+    fold = len(styles) == 1
+    if fold:
+        weight = weight * (out_scale[0, :, None] * styles[0]).view(outputs, -1, 1, 1)
+    else:
+        x = x * styles[:, :, None, None].to(x.dtype)
+    weight = weight.to(x.dtype)
+    bias = None if bias is None else bias.to(x.dtype)
+
+    fused_bias = bias if fold else None
+    if up:
+        y = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
+        y = _fir(y, padding=1, gain=4.0, bias=fused_bias)
+    else:
+        y = F.conv2d(x, weight, fused_bias, padding=weight.shape[-1] // 2)
+    if not fold:
+        y = y.mul_(out_scale[:, :, None, None].to(y.dtype))
+        if bias is not None:
+            y = y.add_(bias[:, None, None])
+    return y
+
+
+class SynthesisLayer(nn.Module):
+    """Modulated 3x3 convolution, constant noise, bias and leaky ReLU."""
+
+    noise_strength: nn.Parameter
+    noise_const: Tensor
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        resolution: int,
+        w_dim: int,
+        *,
+        up: bool = False,
+        noise: bool = True,
+        clamp: float | None = None,
+    ):
+        super().__init__()
+        self.weight = _kernel(outputs, inputs, 3, transposed=up)
+        self.bias = _parameter(outputs)
+        self.affine = FullyConnected(w_dim, inputs)
+        if noise:
+            self.noise_strength = _parameter()
+            self.register_buffer("noise_const", torch.empty(resolution, resolution))
+        self.noise = noise
+        self.up = up
+        self.clamp = clamp
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        """x [B, inputs, h, h], w [B, w_dim] -> [B, outputs, resolution, resolution]"""
+        bias = self.bias * _LRELU_GAIN
+        y = modulated_conv2d(x, self.weight, self.affine(w), bias, up=self.up, gain=_LRELU_GAIN)
+        if self.noise:
+            y = y.add_((self.noise_const * (self.noise_strength * _LRELU_GAIN)).to(y.dtype))
+        y = leaky_relu_(y)
+        return y if self.clamp is None else y.clamp_(-self.clamp, self.clamp)
+
+
+class ToRGB(nn.Module):
+    """Modulated 1x1 convolution to the skip image."""
+
+    def __init__(self, inputs: int, outputs: int, w_dim: int, *, clamp: float | None = None):
+        super().__init__()
+        self.weight = _kernel(outputs, inputs, 1)
+        self.bias = _parameter(outputs)
+        self.affine = FullyConnected(w_dim, inputs)
+        self.clamp = clamp
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        """x [B, inputs, r, r], w [B, w_dim] -> float32 [B, outputs, r, r]"""
+        styles = self.affine(w) / math.sqrt(self.weight.shape[1])
+        y = modulated_conv2d(x, self.weight, styles, self.bias, demodulate=False)
+        y = y if self.clamp is None else y.clamp_(-self.clamp, self.clamp)
+        return y.float()
+
+
+class SynthesisBlock(nn.Module):
+    """The layers of one resolution, and their share of the skip image.
+
+    Without `inputs` it is a network's first block, which starts from a learned constant.
+    """
+
+    def __init__(
+        self,
+        inputs: int | None,
+        channels: int,
+        resolution: int,
+        image_channels: int,
+        w_dim: int,
+        *,
+        noise: bool = True,
+        clamp: float | None = None,
+    ):
+        super().__init__()
+        if inputs is None:
+            self.const = _parameter(channels, resolution, resolution)
+        else:
+            self.conv0 = SynthesisLayer(
+                inputs, channels, resolution, w_dim, up=True, noise=noise, clamp=clamp
+            )
+        self.conv1 = SynthesisLayer(channels, channels, resolution, w_dim, noise=noise, clamp=clamp)
+        self.torgb = ToRGB(channels, image_channels, w_dim, clamp=clamp)
+
+    def forward(self, x: Tensor, image: Tensor | None, ws: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """One w [B, w_dim] a layer, in order. Returns features and the skip image, float32."""
+        if len(ws) == 3:
+            x = self.conv0(x, ws[0])
+        x = self.conv1(x, ws[-2])
+        rgb = self.torgb(x, ws[-1])
+        return x, rgb if image is None else rgb.add_(upsample2d(image))

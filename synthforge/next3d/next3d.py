@@ -1,0 +1,466 @@
+"""Next3D: a head mesh, a latent and a camera to a face and the volume behind it.
+
+Sun et al., "Next3D: Generative Neural Texture Rasterization for 3D-Aware Head Avatars" (CVPR
+2023), rebuilt from its published mathematics; it loads the released weights by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast, get_args
+
+import torch
+from torch import Tensor, nn
+
+from synthforge.camera import Camera
+from synthforge.config import Precision, Variant
+from synthforge.mesh import Topology
+from synthforge.next3d import mouth, texture_raster, volume
+from synthforge.next3d.config import Next3DConfig
+from synthforge.next3d.layers import FullyConnected
+from synthforge.next3d.style_unet import StyleUNet
+from synthforge.next3d.superresolution import SuperResolution
+from synthforge.next3d.synthesis import NUM_WS, MappingNetwork, SynthesisNetwork
+from synthforge.next3d.texture_raster import Rendering, UvLayout
+
+_DTYPES: dict[str, torch.dtype] = {
+    "fp32": torch.float32,
+    "tf32": torch.float32,
+    "fp16": torch.float16,
+    "bf16": torch.bfloat16,
+}
+_UV_SIZE = 256
+_LANDMARKS = 68
+
+
+@dataclass(frozen=True)
+class SynthesisOutput:
+    """Images of B heads. R rays a side; lengths are generator units.
+
+    image: float32 [B, 3, 512, 512], RGB in [-1, 1], not clamped.
+    ray_distance: float32 [B, 1, R, R], along each ray; meaningless where weights are nearly 0.
+    weights: float32 [B, 1, R, R] in [0, 1], opacity.
+    features: float32 [B, 32, R, R]; the first three are a coarse image in [-1, 1].
+    coarse_density: float32 [B, R * R * S], at the S coarse samples of every ray, ray by ray, before
+        the softplus of the marching.
+    coarse_depths: float32 [S], their distance along any ray.
+    camera: the rays' cameras.
+    """
+
+    image: Tensor
+    ray_distance: Tensor
+    weights: Tensor
+    features: Tensor
+    coarse_density: Tensor
+    coarse_depths: Tensor
+    camera: Camera
+
+    @property
+    def coarse_points(self) -> Tensor:
+        """float32 [B, R * R * S, 3], the generator's world: where coarse_density was taken."""
+        origins, directions = self.camera.rays(self.features.shape[-1])
+        along = self.coarse_depths[:, None] * directions[:, :, None]
+        return (origins[:, :, None] + along).flatten(1, 2)
+
+
+class Next3D(nn.Module):
+    """The generator. Its parameters carry the released checkpoint's names.
+
+    Build one with `load` or `from_config`. On CPU a batch is worked off sample by sample.
+    """
+
+    faces: Tensor
+    face_uvcoords: Tensor
+    uv_face_mask: Tensor
+
+    def __init__(
+        self,
+        config: Next3DConfig,
+        faces: Tensor,
+        face_uvcoords: Tensor,
+        uv_face_mask: Tensor,
+        variant: Variant = "front",
+        precision: Precision = "fp32",
+    ):
+        """Weights are left uninitialised. See `from_config`; the mesh is as checkpoints hold it:
+
+        faces: int64 [1, F, 3], counter-clockwise seen from outside.
+        face_uvcoords: float32 [1, F, 3, 3], (2u - 1, 1 - 2v, 1) of every corner, v running up.
+        """
+        super().__init__()
+        if variant not in get_args(Variant):
+            raise ValueError(f"variant is {variant!r}, expected 'front' or 'original'")
+        if precision not in _DTYPES:
+            raise ValueError(f"precision is {precision!r}, expected one of {', '.join(_DTYPES)}")
+        if tuple(uv_face_mask.shape) != (1, 1, _UV_SIZE, _UV_SIZE):
+            raise ValueError(
+                f"uv_face_mask is {tuple(uv_face_mask.shape)}, expected (1, 1, 256, 256)"
+            )
+        self.config = config
+        self.variant = variant
+        self.precision = precision
+        self.register_buffer("faces", torch.empty(0, dtype=torch.int64), persistent=False)
+        self.register_buffer("face_uvcoords", torch.empty(0), persistent=False)
+        self.register_buffer("uv_face_mask", uv_face_mask.float(), persistent=False)
+        self._set_mesh(faces, face_uvcoords)
+
+        channels = volume.FEATURES
+        self.texture_backbone = nn.ModuleDict({"synthesis": SynthesisNetwork(config, channels)})
+        self.mouth_backbone = nn.ModuleDict(
+            {"synthesis": StyleUNet(config, in_size=mouth.CROP_SIZE, bottleneck=4)}
+        )
+        self.neural_blending = nn.ModuleDict(
+            {"synthesis": StyleUNet(config, in_size=texture_raster.SIZE, bottleneck=32)}
+        )
+        self.backbone = nn.ModuleDict(
+            {
+                "mapping": MappingNetwork(config),
+                "synthesis": SynthesisNetwork(config, 3 * channels),
+            }
+        )
+        self.superresolution = SuperResolution(config)
+        self.decoder = volume.Decoder(config)
+
+    @classmethod
+    def from_config(
+        cls,
+        config: Next3DConfig,
+        topology: Topology,
+        uv_face_mask: Tensor,
+        variant: Variant = "front",
+        precision: Precision = "fp32",
+        seed: int = 0,
+    ) -> Next3D:
+        """A generator with fresh weights, StyleGAN2's initialisation drawn from `seed`.
+
+        topology: the template head's triangles and UV layout (v up).
+        uv_face_mask: float32 [1, 1, 256, 256] in [0, 1], texels of the face, v down.
+        variant: "front" draws the neural texture on the frontal plane alone, as SynthForge does;
+            "original" on all three, as the released Next3D does.
+        precision: of the convolutions; "fp16" and "tf32" need CUDA.
+
+        Raises ValueError for an unknown variant or precision and for a mis-shaped mask.
+        """
+        faces, face_uvcoords = _checkpoint_mesh(topology)
+        generator = cls(config, faces, face_uvcoords, uv_face_mask, variant, precision)
+        _initialise(generator, seed)
+        return generator
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        device: torch.device | str = "cpu",
+        variant: Variant = "front",
+        precision: Precision = "fp32",
+    ) -> Next3D:
+        """From the released `.pkl`, read without running its code, or a `.safetensors` copy.
+
+        Raises what `checkpoint.load_checkpoint` raises for bad files, and ValueError naming
+        missing or mis-shaped weights.
+        """
+        from synthforge.next3d.checkpoint import load_checkpoint
+
+        checkpoint = load_checkpoint(path)
+        tensors = checkpoint.tensors
+        absent = [name for name in ("faces", "face_uvcoords") if name not in tensors]
+        if absent:
+            raise ValueError(_describe_mismatch(absent, []))
+        with torch.device("meta"):
+            generator = cls(
+                checkpoint.config,
+                torch.empty_like(tensors["faces"]),
+                torch.empty_like(tensors["face_uvcoords"]),
+                checkpoint.uv_face_mask,
+                variant,
+                precision,
+            )
+        generator.load_state_dict(tensors, assign=True)
+        generator.uv_face_mask = checkpoint.uv_face_mask.float()
+        return generator.to(device)
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> None:
+        """Take the released checkpoint's tensors by name; the mesh buffers too if present.
+
+        Names that nothing here uses are ignored: mapping networks and blocks that never run,
+        constant filters, training statistics. `strict=False` also lets live ones be missing.
+
+        Raises ValueError naming live weights that are missing or have another shape.
+        """
+        own = self.state_dict()
+        missing = [name for name in own if name not in state_dict]
+        misshaped = [
+            f"{name} {tuple(state_dict[name].shape)}, expected {tuple(tensor.shape)}"
+            for name, tensor in own.items()
+            if name in state_dict and state_dict[name].shape != tensor.shape
+        ]
+        if misshaped or (missing and strict):
+            raise ValueError(_describe_mismatch(missing if strict else [], misshaped))
+        live = {
+            name: _laid_out_like(tensor, state_dict[name])
+            for name, tensor in own.items()
+            if name in state_dict
+        }
+        super().load_state_dict(live, strict=False, assign=assign)
+        if "faces" in state_dict and "face_uvcoords" in state_dict:
+            self._set_mesh(state_dict["faces"], state_dict["face_uvcoords"])
+
+    def _set_mesh(self, faces: Tensor, face_uvcoords: Tensor) -> None:
+        count = faces.shape[1] if faces.ndim == 3 else -1
+        if tuple(faces.shape) != (1, count, 3) or tuple(face_uvcoords.shape) != (1, count, 3, 3):
+            raise ValueError(
+                f"faces {tuple(faces.shape)} and face_uvcoords {tuple(face_uvcoords.shape)}, "
+                "expected (1, F, 3) and (1, F, 3, 3)"
+            )
+        device = self.uv_face_mask.device
+        self.faces = faces.to(device, torch.int64)
+        self.face_uvcoords = face_uvcoords.to(device, torch.float32)
+        self._vertex_count = int(self.faces.max()) + 1 if not self.faces.is_meta else 0
+
+    @property
+    def device(self) -> torch.device:
+        return self.uv_face_mask.device
+
+    @property
+    def uv_layout(self) -> UvLayout:
+        """The mesh as the rasterizer takes it."""
+        faces, face_uvs = self.faces[0, :, [0, 2, 1]], self.face_uvcoords[0, :, [0, 2, 1], :2]
+        return UvLayout(faces, face_uvs, self.uv_face_mask)
+
+    def map_latent(
+        self,
+        z: Tensor,
+        camera25: Tensor,
+        truncation_psi: float = 0.7,
+        truncation_cutoff: int | None = 14,
+    ) -> Tensor:
+        """Latents to style vectors ws, float32 [B, 28, w_dim].
+
+        z: float32 [B, z_dim]. camera25: float32 [B, 25], the conditioning camera's vector.
+        truncation_psi: pulls ws towards their average (1: not at all), those below
+            truncation_cutoff only (None: all 28). ws[:, :14] style the planes, the mouth, the
+            blending and the super-resolution, ws[:, 14:] the neural texture.
+        """
+        _check_shape("z", z, (None, self.config.z_dim))
+        _check_shape("camera25", camera25, (len(z), self.config.c_dim))
+        scale = 0.0 if self.config.c_gen_conditioning_zero else self.config.c_scale
+        mapping = cast(MappingNetwork, self.backbone["mapping"])
+        w = self._by_sample(lambda z, c: mapping(z, c * scale), z, camera25)
+        ws = w[:, None].repeat(1, 2 * NUM_WS, 1)
+        if truncation_psi != 1:
+            ws[:, :truncation_cutoff] = mapping.w_avg.lerp(
+                ws[:, :truncation_cutoff], truncation_psi
+            )
+        return ws
+
+    def synthesize(
+        self,
+        ws: Tensor,
+        camera25: Tensor,
+        vertices: Tensor,
+        landmarks: Tensor,
+        neural_rendering_resolution: int | None = None,
+    ) -> SynthesisOutput:
+        """Style vectors, cameras and posed heads to images, in one volume rendering.
+
+        ws: float32 [B, 28, w_dim]. camera25: float32 [B, 25].
+        vertices [B, V, 3] and landmarks [B, 68, 3]: float32, metres, FLAME frame.
+        neural_rendering_resolution: rays a side; the checkpoint's by default.
+
+        Raises ValueError for mis-shaped inputs and for a precision that the device lacks.
+        """
+        rays = neural_rendering_resolution or self.config.neural_rendering_resolution
+        self._check_inputs(ws, vertices, landmarks)
+        _check_shape("camera25", camera25, (len(ws), self.config.c_dim))
+
+        def synthesize(
+            ws: Tensor, camera25: Tensor, vertices: Tensor, landmarks: Tensor
+        ) -> tuple[Tensor, ...]:
+            planes = self.planes(ws, vertices, landmarks)
+            rendered = self.render(planes, camera25, rays)
+            del planes
+            features = rendered.features.transpose(1, 2).unflatten(2, (rays, rays))
+            image = self.upscale(features, ws)
+            return (
+                image,
+                rendered.distance.view(-1, 1, rays, rays),
+                rendered.weights.view(-1, 1, rays, rays),
+                features,
+                rendered.coarse_density.flatten(1),
+            )
+
+        image, ray_distance, weights, features, coarse_density = self._by_sample(
+            synthesize, ws, camera25, vertices, landmarks
+        )
+        return SynthesisOutput(
+            image=image,
+            ray_distance=ray_distance,
+            weights=weights,
+            features=features,
+            coarse_density=coarse_density,
+            coarse_depths=volume.coarse_depths(self.config, self.device),
+            camera=Camera.from_vector(camera25),
+        )
+
+    def density(
+        self, points_gen: Tensor, ws: Tensor, vertices: Tensor, landmarks: Tensor
+    ) -> Tensor:
+        """The volume's density before the marching's softplus, at any points.
+
+        points_gen: float32 [B, M, 3], the generator's world; others as in `synthesize`.
+        Returns float32 [B, M].
+        """
+        self._check_inputs(ws, vertices, landmarks)
+        _check_shape("points_gen", points_gen, (len(ws), None, 3))
+
+        def density(points: Tensor, ws: Tensor, vertices: Tensor, landmarks: Tensor) -> Tensor:
+            planes = self.planes(ws, vertices, landmarks)
+            return volume.density_at(planes, self.decoder, points, self.config.box_warp)
+
+        return self._by_sample(density, points_gen, ws, vertices, landmarks)
+
+    # The stages of `synthesize`, in order. Each takes and gives whole batches, float32.
+
+    def planes(self, ws: Tensor, vertices: Tensor, landmarks: Tensor) -> Tensor:
+        """The tri-plane [B, 3, 32, 256, 256]: static planes with the head drawn over them."""
+        texture = self.neural_texture(ws)
+        front = self.render_texture(texture, vertices, "front")
+        dynamic = [Rendering(self.blend_mouth(front.features, ws, landmarks), front.alpha)]
+        if self.variant == "original":
+            left, right, top = (
+                self.render_texture(texture, vertices, view) for view in ("left", "right", "top")
+            )
+            dynamic += [texture_raster.combine_sides(left, right), top]
+        del texture, front
+        planes = self.static_planes(ws)
+        for plane, drawn in enumerate(dynamic):
+            planes[:, plane].lerp_(drawn.features, drawn.alpha)
+        return planes
+
+    def neural_texture(self, ws: Tensor) -> Tensor:
+        """[B, 32, 256, 256]"""
+        with self._arithmetic():
+            return self.texture_backbone["synthesis"](ws[:, NUM_WS:], self._dtype)
+
+    def render_texture(self, texture: Tensor, vertices: Tensor, view: str) -> Rendering:
+        """One view ("front", "left", "right" or "top") of the textured head."""
+        return texture_raster.render_view(texture, vertices, self.uv_layout, view, self.config)
+
+    def blend_mouth(self, front: Tensor, ws: Tensor, landmarks: Tensor) -> Tensor:
+        """The front view [B, 32, 256, 256] with a synthesized mouth, harmonised."""
+        boxes = mouth.mouth_boxes(landmarks, self.config)
+        inside = self.mouth_plane(mouth.crop(front, boxes), ws)
+        stitched = mouth.paste(front, inside, boxes)
+        with self._arithmetic():
+            return self.neural_blending["synthesis"](stitched, ws[:, :NUM_WS], self._dtype)
+
+    def mouth_plane(self, crop: Tensor, ws: Tensor) -> Tensor:
+        """The mouth [B, 32, 64, 64] -> with teeth and tongue [B, 32, 256, 256]."""
+        with self._arithmetic():
+            return self.mouth_backbone["synthesis"](crop, ws[:, :NUM_WS], self._dtype)
+
+    def static_planes(self, ws: Tensor) -> Tensor:
+        """[B, 3, 32, 256, 256]"""
+        with self._arithmetic():
+            planes = self.backbone["synthesis"](ws[:, :NUM_WS], self._dtype)
+        return planes.unflatten(1, (3, volume.FEATURES))
+
+    def render(self, planes: Tensor, camera25: Tensor, rays: int) -> volume.VolumeRender:
+        """Planes [B, 3, 32, 256, 256] seen along rays x rays pixel centres."""
+        origins, directions = Camera.from_vector(camera25).rays(rays)
+        return volume.render(planes, self.decoder, origins, directions, self.config)
+
+    def upscale(self, features: Tensor, ws: Tensor) -> Tensor:
+        """Features [B, 32, R, R] -> image [B, 3, 512, 512]."""
+        with self._arithmetic():
+            return self.superresolution(features, ws[:, NUM_WS - 1], self._dtype)
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return _DTYPES[self.precision]
+
+    @contextmanager
+    def _arithmetic(self) -> Iterator[None]:
+        if self.device.type == "cuda":
+            with torch.backends.cudnn.flags(enabled=True, allow_tf32=self.precision == "tf32"):
+                yield
+        elif self.precision in ("fp16", "tf32"):
+            raise ValueError(
+                f"precision {self.precision!r} needs a CUDA device, the generator is on "
+                f"{self.device}; use 'fp32' or 'bf16'"
+            )
+        else:
+            yield
+
+    def _by_sample(self, stage: Callable[..., Any], *batch: Tensor) -> Any:
+        """Run a stage on the batch; on CPU on one sample after the other.
+
+        Alone, a sample folds its styles into the weights, needs little memory and cannot depend
+        on its neighbours; a CPU gains nothing from batches.
+        """
+        count = len(batch[0])
+        if self.device.type != "cpu" or count == 1:
+            return stage(*batch)
+        parts = [stage(*(x[i : i + 1] for x in batch)) for i in range(count)]
+        if isinstance(parts[0], Tensor):
+            return torch.cat(parts)
+        return tuple(torch.cat(part) for part in zip(*parts, strict=True))
+
+    def _check_inputs(self, ws: Tensor, vertices: Tensor, landmarks: Tensor) -> None:
+        _check_shape("ws", ws, (None, 2 * NUM_WS, self.config.w_dim))
+        _check_shape("vertices", vertices, (len(ws), None, 3))
+        _check_shape("landmarks", landmarks, (len(ws), _LANDMARKS, 3))
+        if vertices.shape[1] < self._vertex_count:
+            raise ValueError(
+                f"vertices has {vertices.shape[1]} a head, but the generator's mesh uses "
+                f"{self._vertex_count}: pass the head model that the generator was trained with"
+            )
+
+
+def _check_shape(name: str, tensor: Tensor, shape: tuple[int | None, ...]) -> None:
+    matches = tensor.ndim == len(shape) and all(
+        want is None or got == want for got, want in zip(tensor.shape, shape, strict=True)
+    )
+    if not matches:
+        expected = ", ".join("any" if want is None else str(want) for want in shape)
+        raise ValueError(f"{name} is {tuple(tensor.shape)}, expected ({expected})")
+
+
+def _checkpoint_mesh(topology: Topology) -> tuple[Tensor, Tensor]:
+    uvs = topology.face_uvs
+    corners = torch.stack([2 * uvs[..., 0] - 1, 1 - 2 * uvs[..., 1], torch.ones_like(uvs[..., 0])])
+    return topology.faces[None], corners.movedim(0, -1)[None]
+
+
+def _laid_out_like(own: Tensor, given: Tensor) -> Tensor:
+    """`given` with the dtype and the strides that `own` was built with."""
+    if given.dtype == own.dtype and given.stride() == own.stride():
+        return given
+    laid_out = torch.empty_strided(own.shape, own.stride(), dtype=own.dtype, device=given.device)
+    return laid_out.copy_(given)
+
+
+def _initialise(generator: Next3D, seed: int) -> None:
+    random = torch.Generator().manual_seed(seed)
+    for name, tensor in generator.state_dict().items():
+        if name.endswith((".bias", ".noise_strength", ".w_avg")):
+            tensor.fill_(1.0 if name.endswith("affine.bias") else 0.0)
+        else:
+            tensor.normal_(generator=random)
+    for module in generator.modules():
+        if isinstance(module, FullyConnected):
+            module.weight.div_(module.lr_mul)
+
+
+def _describe_mismatch(missing: list[str], misshaped: list[str]) -> str:
+    lines = ["these weights do not fit the generator's configuration"]
+    if missing:
+        lines.append(f"missing ({len(missing)}): {', '.join(missing)}")
+    if misshaped:
+        lines.append(f"of another shape ({len(misshaped)}): {'; '.join(misshaped)}")
+    return "\n  ".join(lines)

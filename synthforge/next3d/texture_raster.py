@@ -1,0 +1,109 @@
+"""The neural texture drawn over the head mesh, seen orthographically along three axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from synthforge.next3d.config import Next3DConfig
+from synthforge.next3d.flood_fill import connected_to_corner
+from synthforge.rasterizer import Fragments, rasterize
+
+SIZE = 256
+
+# Screen axes (right, up, near) of a point's x, y, z: the head from the front, from +x, from -x and
+# from above.
+_VIEWS: dict[str, Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]] = {
+    "front": lambda x, y, z: (x, -y, z),
+    "left": lambda x, y, z: (-z, -y, x),
+    "right": lambda x, y, z: (z, -y, -x),
+    "top": lambda x, y, z: (x, z, y),
+}
+# Distance of the views' image plane from the head, in screen half-widths: keeps depth positive.
+_DISTANCE = 10.0
+
+
+@dataclass(frozen=True)
+class UvLayout:
+    """What the rasterizer knows of the head's surface.
+
+    faces: int64 [F, 3], clockwise seen from outside, as the mirrored NDC of the views wants them.
+    face_uvs: float32 [F, 3, 2], the corners' texture coordinates in [-1, 1], v running down.
+    mask: float32 [1, 1, 256, 256] in [0, 1], texels that the views may draw.
+    """
+
+    faces: Tensor
+    face_uvs: Tensor
+    mask: Tensor
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """One view. Row 0 is the bottom of the head: rows grow with y.
+
+    features: float32 [B, 32, 256, 256]; the background holds the texture's centre.
+    alpha: float32 [B, 1, 256, 256] in [0, 1].
+    """
+
+    features: Tensor
+    alpha: Tensor
+
+
+def to_screen(points_flame: Tensor, view: str, config: Next3DConfig) -> Tensor:
+    """[B, N, 3] metres -> [B, N, 3] screen half-widths: x right, y up (row 0 is +1), z near."""
+    axes = zip(_VIEWS[view](*points_flame.unbind(-1)), config.orth_shift, strict=True)
+    return torch.stack([config.orth_scale * (axis + shift) for axis, shift in axes], -1)
+
+
+def rasterize_view(
+    vertices_flame: Tensor, layout: UvLayout, view: str, config: Next3DConfig
+) -> Fragments:
+    """What every pixel of a view sees: faces of `layout`, corners in its order."""
+    right, up, near = to_screen(vertices_flame, view, config).unbind(-1)
+    ndc = torch.stack([-right, up, _DISTANCE - near], -1)
+    return rasterize(ndc, layout.faces, SIZE, SIZE, perspective_correct=False, cull_backfaces=True)
+
+
+def masked_coverage(fragments: Fragments, grid: Tensor, layout: UvLayout) -> Tensor:
+    """float32 [B, 1, 256, 256]: the mask drawn over the head, 0 in the background."""
+    mask = layout.mask.expand(len(grid), -1, -1, -1)
+    return _sample(mask, grid) * fragments.covered[:, None]
+
+
+def fill_holes(alpha: Tensor) -> Tensor:
+    """Make opaque all that the corner cannot reach without crossing full opacity.
+
+    alpha: float32 [B, 1, H, W]. OpenCV's floodFill from (0, 0) with a fixed range of 254/255, as
+    in the released code: holes (mouth, half-masked eyes) close, soft rims stay.
+    """
+    level = alpha[:, 0] * 255
+    corner = level[:, :1, :1]
+    outside = connected_to_corner((level >= corner) & (level <= corner + 254))
+    return torch.where(outside[:, None], alpha, torch.ones_like(alpha))
+
+
+def render_view(
+    texture: Tensor, vertices_flame: Tensor, layout: UvLayout, view: str, config: Next3DConfig
+) -> Rendering:
+    """texture float32 [B, 32, 256, 256], vertices_flame float32 [B, V, 3] metres"""
+    fragments = rasterize_view(vertices_flame, layout, view, config)
+    grid = fragments.interpolate(layout.face_uvs)
+    alpha = masked_coverage(fragments, grid, layout)
+    return Rendering(_sample(texture, grid), fill_holes(alpha) if config.fill_mouth else alpha)
+
+
+def combine_sides(left: Rendering, right: Rendering) -> Rendering:
+    """The two side views as the released network was trained on them.
+
+    They are mirror images of each other and yet summed, backgrounds too, and only the left one's
+    coverage counts.
+    """
+    return Rendering(left.features + right.features, (left.alpha != 0).to(left.alpha.dtype))
+
+
+def _sample(image: Tensor, grid: Tensor) -> Tensor:
+    return F.grid_sample(image, grid, align_corners=False)

@@ -1,0 +1,213 @@
+"""The main job, readable as an algorithm.
+
+sample -> head mesh -> generator -> align -> quality gate -> rasterize -> annotate -> write
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from synthforge import annotate, sampling
+from synthforge.assembly import Rig
+from synthforge.camera import Camera
+from synthforge.config import IMAGE_SIZE, GenerateConfig
+from synthforge.dataset.write import DatasetWriter, Sample
+from synthforge.generator import GeneratorOutput
+from synthforge.mesh import Mesh
+from synthforge.quality import Accept, Reject, judge
+from synthforge.rasterizer import Fragments, rasterize
+from synthforge.sampling import Parameters, SampleId
+
+_WRITER_THREADS = 2
+# Finished batches that may wait for the disk before the generator waits for them.
+_WAITING_BATCHES = 4
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A draw that was turned down."""
+
+    id: SampleId
+    reject: Reject
+
+    def as_row(self) -> dict[str, Any]:
+        """A line of rejections.jsonl."""
+        return asdict(self.id) | asdict(self.reject)
+
+
+@dataclass
+class Summary:
+    """What a run did. given_up: indices left empty after max_attempts draws."""
+
+    written: int = 0
+    already_there: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    given_up: list[int] = field(default_factory=list)
+
+    @property
+    def acceptance(self) -> float:
+        drawn = self.written + self.rejected.total()
+        return self.written / drawn if drawn else 1.0
+
+
+def generate_dataset(config: GenerateConfig, rig: Rig, writer: DatasetWriter) -> Summary:
+    """Write every sample of the run that is not there yet.
+
+    A rejected draw is drawn again with the next attempt number, up to config.max_attempts.
+    """
+    indices = range(config.start_index, config.start_index + config.num_images)
+    pending = deque(SampleId(config.seed, index) for index in indices if not writer.has(index))
+    summary = Summary(already_there=config.num_images - len(pending))
+    waiting: deque[Future[None]] = deque()
+    with (
+        tqdm(total=len(pending), unit="img", desc="SynthForge", smoothing=0.1) as bar,
+        ThreadPoolExecutor(_WRITER_THREADS) as writers,
+    ):
+        while pending:
+            ids = [pending.popleft() for _ in range(min(config.batch_size, len(pending)))]
+            samples, rejections = make_samples(ids, rig, config)
+            waiting.extend(writers.submit(writer.write, sample) for sample in samples)
+            while len(waiting) > _WAITING_BATCHES * config.batch_size:
+                waiting.popleft().result()
+            writer.log_rejections([rejection.as_row() for rejection in rejections])
+            for rejection in reversed(rejections):
+                summary.rejected[rejection.reject.reason] += 1
+                retry = rejection.id.next_attempt()
+                if retry.attempt < config.max_attempts:
+                    pending.appendleft(retry)
+                else:
+                    summary.given_up.append(retry.index)
+            summary.written += len(samples)
+            bar.set_postfix(accepted=f"{summary.acceptance:.0%}", refresh=False)
+            bar.update(len(samples))
+        for write in waiting:
+            write.result()
+    return summary
+
+
+@torch.inference_mode()
+def make_samples(
+    ids: Sequence[SampleId], rig: Rig, config: GenerateConfig
+) -> tuple[list[Sample], list[Rejection]]:
+    """One batch, from seeds to finished labels. A sample depends on its id alone."""
+    parameters = sampling.draw(
+        ids, rig.sampling, rig.generator.latent_size, rig.generator.shape_latents
+    ).to(rig.device)
+    camera = parameters.camera
+    mesh_flame = rig.head.mesh(parameters, camera)
+    output = rig.generator.generate(parameters.z, mesh_flame, camera)
+    mesh_gen = rig.align(mesh_flame)
+
+    images = to_uint8(output.image)
+    accepted: list[int] = list(range(len(ids)))
+    rejections: list[Rejection] = []
+    detections: dict[str, NDArray[Any]] = {}
+    if rig.detector is not None:
+        projected_px, _ = camera.project(mesh_gen.landmarks, IMAGE_SIZE)
+        detected_px = rig.detector(images)
+        verdicts = judge(detected_px, projected_px, IMAGE_SIZE, config.reject_px)
+        rejections = [Rejection(ids[i], v) for i, v in enumerate(verdicts) if isinstance(v, Reject)]
+        passed = {i: v for i, v in enumerate(verdicts) if isinstance(v, Accept)}
+        accepted = list(passed)
+        detections = {
+            "fan_kps": np.array([np.asarray(detected_px[i]) for i in accepted]),
+            "mse": np.array([verdict.distance_px for verdict in passed.values()]),
+        }
+    if not accepted:
+        return [], rejections
+    keep = torch.tensor(accepted, device=rig.device)
+    parameters, camera, mesh_gen, output = (
+        parameters[keep],
+        camera[keep],
+        mesh_gen[keep],
+        output[keep],
+    )
+    fragments = rasterize(
+        camera.to_ndc(mesh_gen.vertices),
+        mesh_gen.topology.faces,
+        IMAGE_SIZE,
+        IMAGE_SIZE,
+        perspective_correct=True,
+        backend=config.rasterizer,
+    )
+    files, rows = label(config, rig, parameters, camera, mesh_gen, output, fragments)
+    files["images"] = images[keep].cpu().numpy()
+    rows |= detections
+    samples = [
+        Sample(
+            id.index,
+            {folder: stack[i] for folder, stack in files.items()},
+            {key: values[i] for key, values in rows.items()},
+        )
+        for i, id in enumerate(parameters.ids)
+    ]
+    return samples, rejections
+
+
+def label(
+    config: GenerateConfig,
+    rig: Rig,
+    parameters: Parameters,
+    camera: Camera,
+    mesh_gen: Mesh,
+    output: GeneratorOutput,
+    fragments: Fragments,
+) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+    """Label images (folder -> [B, ...]) and annotation rows (key -> [B, ...]); docs/formats.md."""
+    region_ids = annotate.region_ids(fragments, rig.head.face_regions)
+    depth, depth_range = annotate.depth8(fragments)
+    extras: dict[str, Callable[[], Tensor]] = {
+        "seg_id": lambda: region_ids,
+        "depth16": lambda: annotate.depth16(fragments.z, fragments.covered),
+        "normals": lambda: annotate.normal_map(
+            fragments, mesh_gen.vertices, mesh_gen.topology, camera
+        ),
+        "uv": lambda: annotate.uv_map(fragments, mesh_gen.topology),
+        "volume_depth": lambda: annotate.volume_depth16(output, camera),
+    }
+    files = {"seg": annotate.segmentation(region_ids), "depth": depth}
+    files |= {extra: extras[extra]() for extra in config.extras}
+
+    keypoints = annotate.keypoints(mesh_gen.landmarks, camera, fragments)
+    pose = parameters.pose_rad
+    rows = {
+        "2d_kps": keypoints.px,
+        "3d_kps": keypoints.cam,
+        "kps_visible": keypoints.visible,
+        "depth_range": depth_range,
+        "z": parameters.z,
+        "camera_params": camera.vector,
+        "flame_shape": parameters.shape,
+        "flame_exp": parameters.expression,
+        "flame_pose": torch.cat([pose[:, :3], pose[:, 6:9]], 1),
+        "flame_neck_pose": pose[:, 3:6],
+        "flame_eye_pose": pose[:, 9:15],
+        "fov_deg": parameters.fov_deg,
+        "yaw_rad": parameters.yaw_rad,
+        "pitch_rad": parameters.pitch_rad,
+    }
+    arrays = {key: values.cpu().numpy() for key, values in rows.items()}
+    for name in ("seed", "index", "attempt"):
+        arrays[name] = np.array([getattr(id, name) for id in parameters.ids], np.int64)
+    return {folder: _stored(images) for folder, images in files.items()}, arrays
+
+
+def _stored(images: Tensor) -> NDArray[Any]:
+    """torch has no full uint16: 16-bit images come as int32."""
+    array = images.cpu().numpy()
+    return array if array.dtype == np.uint8 else array.astype(np.uint16)
+
+
+def to_uint8(image: Tensor) -> Tensor:
+    """[B, 3, H, W] in [-1, 1] -> uint8 RGB [B, H, W, 3], as the public Next3D scripts convert."""
+    return (image * 127.5 + 128).clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)

@@ -1,0 +1,70 @@
+"""The quality gate: does a detector see the face where the labels say it is?
+
+Runs before rasterizing, so that a reject costs little. The public SynthForge code drops samples
+whose mean distance of detected and projected landmarks exceeds 11 px at 512.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from synthforge.config import IMAGE_SIZE
+
+Reason = Literal["no_face", "landmark_distance"]
+
+
+@dataclass(frozen=True)
+class Accept:
+    """distance_px: mean landmark distance, pixels at 512."""
+
+    distance_px: float
+
+
+@dataclass(frozen=True)
+class Reject:
+    """value against threshold: pixels at 512 for `landmark_distance`, faces for `no_face`."""
+
+    reason: Reason
+    value: float
+    threshold: float
+
+
+Verdict = Accept | Reject
+
+
+def landmark_distance_px(detected_px: Tensor, projected_px: Tensor) -> Tensor:
+    """Mean distance over the landmarks: [..., N, 2] twice -> [...]."""
+    return torch.linalg.vector_norm(detected_px - projected_px, dim=-1).mean(-1)
+
+
+def judge(
+    detected_px: Sequence[Tensor | None],
+    projected_px: Tensor,
+    image_size: int,
+    reject_px: float,
+) -> list[Verdict]:
+    """One verdict a sample.
+
+    detected_px: [68, 2] each, or None where no face was found. projected_px: [B, 68, 2]. Both in
+    pixels of an image of `image_size` squared; reject_px is in pixels at 512.
+    """
+    if len(detected_px) != len(projected_px):
+        raise ValueError(f"{len(detected_px)} detections for {len(projected_px)} samples")
+    verdicts: list[Verdict] = []
+    for detected, projected in zip(detected_px, projected_px.cpu(), strict=True):
+        if detected is None:
+            verdicts.append(Reject("no_face", 0.0, 1.0))
+            continue
+        distance = landmark_distance_px(detected.cpu(), projected).item()
+        distance *= IMAGE_SIZE / image_size
+        # Written so that a distance that is not a number is a reject.
+        if distance <= reject_px:
+            verdicts.append(Accept(distance))
+        else:
+            verdicts.append(Reject("landmark_distance", distance, reject_px))
+    return verdicts

@@ -1,0 +1,167 @@
+import math
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+
+from synthforge.alignment import (
+    PUBLISHED_A,
+    PUBLISHED_B,
+    AlignmentError,
+    AlignmentMLP,
+    AlignmentOrigin,
+    load_alignment,
+    place_in_generator,
+    published_alignment,
+    read_alignment,
+    save_alignment,
+)
+
+ORIGIN = AlignmentOrigin("next3d", "gen-1", "head-1", {"nme_percent": 2.5}, {"epochs": 3})
+NEXT3D = SimpleNamespace(name="next3d", latent_size=512, shape_latents=0, fingerprint="gen-1")
+
+
+@pytest.fixture
+def points():
+    return torch.randn(2, 50, 3, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def trained():
+    mlp = AlignmentMLP()
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for weight in mlp.parameters():
+            weight.add_(torch.randn(weight.shape, generator=generator))
+    return mlp
+
+
+def test_placement():
+    point = torch.tensor([0.1, 0.01, 0.11])
+    expected = [0.25, 0.0, 0.25 + math.sqrt(2) / 10]
+    torch.testing.assert_close(place_in_generator(point), torch.tensor(expected))
+
+
+@pytest.mark.parametrize("hidden", [3, 4, 9])
+@pytest.mark.parametrize("activation", ["none", "tanh", "relu"])
+def test_starts_as_the_identity(points, hidden, activation):
+    torch.testing.assert_close(AlignmentMLP(hidden, activation)(points), points)
+
+
+def test_as_affine_is_forward(points, trained):
+    A, b = trained.as_affine()
+    layers = trained.outer(trained.inner(points))
+    torch.testing.assert_close(trained(points), layers, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(points @ A.T + b, layers, rtol=1e-5, atol=1e-5)
+
+
+@given(st.lists(st.floats(-2, 2, width=32), min_size=12, max_size=12))
+def test_from_affine_is_that_affine(numbers):
+    A, b = torch.tensor(numbers[:9]).view(3, 3), torch.tensor(numbers[9:])
+    got_A, got_b = AlignmentMLP.from_affine(A, b).as_affine()
+    torch.testing.assert_close(got_A, A)
+    torch.testing.assert_close(got_b, b)
+
+
+def test_published_figures(points):
+    A, b = published_alignment().as_affine()
+    torch.testing.assert_close(A, torch.tensor(PUBLISHED_A))
+    torch.testing.assert_close(b, torch.tensor(PUBLISHED_B))
+
+
+@pytest.mark.parametrize("activation", ["none", "tanh"])
+def test_bits_do_not_depend_on_the_batch(points, activation):
+    mlp = AlignmentMLP(5, activation)
+    with torch.no_grad():
+        mlp.outer.weight.add_(0.1)
+        assert torch.equal(mlp(points)[1:, 7:9], mlp(points[1:, 7:9]))
+
+
+def test_an_activation_learns_and_is_not_affine(points):
+    mlp = AlignmentMLP(8, "tanh")
+    mlp(points).square().sum().backward()
+    assert mlp.outer.weight.grad.abs().min() > 0
+    with pytest.raises(AlignmentError, match="tanh is not an affine map"):
+        mlp.as_affine()
+
+
+def test_bad_sizes_and_names():
+    with pytest.raises(AlignmentError, match="at least 3, got 2"):
+        AlignmentMLP(2)
+    with pytest.raises(AlignmentError, match="choose from none, tanh, relu"):
+        AlignmentMLP(4, "sine")
+
+
+@pytest.mark.parametrize("activation", ["none", "relu"])
+def test_round_trip(tmp_path, points, activation):
+    mlp = AlignmentMLP(6, activation)
+    with torch.no_grad():
+        mlp.outer.bias.add_(0.25)
+    save_alignment(tmp_path / "new" / "weights.safetensors", mlp, ORIGIN)
+    loaded, origin = read_alignment(tmp_path / "new" / "weights.safetensors")
+    assert torch.equal(loaded(points), mlp(points))
+    assert (loaded.hidden, loaded.activation, origin) == (6, activation, ORIGIN)
+    assert [file.name for file in (tmp_path / "new").iterdir()] == ["weights.safetensors"]
+
+
+def test_another_generator_or_head_is_refused(tmp_path, trained):
+    path = tmp_path / "weights.safetensors"
+    save_alignment(path, trained, ORIGIN)
+    load_alignment(path, NEXT3D, "head-1")
+    other = SimpleNamespace(**{**vars(NEXT3D), "name": "mannequin", "fingerprint": "gen-2"})
+    for generator, head in ((other, "head-1"), (NEXT3D, "head-2"), (other, "head-2")):
+        with pytest.raises(AlignmentError) as refused:
+            load_alignment(path, generator, head)
+        for name in ("gen-1", "head-1", generator.fingerprint, head, "--force_alignment"):
+            assert name in str(refused.value)
+        load_alignment(path, generator, head, force=True)
+
+
+def test_weights_that_are_not_finite(tmp_path, trained):
+    path = tmp_path / "weights.safetensors"
+    save_alignment(path, trained, ORIGIN)
+    with torch.no_grad():
+        trained.outer.bias[1] = math.nan
+    with pytest.raises(AlignmentError, match=r"outer.bias are not finite"):
+        save_alignment(path, trained, replace(ORIGIN, generator="other"))
+    assert read_alignment(path)[1] == ORIGIN
+
+
+def test_files_that_are_not_ours(tmp_path, trained):
+    with pytest.raises(AlignmentError, match=r"not found.*train_alignment_mlp.py"):
+        read_alignment(tmp_path / "missing.safetensors")
+    (tmp_path / "text").write_text("weights")
+    with pytest.raises(AlignmentError, match="not a readable safetensors file"):
+        read_alignment(tmp_path / "text")
+    save_file({"weight": torch.zeros(3)}, tmp_path / "foreign.safetensors")
+    with pytest.raises(AlignmentError, match="format is None, expected"):
+        read_alignment(tmp_path / "foreign.safetensors")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda metadata, tensors: metadata.pop("hidden"),
+        lambda metadata, tensors: metadata.update(hidden="7"),
+        lambda metadata, tensors: metadata.update(hidden="four"),
+        lambda metadata, tensors: metadata.update(activation="sine"),
+        lambda metadata, tensors: metadata.update(scores="{"),
+        lambda metadata, tensors: tensors.pop("inner.bias"),
+    ],
+)
+def test_damaged_files(tmp_path, trained, damage):
+    from safetensors import safe_open
+
+    path = tmp_path / "weights.safetensors"
+    save_alignment(path, trained, ORIGIN)
+    with safe_open(path, framework="pt") as file:
+        metadata = dict(file.metadata())
+    tensors = load_file(path)
+    damage(metadata, tensors)
+    save_file(tensors, path, metadata=metadata)
+    with pytest.raises(AlignmentError, match="damaged"):
+        read_alignment(path)

@@ -1,0 +1,147 @@
+"""Labels against their definitions, on a small scene: a square before a larger, slanted square."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from synthforge import annotate
+from synthforge.camera import Camera
+from synthforge.generator import GeneratorOutput
+from synthforge.mesh import Topology
+from synthforge.rasterizer import rasterize
+from synthforge.regions import BACKGROUND, PALETTE, REGION_ID
+
+SIZE = 96
+REGIONS_OF_FACES = torch.tensor([REGION_ID["nose"]] * 2 + [REGION_ID["scalp"]] * 2)
+
+
+def scene(batch=1):
+    """Two squares facing +z, and a camera in front of them."""
+
+    def square(half, z_left, z_right):
+        x, y, z = half, half, torch.tensor([z_left, z_right, z_right, z_left])
+        corners = torch.tensor([[-x, -y], [x, -y], [x, y], [-x, y]])
+        return torch.cat([corners, z[:, None]], -1)
+
+    vertices = torch.cat([square(0.1, 0.3, 0.3), square(0.3, 0.0, 0.1)])
+    faces = torch.tensor([[0, 1, 2], [0, 2, 3], [4, 5, 6], [4, 6, 7]])
+    uvs = (vertices[:, :2] + 0.5).float()
+    topology = Topology(faces, uvs, faces)
+    yaw = 0.1 * torch.arange(batch)
+    camera = Camera.look_at(yaw, torch.full((batch,), 0.05), torch.full((batch,), 20.0))
+    vertices = vertices.expand(batch, -1, -1).contiguous()
+    fragments = rasterize(camera.to_ndc(vertices), faces, SIZE, SIZE, perspective_correct=True)
+    return vertices, topology, camera, fragments
+
+
+def test_every_pixel_has_the_region_of_its_face():
+    _, _, _, fragments = scene()
+    ids = annotate.region_ids(fragments, REGIONS_OF_FACES)
+    assert ids.dtype == torch.uint8
+    assert set(ids.unique().tolist()) == {REGION_ID["nose"], REGION_ID["scalp"], BACKGROUND}
+    assert (ids[fragments.face_ids < 0] == BACKGROUND).all()
+    assert (ids[(fragments.face_ids == 0) | (fragments.face_ids == 1)] == REGION_ID["nose"]).all()
+
+
+def test_segmentation_holds_exact_palette_colours():
+    _, _, _, fragments = scene()
+    ids = annotate.region_ids(fragments, REGIONS_OF_FACES)
+    seg = annotate.segmentation(ids).numpy()
+    assert seg.dtype == np.uint8
+    np.testing.assert_array_equal(seg, PALETTE[ids.numpy()])
+
+
+def test_depth8_decodes_to_z_within_half_a_step():
+    _, _, _, fragments = scene(batch=3)
+    image, near_far = annotate.depth8(fragments)
+    for i in range(3):
+        near, far = near_far[i]
+        covered = fragments.covered[i]
+        decoded = near + image[i].float() / 255 * (far - near)
+        error = (decoded - fragments.z[i])[covered].abs().max()
+        assert error <= (far - near) / 255 / 2 * 1.001
+        assert image[i][covered].min() == 0
+        assert image[i][covered].max() == 255
+        assert (image[i][~covered] == 255).all()
+
+
+def test_an_empty_view_has_an_empty_depth_range():
+    _, _, _, fragments = scene()
+    nothing = type(fragments)(
+        torch.full_like(fragments.face_ids, -1),
+        torch.full_like(fragments.z, -1),
+        fragments.barycentrics,
+    )
+    image, near_far = annotate.depth8(nothing)
+    assert (image == 255).all()
+    assert (near_far == 0).all()
+
+
+@settings(deadline=None)
+@given(z=st.floats(1.0, 10.0))
+def test_depth16_is_metric(z):
+    stored = annotate.depth16(torch.full((1, 2, 2), z), torch.eye(2, dtype=torch.bool)[None])
+    metres = stored[0, 0, 0] * annotate.DEPTH16_STEP_M
+    assert metres == pytest.approx(z * 0.4, abs=annotate.DEPTH16_STEP_M / 2 * 1.01)
+    assert stored[0, 0, 1] == 0
+
+
+def test_normals_are_in_the_camera_frame_and_outward():
+    vertices, topology, camera, fragments = scene()
+    encoded = annotate.normal_map(fragments, vertices, topology, camera)
+    front = (fragments.face_ids == 0) | (fragments.face_ids == 1)
+    normal = encoded[front].float() / 127.5 - 1
+    facing = camera.R_gen_cam[0].T @ torch.tensor([0.0, 0.0, 1.0])
+    assert facing[2] < 0  # towards the camera
+    assert torch.allclose(normal, facing.expand_as(normal), atol=1 / 127)
+    assert (encoded[~fragments.covered] == 0).all()
+
+
+def test_uv_map_gives_back_texture_coordinates():
+    _, topology, camera, fragments = scene()
+    uv = annotate.uv_map(fragments, topology)[0].float() / 65535
+    centers = torch.stack(torch.meshgrid(*[torch.arange(SIZE) + 0.5] * 2, indexing="ij"), -1)
+    px = centers.flip(-1).view(1, -1, 2)
+    world = camera.unproject(px, fragments.z.view(1, -1), SIZE).view(SIZE, SIZE, 3)
+    covered = fragments.covered[0]
+    assert torch.allclose(uv[covered][:, :2], world[covered][:, :2] + 0.5, atol=2e-4)
+    assert (uv[covered][:, 2] == 1).all()
+    assert (uv[~covered] == 0).all()
+
+
+def test_keypoints_project_and_know_what_hides_them():
+    _, _, camera, fragments = scene()
+    points = torch.tensor(
+        [[[0.0, 0.0, 0.3], [0.0, 0.0, 0.0], [0.25, 0.0, 0.1], [0.33, 0.0, 0.0], [9.0, 0.0, 0.0]]]
+    )
+    keypoints = annotate.keypoints(points, camera, fragments)
+    px, z = camera.project(points, SIZE)
+    assert torch.equal(keypoints.px, px)
+    assert torch.equal(keypoints.cam[..., 2], z)
+    assert keypoints.visible[0].tolist() == [True, False, True, True, False]
+
+
+def test_volume_depth_is_z_depth_where_opaque():
+    _, _, camera, _ = scene()
+    z = torch.full((1, 1, 8, 8), 2.5)
+    opacity = torch.zeros(1, 1, 8, 8)
+    opacity[..., :4, :] = 0.9
+    output = GeneratorOutput(torch.zeros(1, 3, 8, 8), camera.ray_distance(z), opacity)
+    stored = annotate.volume_depth16(output, camera)
+    assert (stored[0, :4] == 10000).all()
+    assert (stored[0, 4:] == 0).all()
+
+
+def test_a_batch_is_its_samples():
+    vertices, topology, camera, fragments = scene(batch=3)
+    normals = annotate.normal_map(fragments, vertices, topology, camera)
+    for i in range(3):
+        one = slice(i, i + 1)
+        alone = rasterize(
+            camera[one].to_ndc(vertices[one]), topology.faces, SIZE, SIZE, perspective_correct=True
+        )
+        assert torch.equal(alone.z[0], fragments.z[i])
+        again = annotate.normal_map(alone, vertices[one], topology, camera[one])
+        assert torch.equal(again[0], normals[i])

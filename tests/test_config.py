@@ -1,0 +1,57 @@
+"""Settings that cannot work are refused on construction, with the way out."""
+
+from pathlib import Path
+
+import pytest
+
+from synthforge.config import ConfigError, GenerateConfig, Range, read_config_file
+
+
+def config(**settings):
+    return GenerateConfig(**{"output_dir": Path("out"), "num_images": 1} | settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "hint"),
+    [
+        ({"num_images": 0}, "at least 1"),
+        ({"batch_size": 0}, "at least 1"),
+        ({"seed": -1}, "negative"),
+        ({"seed": 2**63}, "64-bit"),
+        ({"start_index": -1}, "negative"),
+        ({"max_attempts": 0}, "at least 1"),
+        ({"reject_px": 0.0}, "positive"),
+        ({"extras": ("teeth",)}, "choose from"),
+        ({"sampling_overrides": {"yaw_rad": Range(-30, 30)}}, "degrees"),
+        ({"sampling_overrides": {"fov_deg": Range(0, 20)}}, "180"),
+    ],
+)
+def test_impossible_settings_are_refused(settings, hint):
+    with pytest.raises(ConfigError, match=hint):
+        config(**settings)
+
+
+@pytest.mark.parametrize("pair", [(1, 0), (float("nan"), 1), (0, float("inf"))])
+def test_impossible_ranges_are_refused(pair):
+    with pytest.raises(ConfigError):
+        Range(*pair)
+
+
+def test_a_config_file_is_read_by_option_names(tmp_path):
+    path = tmp_path / "run.toml"
+    path.write_text("num-images = 3\nyaw = [-0.1, 0.1]\n")
+    known = frozenset({"num_images", "yaw"})
+    assert read_config_file(path, known) == {"num_images": 3, "yaw": [-0.1, 0.1]}
+
+
+@pytest.mark.parametrize("text", ["num_imges = 3", "= 3", "\udcff"])
+def test_a_bad_config_file_is_named(tmp_path, text):
+    path = tmp_path / "run.toml"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(ConfigError, match=r"run\.toml"):
+        read_config_file(path, frozenset({"num_images"}))
+
+
+def test_a_missing_config_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="not found"):
+        read_config_file(tmp_path / "none.toml", frozenset())

@@ -1,0 +1,20 @@
+"""The mirrored scheme."""
+
+import numpy as np
+
+from synthforge.landmarks import FLIP, LEFT_BROW, LEFT_EYE, NOSE, RIGHT_BROW, RIGHT_EYE
+
+
+def test_flipping_twice_is_nothing():
+    flip = np.array(FLIP)
+    np.testing.assert_array_equal(flip[flip], np.arange(68))
+
+
+def test_flipping_swaps_sides_and_keeps_the_midline():
+    flip = np.array(FLIP)
+    assert set(flip[RIGHT_BROW]) == set(np.arange(68)[LEFT_BROW])
+    assert set(flip[RIGHT_EYE]) == set(np.arange(68)[LEFT_EYE])
+    assert set(flip[NOSE]) == set(np.arange(68)[NOSE])
+    midline = [8, 27, 28, 29, 30, 33, 51, 57, 62, 66]
+    assert flip[midline].tolist() == midline
+    assert flip[36] == 45

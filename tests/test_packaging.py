@@ -1,0 +1,74 @@
+"""The two lists of dependencies agree, and importing does nothing."""
+
+import itertools
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parent.parent
+# Conda calls torch pytorch; PyTorch3D is there for conda users only.
+CONDA_NAMES = {"pytorch": "torch"}
+CONDA_ONLY = {"pytorch3d", "pip"}
+
+
+def project():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def requirements(lines):
+    pairs = (re.match(r"([A-Za-z0-9_-]+)(.*)", line).groups() for line in lines)
+    return {CONDA_NAMES.get(name, name): spec for name, spec in pairs}
+
+
+def test_environment_yml_and_pyproject_agree():
+    listed = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    (pip,) = (entry["pip"] for entry in listed if isinstance(entry, dict))
+    conda = requirements(entry for entry in listed if isinstance(entry, str))
+    conda |= requirements(entry for entry in pip if not entry.startswith("-e"))
+    assert conda.keys() >= CONDA_ONLY
+    wanted = requirements(project()["dependencies"])
+    wanted |= requirements(project()["optional-dependencies"]["detector"])
+    wanted["python"] = project()["requires-python"]
+    assert {name: spec for name, spec in conda.items() if name not in CONDA_ONLY} == wanted
+
+
+def test_pins_cover_every_dependency():
+    pinned = requirements((ROOT / "constraints.txt").read_text().splitlines())
+    wanted = requirements(project()["dependencies"] + project()["optional-dependencies"]["test"])
+    folded = {name.lower() for name in pinned}
+    assert not [name for name in wanted if name.lower() not in folded]
+    assert all(spec.startswith("==") for spec in pinned.values())
+
+
+def test_pip_users_never_need_pytorch3d_or_chumpy():
+    extras = project()["optional-dependencies"].values()
+    listed = [*project()["dependencies"], *itertools.chain(*extras)]
+    assert not {"pytorch3d", "chumpy"} & requirements(listed).keys()
+
+
+def test_importing_any_module_does_nothing(tmp_path):
+    script = """
+import importlib, pkgutil, threading
+import flame_pytorch, synthforge
+for package in (flame_pytorch, synthforge):
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+from synthforge.mannequin import build_head
+assert build_head.cache_info().currsize == 0
+assert threading.active_count() == 1
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not done.stdout
+    assert not list(tmp_path.iterdir())
