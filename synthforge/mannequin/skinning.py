@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from synthforge.mannequin import displacement, eyes, mouth
+from synthforge.mannequin import eyes, mouth
 from synthforge.mannequin.assembly import Assembly
 from synthforge.mannequin.parts import Part
 from synthforge.mannequin.profiles import MM, Array, smoothstep
@@ -67,7 +67,7 @@ def _balance(weight: Array, offset: Array) -> float:
 def weights(assembly: Assembly) -> Array:
     """(V, 5), rows sum to 1."""
     x, y, z = assembly.vertices.T
-    head = smoothstep(-178 * MM, -92 * MM, y + 0.22 * (z + 50 * MM))
+    head = smoothstep(-170 * MM, -92 * MM, y + 0.22 * (z + 50 * MM))
     jaw = _jaw_share(assembly)
     result = np.zeros((len(x), 5))
     result[:, JAW] = jaw
@@ -92,17 +92,15 @@ def _jaw_share(assembly: Assembly) -> Array:
     share = share * smoothstep(14 * MM, 48 * MM, np.hypot(y - hinge_y, z - hinge_z))
     below = np.arctan2(y - hinge_y, np.maximum(z - hinge_z, 1e-6))
     share = share * smoothstep(-1.52, -0.92, below) * smoothstep(-44 * MM, -10 * MM, z)
+    share = share * smoothstep(-132 * MM, -100 * MM, y)
     share[np.isin(parts, (Part.EAR, Part.NOSTRIL))] = 0.0
     inside = np.isin(parts, (Part.LIPS, Part.INNER_MOUTH))
-    lower = displacement.lower_jaw(assembly)
-    lips = parts == Part.LIPS
-    lower[lips] = y[lips] < mouth.contact_height(x[lips])
     from_corner = smoothstep(0.0, _CORNER_REACH, corner_x - x)
     # Towards the throat roof and floor draw together again.
     from_corner = from_corner * np.where(parts == Part.INNER_MOUTH, smoothstep(0, 22 * MM, z), 1)
-    share = np.where(inside, 0.5 + np.where(lower, 0.5, -0.5) * from_corner, share)
+    share = np.where(inside, 0.5 - 0.5 * assembly.jaw * from_corner, share)
     rigid = np.isin(parts, (Part.TEETH, Part.GUMS, Part.TONGUE))
-    return np.where(rigid, lower.astype(float), share)
+    return np.where(rigid, assembly.jaw < 0, share)
 
 
 def _smooth_sign(t: Array) -> Array:

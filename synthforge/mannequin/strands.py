@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from synthforge.camera import Camera
-from synthforge.mannequin.appearance import Scene
-from synthforge.mannequin.lighting import Shadow, ambient_cube
+from synthforge.mannequin.lighting import Shadow, ambient_cube, unit
+from synthforge.mannequin.scene import Scene
 
 _EMPTY = torch.iinfo(torch.int64).max
 _POINTS_AT_ONCE = {"cpu": 1 << 16, "cuda": 1 << 22}
@@ -33,6 +32,12 @@ class Strands:
     exposed: Tensor
     samples: int
     shine: float
+
+    @property
+    def mean_length(self) -> Tensor:
+        """Generator units; of every 16th strand."""
+        points = self.points[:, ::16]
+        return (points[:, :, 1:] - points[:, :, :-1]).norm(dim=0).sum(1).mean()
 
     def __len__(self) -> int:
         return self.points.shape[1]
@@ -122,9 +127,9 @@ def shade_strands(
         knot = place.long().clamp(max=knots - 2)
         start = points.index_select(0, strand * knots + knot)
         end = points.index_select(0, strand * knots + knot + 1)
-        tangent = F.normalize(end - start, dim=-1)
+        tangent = unit(end - start)
         position = start + (end - start) * (place - knot)[:, None]
-        outward = F.normalize(position - center, dim=-1)
+        outward = unit(position - center)
         color = group.color.index_select(0, strand)
         exposed = group.exposed.index_select(0, strand)
 

@@ -29,9 +29,9 @@ class Arch:
 
 UPPER = Arch(
     up=1,
-    half_width=27.0,
+    half_width=25.5,
     depth=41.0,
-    back_z=4.8,
+    back_z=2.2,
     edge_y=-50.0,
     crown=9.6,
     widths=(8.5, 6.7, 7.6, 7.0, 6.8, 9.5),
@@ -39,10 +39,10 @@ UPPER = Arch(
 )
 LOWER = Arch(
     up=-1,
-    half_width=24.5,
-    depth=39.0,
-    back_z=4.4,
-    edge_y=-49.6,
+    half_width=23.0,
+    depth=38.0,
+    back_z=2.2,
+    edge_y=-50.2,
     crown=8.4,
     widths=(5.4, 5.9, 6.8, 7.0, 7.2, 10.0),
     edges=(0.0, 0.1, 0.1, 0.6, 0.9, 1.3),
@@ -93,8 +93,8 @@ def arch_rows(arch: Arch) -> tuple[Array, Array]:
         point = center + forward * (out - groove)[:, None]
         scallop = np.where(height == 1.08, 0.05 * (1 - 2 * crown), 0.0)
         notch = (1 - crown) * 0.07 * (height < 0.5)
-        edge = np.array(shorter) * (1 - min(height, 1.0))
-        rise = arch.crown * (height + scallop + notch) + edge
+        shortened = np.array(shorter) * (1 - min(height, 1.0))
+        rise = arch.crown * (height + scallop + notch) + shortened
         columns[:, k, 0] = point[:, 0]
         columns[:, k, 1] = arch.edge_y + arch.up * rise
         columns[:, k, 2] = arch.back_z + point[:, 1]
