@@ -13,7 +13,8 @@ from synthforge.alignment import AlignmentError, load_alignment, read_alignment
 from synthforge.cli import train_alignment as command
 from synthforge.config import ALIGNMENT_SAMPLING, NEXT3D_ALIGNMENT_SAMPLING
 from synthforge.fitting import run as fitting_run
-from synthforge.fitting.samples import VALIDATION_START, SampleSource, load_samples
+from synthforge.fitting.drawing import SampleSource
+from synthforge.fitting.samples import VALIDATION_START, load_samples
 
 SMALL = ["--num_train=6", "--num-val=4", "--epochs=3", "--batch_size", "3"]
 

@@ -14,6 +14,7 @@ from synthforge.config import ALIGNMENT_SAMPLING, AlignmentTrainingConfig
 from synthforge.detectors import Detector
 from synthforge.fitting import TrainingError
 from synthforge.fitting.checkpoint import checkpoint_path
+from synthforge.fitting.drawing import SampleSource
 from synthforge.fitting.losses import FaceSurface
 from synthforge.fitting.report import (
     describe_epoch,
@@ -21,7 +22,7 @@ from synthforge.fitting.report import (
     write_curves,
     write_overlays,
 )
-from synthforge.fitting.samples import VALIDATION_START, SampleSource, load_samples
+from synthforge.fitting.samples import VALIDATION_START, load_samples
 from synthforge.fitting.train import Fit, fit
 from synthforge.generator import Generator
 from synthforge.head import Head

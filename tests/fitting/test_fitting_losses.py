@@ -7,6 +7,7 @@ from support_planted import planted_affine
 
 from synthforge.alignment import AlignmentMLP
 from synthforge.config import NEXT3D_ALIGNMENT_SAMPLING, LossWeights
+from synthforge.fitting.drawing import SampleSource
 from synthforge.fitting.losses import (
     FaceSurface,
     alignment_losses,
@@ -15,7 +16,7 @@ from synthforge.fitting.losses import (
     robust,
     view_face,
 )
-from synthforge.fitting.samples import SampleSource, load_samples
+from synthforge.fitting.samples import load_samples
 from synthforge.fitting.train import validate
 from synthforge.mesh import Topology
 from synthforge.regions import REGION_ID

@@ -7,8 +7,9 @@ from support_planted import PLANTED, keypoint_error_px, planted_affine
 from synthforge.alignment import AlignmentMLP, apply_affine, place_in_generator
 from synthforge.assembly import mannequin_parts
 from synthforge.config import MANNEQUIN_SAMPLING, AlignmentTrainingConfig
+from synthforge.fitting.drawing import SampleSource
 from synthforge.fitting.losses import FaceSurface
-from synthforge.fitting.samples import VALIDATION_START, SampleSource, load_samples
+from synthforge.fitting.samples import VALIDATION_START, load_samples
 from synthforge.fitting.train import fit
 from synthforge.mannequin import Mannequin
 

@@ -9,12 +9,8 @@ from synthforge.alignment import place_in_generator
 from synthforge.camera import Camera
 from synthforge.config import NEXT3D_ALIGNMENT_SAMPLING, Range
 from synthforge.fitting import TrainingError
-from synthforge.fitting.samples import (
-    SampleSource,
-    _dense_points,
-    _depth_target,
-    load_samples,
-)
+from synthforge.fitting.drawing import SampleSource, dense_points, depth_target
+from synthforge.fitting.samples import load_samples
 from synthforge.generator import GeneratorOutput
 from synthforge.sampling import SampleId, draw
 
@@ -115,7 +111,7 @@ def test_a_plane_seen_along_rays_has_one_z_depth(size):
     plane = torch.full((1, 1, size, size), 2.5)
     ray_distance = camera().ray_distance(plane)
     assert ray_distance.max() - ray_distance.min() > 0.02
-    z_depth, opaque = _depth_target(output(ray_distance, torch.ones_like(plane)), camera())
+    z_depth, opaque = depth_target(output(ray_distance, torch.ones_like(plane)), camera())
     assert z_depth.shape == (1, min(size, 128), min(size, 128))
     torch.testing.assert_close(z_depth, torch.full_like(z_depth, 2.5))
     assert opaque.all()
@@ -126,21 +122,21 @@ def test_pixels_that_mix_in_the_background_are_not_compared():
     opacity[..., 1::2, 10] = 0
     ray_distance = torch.full_like(opacity, 2.5)
     ray_distance[..., 100, 100] = torch.nan
-    _, opaque = _depth_target(output(ray_distance, opacity), camera())
+    _, opaque = depth_target(output(ray_distance, opacity), camera())
     expected = torch.ones(1, 128, 128, dtype=torch.bool)
     expected[:, :, 5] = False
     expected[:, 50, 50] = False
     assert torch.equal(opaque, expected)
 
 
-def test_dense_points_are_dense_and_in_front():
+def testdense_points_are_dense_and_in_front():
     # Scaled to [0, 1] the densities are 0, 0.3, 0.5, 1, 1; the last lies behind z 0.1.
     density = torch.tensor([[10.0, 13, 15, 20, 20]])
     points = torch.tensor([[[i / 10, 0, 0.2] for i in range(5)]])
     points[0, 4, 2] = 0.05
     parameters = draw([SampleId(0, 0)], NEXT3D_ALIGNMENT_SAMPLING, 4)
     flat = torch.ones(1, 1, 4, 4)
-    kept = _dense_points(output(flat, flat, points, density), camera(), parameters)
+    kept = dense_points(output(flat, flat, points, density), camera(), parameters)
     assert set(kept[0, :, 0].tolist()) == set(points[0, 2:4, 0].tolist())
 
 
@@ -149,9 +145,9 @@ def test_without_a_volume_the_points_come_from_depth():
     z_depth = torch.full((1, 1, 16, 16), 2.3)
     opacity = torch.zeros_like(z_depth)
     opacity[..., 4:12, 4:12] = 1
-    points = _dense_points(output(camera().ray_distance(z_depth), opacity), camera(), parameters)
+    points = dense_points(output(camera().ray_distance(z_depth), opacity), camera(), parameters)
     points_px, z = camera().project(points, 16)
     torch.testing.assert_close(z, torch.full_like(z, 2.3))
     assert points_px.min() >= 4 and points_px.max() <= 12
     with pytest.raises(TrainingError, match="shows no surface in sample 0"):
-        _dense_points(output(z_depth, 0 * opacity), camera(), parameters)
+        dense_points(output(z_depth, 0 * opacity), camera(), parameters)

@@ -9,8 +9,9 @@ from synthforge.alignment import AlignmentMLP
 from synthforge.config import NEXT3D_ALIGNMENT_SAMPLING, AlignmentTrainingConfig
 from synthforge.fitting import TrainingError
 from synthforge.fitting import train as training
+from synthforge.fitting.drawing import SampleSource
 from synthforge.fitting.losses import FaceSurface
-from synthforge.fitting.samples import VALIDATION_START, SampleSource, load_samples
+from synthforge.fitting.samples import VALIDATION_START, load_samples
 from synthforge.fitting.train import CenteredAlignment, deciding_score, fit
 
 HEAD = FakeHead(rings=24)
