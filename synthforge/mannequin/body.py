@@ -18,6 +18,8 @@ from synthforge.mannequin.shading import Surface, surface_gradients
 from synthforge.mannequin.template import Template, vertex_normals
 from synthforge.regions import REGION_ID
 
+# Shadows are looked up this far above the skin, generator units: it must not shade itself.
+_SHADOW_LIFT = 0.012
 # Linear RGB albedo, replaces the texture wholly, gloss.
 _PART_MATERIALS = {
     Part.TEETH: (0.66, 0.60, 0.50, 1.0, 0.7),
@@ -61,7 +63,8 @@ def surface_of(
 ) -> Surface:
     extra = len(body.faces) - len(head.faces)
     eye_local = F.pad(head.eye_local, (0, 0, 0, len(body.vertices) - len(head.vertices)))
-    attributes = torch.cat([body.normals, light, shadow.to_light(body.vertices), eye_local], 1)
+    lifted = body.vertices + _SHADOW_LIFT * body.normals
+    attributes = torch.cat([body.normals, light, shadow.to_light(lifted), eye_local], 1)
     face_uvs = F.pad(head.uvs[head.uv_faces], (0, 0, 0, 0, 0, extra))
     material = torch.zeros(len(body.faces), 5, device=light.device)
     on_head, on_bust = material[: len(head.faces)], material[len(head.faces) :]

@@ -77,6 +77,8 @@ def growth_of(hair: Hair, guides: Roots, template: Template) -> Growth:
         frizz=0.004 + 0.012 * hair.frizz**2, strands=20000, shine=0.8,
     )  # fmt: skip
     vary = 1 + 0.12 * noise
+    # Fine, short hair at the border.
+    border = 0.45 + 0.55 * (guides.place[:, 0] / 0.022).clamp(0, 1)
     match hair.style:
         case "bald" | "buzz":
             length = 0.004 + 0.006 * hair.length
@@ -125,7 +127,7 @@ def growth_of(hair: Hair, guides: Roots, template: Template) -> Growth:
             long = 0.035 + 0.045 * hair.length
             return replace(
                 base,
-                length=(flat + long) * (0.6 + 0.4 * top) * vary,
+                length=long * (0.6 + 0.4 * top) * vary * border,
                 lift=flat + 0.75,
                 stiffness=0.86,
                 gravity=0.10,
@@ -143,7 +145,7 @@ def growth_of(hair: Hair, guides: Roots, template: Template) -> Growth:
             long = 0.012 + 0.034 * hair.length
             return replace(
                 base,
-                length=(flat + long) * (0.85 + 0.15 * top) * vary,
+                length=long * (0.85 + 0.15 * top) * vary * border,
                 lift=flat + 1.0,
                 stiffness=0.97,
                 gravity=0.0,
@@ -256,9 +258,9 @@ def combed(
         case "afro":
             return normal
         case "curly":
-            return F.normalize(p - center, dim=-1) + 0.9 * down * torch.sigmoid(
-                (0.7 - normal[:, 1:2]) * 8
-            )
+            falling = 0.9 * down * torch.sigmoid((0.7 - normal[:, 1:2]) * 8)
+            off_face = like((0.0, 1.2, -0.9)) * torch.sigmoid((root[:, 2:3] - 0.005) * 150)
+            return F.normalize(p - center, dim=-1) + falling + off_face
         case _:
             crown = torch.stack([0.2 * side, top - 0.012, back + 0.062])
             whorl = F.normalize(p - crown, dim=-1)

@@ -28,8 +28,8 @@ HAIR_STYLES = (
 
 # Linear RGB albedo of hair, dark to light, as the amount of melanin falls.
 _HAIR_RAMP = (
-    (0.010, 0.008, 0.008),
-    (0.028, 0.017, 0.012),
+    (0.016, 0.013, 0.012),
+    (0.034, 0.021, 0.015),
     (0.070, 0.038, 0.022),
     (0.150, 0.085, 0.045),
     (0.300, 0.190, 0.095),
@@ -66,7 +66,11 @@ class Hair:
 
 @dataclass(frozen=True)
 class Person:
-    """Everything about a person's look but the geometry. Amounts are 0 (none) to 1 unless said."""
+    """Everything about a person's look but the geometry. Amounts are 0 (none) to 1 unless said.
+
+    freckles, spots, moles: one amount for each of the maps that hold them; patches: -1 to 1, for
+    each map of blotches.
+    """
 
     masculinity: float
     age: float
@@ -76,9 +80,10 @@ class Person:
     oiliness: float
     blush: float
     under_eye: float
-    freckles: float
-    spots: float
-    moles: float
+    freckles: tuple[float, float]
+    spots: tuple[float, float]
+    moles: tuple[float, float, float, float]
+    patches: tuple[float, float, float, float]
     mottling: float
     wrinkles: float
     pores: float
@@ -104,7 +109,7 @@ class Person:
     neckline: float
     collar: int
     clothing_pattern: int
-    map_offset: tuple[int, int]
+    eye_pattern: float
     seed: int
 
 
@@ -150,6 +155,9 @@ def person_from(z: Tensor) -> Person:
     beard = fullness if bearded and male > 0.75 else 0.0
     iris = along(_IRISES, (d.u() ** 1.3) * (1 - dark_haired) + 0.12 * dark_haired * d.u())
 
+    freckled = ramp(0.70, 0.95, d.u()) * fair * 1.2
+    spotted = 1.2 * old * d.u() ** 1.5 + 0.15 * d.u() ** 4
+
     return Person(
         masculinity=masculinity,
         age=age,
@@ -159,9 +167,10 @@ def person_from(z: Tensor) -> Person:
         oiliness=d.u(0.15, 1.0),
         blush=d.u() * (0.5 + 0.5 * fair) * (1 + 0.7 * made_up),
         under_eye=d.u() ** 1.5 * (0.45 + 0.6 * old),
-        freckles=ramp(0.72, 1.0, d.u()) * fair,
-        spots=0.8 * old * d.u() ** 1.5 + 0.10 * d.u() ** 4,
-        moles=d.u() ** 3,
+        freckles=(freckled * d.u(), freckled * d.u()),
+        spots=(spotted * d.u(), spotted * d.u()),
+        moles=(d.u() ** 4, d.u() ** 4, d.u() ** 4, d.u() ** 4),
+        patches=(d.u(-1, 1), d.u(-1, 1), d.u(-1, 1), d.u(-1, 1)),
         mottling=d.u(0.35, 1.0) * (0.7 + 0.6 * old),
         wrinkles=ramp(0.35, 1.0, age) * d.u(0.6, 1.0) + 0.06,
         pores=d.u(0.3, 1.0),
@@ -187,7 +196,7 @@ def person_from(z: Tensor) -> Person:
         neckline=d.u(),
         collar=int(d.u(0, 3.999)),
         clothing_pattern=int(d.u(0, 3.999)),
-        map_offset=(int(d.u(0, 1023)), int(d.u(0, 1023))),
+        eye_pattern=d.u(),
         seed=seed_of(z[SHAPE_LATENTS:]),
     )
 
@@ -200,16 +209,16 @@ def _hair(d: Draws, male: float, age: float, dark: float, color: RGB, grey: floa
         "crop": 0.34 - 0.14 * dark,
         "side_part": 0.24 * (1 - dark),
         "swept_back": 0.16 * (1 - 0.8 * dark),
-        "curly": 0.08 + 0.05 * dark,
-        "afro": 0.28 * dark,
+        "curly": 0.06 + 0.08 * dark,
+        "afro": 0.22 * dark,
         "long": 0.04 * (1 - dark),
     }
     feminine = {
         "buzz": 0.01 + 0.06 * dark,
         "crop": 0.04 + 0.14 * ramp(0.5, 1.0, age),
         "side_part": 0.03,
-        "curly": 0.10 + 0.08 * dark,
-        "afro": 0.30 * dark,
+        "curly": 0.08 + 0.10 * dark,
+        "afro": 0.24 * dark,
         "bob": 0.24 - 0.1 * dark,
         "long": 0.40 - 0.15 * dark,
         "bun": 0.18,

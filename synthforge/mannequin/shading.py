@@ -135,7 +135,12 @@ def shade(
         if len(balls):
             R_view_eye = (R_view_gen @ R_gen_eyes)[eye[balls] - 1]
             color[balls] = shade_eyes(
-                person, scene, value[balls, 9:12], R_view_eye, ambient[balls], lit[balls]
+                person,
+                scene,
+                value[balls, 9:12],
+                R_view_eye,
+                ambient[balls],
+                0.4 + 0.6 * lit[balls],
             )
         image.index_copy_(0, pixels, color)
     return image

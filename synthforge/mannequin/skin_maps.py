@@ -36,6 +36,7 @@ PIGMENT_MAPS = (
     "base",
     "mottling_red",
     "mottling_brown",
+    "mottling_other",
     "blush",
     "nose_red",
     "ear_red",
@@ -44,9 +45,14 @@ PIGMENT_MAPS = (
     "lip",
     "lip_line",
     "lip_texture",
-    "freckles",
-    "spots",
-    "moles",
+    "freckles_0",
+    "freckles_1",
+    "spots_0",
+    "spots_1",
+    "moles_0",
+    "moles_1",
+    "moles_2",
+    "moles_3",
     "pores",
     "beard_shadow",
     "brow_shadow",
@@ -191,13 +197,16 @@ def _features(head: Template, grid: UvGrid, region: Tensor) -> dict[str, Tensor]
     medium = noise(0.006, 2, 2)
     broad = noise(0.025, 2, 3)
     broad_brown = noise(0.020, 2, 4)
-    freckle = smoothstep(1.0, 2.1, noise(0.0021, 1, 5) + 0.35 * noise(0.02, 1, 6))
+    patchy = 0.35 * noise(0.02, 1, 6)
+    freckle = [smoothstep(1.0, 2.1, noise(0.0021, 1, 50 + k) + patchy) for k in range(2)]
     freckle_zone = (
         at(torch.tensor([0.030, float(eye[1]) - 0.028, 0]), 0.030, 0.022)
         + at(nose_tip, 0.016, 0.03)
     ).clamp(0, 1) + 0.25 * front
-    spot = smoothstep(1.25, 1.9, noise(0.0075, 1, 7) + 0.5 * noise(0.03, 1, 8))
-    mole = smoothstep(2.9, 3.3, noise(0.0050, 1, 9))
+    spot_patch = 0.5 * noise(0.03, 1, 8)
+    spot = [smoothstep(1.25, 1.9, noise(0.0075, 1, 60 + k) + spot_patch) for k in range(2)]
+    mole = [smoothstep(2.9, 3.3, noise(0.0050, 1, 70 + k)) for k in range(4)]
+    bare = skin * (1 - lip.float())
     ear = in_region("left_ear", "right_ear").float()
     wrinkle = (
         wrinkle_depth(x, y, p[:, 0], z, head, noise(0.012, 2, 11))
@@ -219,6 +228,7 @@ def _features(head: Template, grid: UvGrid, region: Tensor) -> dict[str, Tensor]
         "base": torch.ones_like(x),
         "mottling_red": (broad + 0.5 * medium) * skin,
         "mottling_brown": (broad_brown + 0.6 * medium) * skin,
+        "mottling_other": noise(0.016, 2, 80) * skin,
         "blush": at(torch.tensor([0.043, float(eye[1]) - 0.034, 0]), 0.020, 0.017) * skin,
         "nose_red": (
             at(nose_tip, 0.016, 0.013)
@@ -235,9 +245,9 @@ def _features(head: Template, grid: UvGrid, region: Tensor) -> dict[str, Tensor]
         "lip": lip_soft,
         "lip_line": lip.float() * bell(parting_distance, 0.0013),
         "lip_texture": lip_lines * lip.float(),
-        "freckles": freckle * freckle_zone * skin * (1 - lip.float()),
-        "spots": spot * (front * 0.6 + 0.4) * skin * (1 - lip.float()),
-        "moles": mole * skin * (1 - lip.float()),
+        **{f"freckles_{k}": freckle[k] * freckle_zone * bare for k in range(2)},
+        **{f"spots_{k}": spot[k] * (front * 0.6 + 0.4) * bare for k in range(2)},
+        **{f"moles_{k}": mole[k] * bare for k in range(4)},
         "pores": fine * skin * (1 - 0.6 * lip.float()),
         "beard_shadow": stubble_zone,
         "brow_shadow": bell(brow_distance, 0.0042) * front,
@@ -260,7 +270,7 @@ def _features(head: Template, grid: UvGrid, region: Tensor) -> dict[str, Tensor]
         * (1 - lip.float()),
         "wrinkle_height": -wrinkle * 5.5e-4,
         "lip_height": lip_lines * lip.float() * 6e-5,
-        "hair": hair + 0.0015 * medium - 0.1 * ear,
+        "hair": hair + 0.0008 * medium - 0.1 * ear,
         "high": high,
         "thin": thin,
         "oil": (

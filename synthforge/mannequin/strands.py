@@ -143,8 +143,8 @@ def shade_strands(
         tinted = _lobe(cos_tl, sin_tl, cos_tv, sin_tv, 0.16, 16.0)
         glow = (0.75 * sin_tl * color.T + group.shine * (0.05 * white + 0.8 * tinted * color.T)).T
         ambient = (outward.clamp(min=0) ** 2) @ cube[:3] + ((-outward).clamp(min=0) ** 2) @ cube[3:]
-        shade = 0.30 + 0.70 * exposed * (0.45 + 0.55 * along)
-        total = glow * key_color * arrived[:, None] + color * ambient * 0.85
+        shade = 0.38 + 0.62 * exposed * (0.45 + 0.55 * along)
+        total = glow * key_color * arrived[:, None] + color * ambient * 1.1
         image.index_copy_(0, pixel, total * shade[:, None])
 
 
