@@ -129,7 +129,9 @@ def _along_guides(
     helper = torch.stack([axis[1], axis[2], axis[0]])
     e1 = F.normalize(torch.linalg.cross(axis, helper, dim=0), dim=0)
     e2 = torch.linalg.cross(axis, e1, dim=0)
-    radius = growth.curl_radius * (1 + 0.3 * guides.random[roots.guide, 10])
+    # Every strand has as many turns: the shorter ones must be the tighter.
+    shorter = (growth.length[roots.guide] / mean_length).clamp(max=1) ** 2
+    radius = growth.curl_radius * shorter * (1 + 0.3 * guides.random[roots.guide, 10])
     cos, sin = torch.cos(phase) * radius, torch.sin(phase) * radius
     frizz = growth.frizz * growth.length[roots.guide]
     amounts = torch.stack(

@@ -63,6 +63,12 @@ def _height(roots: Roots, template: Template) -> Tensor:
     return ((roots.position[:, 1] - low) / (top - low)).clamp(0, 1)
 
 
+def _in_fringe(hair: Hair, root: Tensor, template: Template) -> Tensor:
+    """bool [N]: roots [N, 3] whose hair is combed over the forehead."""
+    front = root[:, 2] > template.landmarks[27, 2] - 0.048
+    return front & (root[:, 0].abs() < 0.050) & hair.fringe
+
+
 def growth_of(hair: Hair, guides: Roots, template: Template) -> Growth:
     height = _height(guides, template)
     count = len(height)
@@ -77,6 +83,7 @@ def growth_of(hair: Hair, guides: Roots, template: Template) -> Growth:
         frizz=0.004 + 0.012 * hair.frizz**2, strands=20000, shine=0.8,
     )  # fmt: skip
     vary = 1 + 0.12 * noise
+    fringe = _in_fringe(hair, guides.position, template)
     # Fine, short hair at the border.
     border = 0.45 + 0.55 * (guides.place[:, 0] / 0.022).clamp(0, 1)
     match hair.style:
@@ -164,7 +171,7 @@ def growth_of(hair: Hair, guides: Roots, template: Template) -> Growth:
             fall = 1.12 * (guides.position[:, 1] - cut).clamp(min=0.03) + 0.035 * top
             return replace(
                 base,
-                length=fall * (1 + 0.03 * noise),
+                length=torch.where(fringe, 0.040, fall) * (1 + 0.03 * noise),
                 knots=28,
                 lift=0.12 + 0.22 * top,
                 stiffness=0.55,
@@ -180,7 +187,7 @@ def growth_of(hair: Hair, guides: Roots, template: Template) -> Growth:
         case "long":
             return replace(
                 base,
-                length=(flat + 0.26 + 0.10 * hair.length) * (1 + 0.05 * noise),
+                length=torch.where(fringe, 0.044, 0.26 + 0.10 * hair.length) * (1 + 0.05 * noise),
                 knots=36,
                 lift=0.12 + 0.22 * top,
                 stiffness=0.55,
@@ -245,7 +252,10 @@ def combed(
             beside = beside * torch.sigmoid((template.landmarks[24, 1] + 0.040 - p[:, 1:2]) * 120)
             beside = beside * torch.sigmoid((p[:, 1:2] - template.landmarks[4, 1]) * 120)
             away = torch.cat([0.4 * sign, 0.0 * sign, -1.2 + 0.0 * sign], 1)
-            return across * (1 - fallen) + fallen * down + beside * away
+            combed_down = torch.cat([3.0 * root[:, :1], -0.6 + 0.0 * sign, 0.6 + 0.0 * sign], 1)
+            fringe = _in_fringe(hair, root, template)[:, None]
+            flowing = across * (1 - fallen) + fallen * down + beside * away
+            return torch.where(fringe, combed_down, flowing)
         case "swept_back":
             forward = p[:, 2] - center[2]
             upward = (16 * forward).clamp(-0.6, 1.6) - 8 * (top - 0.07 - root[:, 1]).clamp(min=0)

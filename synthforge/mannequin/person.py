@@ -60,6 +60,7 @@ class Hair:
     wave: float
     frizz: float
     part_side: float
+    fringe: bool
     hairline: float
     thinning: float
 
@@ -105,10 +106,8 @@ class Person:
     beard_style: int
     hair: Hair
     clothing: RGB
-    clothing_accent: RGB
     neckline: float
     collar: int
-    clothing_pattern: int
     eye_pattern: float
     seed: int
 
@@ -134,6 +133,7 @@ def person_from(z: Tensor) -> Person:
     ginger, gingerness = d.chance(0.09 * fair), d.u(0.6, 1.0)
     natural = mix(natural, _GINGER, gingerness if ginger else 0.0)
     grey = min(1.0, ramp(0.50, 0.95, age + d.bell(0, 0.22)) * d.u(0.6, 1.15))
+    grey *= ramp(0.0, 0.15, grey)
     dyed, grey_left, dye = d.chance(0.5 * (1 - male)), d.u(0, 0.4), along(_HAIR_RAMP, d.u())
     hair_color = mix(natural, dye, 0.8 * (1 - dark_haired)) if dyed else natural
     grey *= grey_left if dyed else 1.0
@@ -192,10 +192,8 @@ def person_from(z: Tensor) -> Person:
         beard_style=int(d.u(0, 3.999)),
         hair=hair,
         clothing=d.color(0.75, 0.6),
-        clothing_accent=d.color(0.8, 0.7),
         neckline=d.u(),
         collar=int(d.u(0, 3.999)),
-        clothing_pattern=int(d.u(0, 3.999)),
         eye_pattern=d.u(),
         seed=seed_of(z[SHAPE_LATENTS:]),
     )
@@ -233,6 +231,7 @@ def _hair(d: Draws, male: float, age: float, dark: float, color: RGB, grey: floa
         wave=d.u() ** 1.5,
         frizz=d.u(),
         part_side=d.u(-1, 1),
+        fringe=d.chance(0.35),
         hairline=d.bell(0.25, 0.5) + 0.4 * male * ramp(0.3, 1.0, age) * d.u(),
         thinning=male * ramp(0.4, 1.0, age) * d.u(),
     )
