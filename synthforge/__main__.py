@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from synthforge.cli.convert_checkpoint import convert_checkpoint
 from synthforge.cli.generate import generate
 
 
@@ -12,6 +13,7 @@ def main() -> None:
     """Labelled synthetic face datasets."""
 
 
+main.add_command(convert_checkpoint)
 main.add_command(generate)
 
 if __name__ == "__main__":

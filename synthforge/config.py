@@ -113,6 +113,12 @@ DEFAULT_SAMPLING: dict[str, SamplingConfig] = {
     "mannequin": MANNEQUIN_SAMPLING,
 }
 
+# Where each generator's default ranges come from, as --help tells it.
+SAMPLING_SOURCE: dict[str, str] = {
+    "next3d": "SynthForge's public code",
+    "mannequin": "what the built-in head looks plausible in",
+}
+
 
 @dataclass(frozen=True)
 class AssetPaths:

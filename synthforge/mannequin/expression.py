@@ -3,7 +3,7 @@
 Figures in mm for a coefficient of 1, a strong but natural motion; -1 is its natural opposite.
 Where people can move left and right apart, there is a component for both and a weaker one,
 NAME_skew, that does more on the left and less on the right: faces are lopsided at times, seldom by
-much. The blinks go from 0 to 1, and come last. The jaw itself is a joint, not here.
+much. The jaw itself is a joint, not here.
 """
 
 from __future__ import annotations
@@ -95,7 +95,9 @@ _MOUTH_LEFT = (
     Push((0, -50, 52), (30, 18, 40), (3.0, 0, -0.2)),
     Push((0, -80, 46), (30, 18, 40), (0.8, 0, 0)),
 )
-_BLINKS = ("blink_left", "blink_right")
+# Blinks go from 0 to 1 and have no opposite: they come after FLAME's usual 50 expressions, of which
+# samples are drawn on both sides of 0.
+BLINK_LEFT, BLINK_RIGHT = 50, 51
 _SKEW = 0.35
 # Share of the margin's motion within the globe's turn that the lids make with it.
 _LID_FOLLOWS_GAZE = 0.55
@@ -105,14 +107,14 @@ def _names() -> tuple[str, ...]:
     names: list[str] = []
     for name, motion in _MOTIONS.items():
         names += [name, f"{name}_skew"] if motion.sided else [name]
-    return (*names, "mouth_left", *_BLINKS)
+    return (*names, "mouth_left")
 
 
 NAMES = _names()
 
 
 def components(assembly: Assembly, where: Anchors, lid_map: LidMap) -> Array:
-    """(V, 3, len(NAMES)) metres for a coefficient of 1."""
+    """(V, 3, 52) metres for a coefficient of 1: NAMES, then nothing, then the two blinks."""
     left = _left_share(assembly)[:, None]
     upper = _upper_lip_share(assembly)[:, None]
     found: list[Array] = []
@@ -128,9 +130,12 @@ def components(assembly: Assembly, where: Anchors, lid_map: LidMap) -> Array:
         if motion.sided:
             found.append(_SKEW * (total * left - total * left[assembly.mirror]))
     found.append(_keep_teeth(assembly, one_sided(where, _MOUTH_LEFT)))
+    result = np.zeros((*assembly.vertices.shape, BLINK_RIGHT + 1))
+    result[..., : len(NAMES)] = np.stack(found, -1)
     blink = evened(assembly, lids.close(lid_map))
-    found += [blink * left, blink * left[assembly.mirror]]
-    return np.stack(found, -1)
+    result[..., BLINK_LEFT] = blink * left
+    result[..., BLINK_RIGHT] = blink * left[assembly.mirror]
+    return result
 
 
 def _left_share(assembly: Assembly) -> Array:

@@ -14,6 +14,7 @@ from synthforge.mannequin.profiles import MM, Array, curve, gauss, smoothstep, s
 _RELIEF = {
     "brow ridge": (20, 40.5, 16, 7, 0.9),
     "brow tail": (44, 39, 12, 8, 2.2),
+    "inner orbit": (15, 32, 7, 7, 1.3),
     "glabella": (0, 37, 11, 9, 1.0),
     "forehead": (22, 68, 20, 16, 0.8),
     "temple": (66, 44, 12, 18, -1.6),

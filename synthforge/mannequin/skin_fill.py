@@ -27,6 +27,11 @@ def _is_nose(p: Array) -> Array:
     return (x < 21 * MM) & (y > -33 * MM) & (y < 28 * MM) & (z > 0)
 
 
+def _is_brow(p: Array) -> Array:
+    x, y, z = p.T
+    return (x < 60 * MM) & (y > 27 * MM) & (y < 53 * MM) & (z > 0)
+
+
 def _is_inner_face(p: Array) -> Array:
     x, y, z = p.T
     return (x < 52 * MM) & (y > -101 * MM) & (y < 56 * MM) & (z > 5 * MM)
@@ -45,6 +50,7 @@ def _is_head(p: Array) -> Array:
 # Finest first: where, metres between rows, metres along a row.
 _ZONES: tuple[tuple[Callable[[Array], Array], float, float], ...] = (
     (_is_nose, 1.75 * MM, 2.4 * MM),
+    (_is_brow, 2.7 * MM, 3.1 * MM),
     (_is_inner_face, 3.8 * MM, 4.4 * MM),
     (_is_front, 5.8 * MM, 6.4 * MM),
     (_is_head, 10 * MM, 11 * MM),

@@ -5,6 +5,7 @@ import pytest
 
 from synthforge.mannequin import eyes
 from synthforge.mannequin.build import build_head
+from synthforge.mannequin.expression import BLINK_LEFT, BLINK_RIGHT
 from synthforge.mannequin.identity import TRAITS
 from synthforge.mannequin.parts import Part
 
@@ -50,16 +51,14 @@ def draw(head, seed, identity=1.5, expression=1.0):
     coefficients = np.zeros(400)
     names = len(head.shape_names)
     coefficients[:names] = rng.uniform(-identity, identity, names)
-    # The last two expressions close the eyes and are no part of a symmetric draw.
-    count = len(head.expression_names) - 2
+    count = len(head.expression_names)
     coefficients[300 : 300 + count] = rng.uniform(-expression, expression, count)
     return coefficients
 
 
-def expression(head, **amounts):
+def blinking(left, right):
     coefficients = np.zeros(400)
-    for name, amount in amounts.items():
-        coefficients[300 + head.expression_names.index(name)] = amount
+    coefficients[[300 + BLINK_LEFT, 300 + BLINK_RIGHT]] = left, right
     return coefficients
 
 
@@ -69,6 +68,7 @@ def test_components_are_named_and_padded(head):
     size = np.abs(head.model.shapedirs).max((0, 1))
     used = np.zeros(400, bool)
     used[: len(head.shape_names)] = used[300 : 300 + len(head.expression_names)] = True
+    used[[300 + BLINK_LEFT, 300 + BLINK_RIGHT]] = True
     assert (size[used] > 1e-4).all() and (size[~used] == 0).all()
 
 
@@ -90,12 +90,10 @@ def test_symmetric_components_are_exactly_symmetric(head):
         mirrored = component[head.mirror] * FLIP_X
         if name == "mouth_left":
             continue
-        if name.startswith("blink"):
-            twin = head.expression_names.index("blink_right" if "left" in name else "blink_left")
-            assert np.array_equal(directions[:, :, 300 + twin], mirrored)
-        else:
-            sign = -1 if name.endswith("_skew") else 1
-            assert np.array_equal(component, sign * mirrored), name
+        sign = -1 if name.endswith("_skew") else 1
+        assert np.array_equal(component, sign * mirrored), name
+    left, right = directions[:, :, 300 + BLINK_LEFT], directions[:, :, 300 + BLINK_RIGHT]
+    assert np.array_equal(left, right[head.mirror] * FLIP_X)
 
 
 def test_joints_lie_where_the_head_turns(head):
@@ -134,14 +132,14 @@ def test_lids_never_enter_the_globe(head, seed):
 
 @pytest.mark.parametrize("amount", [0.25, 0.5, 0.75, 1.0])
 def test_blinking_keeps_clear_of_the_globe(head, amount):
-    vertices = posed(head, expression(head, blink_left=amount, blink_right=amount))
+    vertices = posed(head, blinking(amount, amount))
     skin = vertices[head.vertex_part == Part.SKIN]
     distance = np.linalg.norm(skin - eyes.CENTER, axis=1)
     assert distance.min() > eyes.RADIUS + 0.0003
 
 
 def test_blink_closes_the_eye(head):
-    vertices = posed(head, expression(head, blink_left=1.0))
+    vertices = posed(head, blinking(1.0, 0.0))
     margin = head.embedding.static_faces, head.embedding.static_bary
     points = (vertices[head.model.faces[margin[0]]] * margin[1][..., None]).sum(1)
     # iBUG 43, 44 above 47, 46 on the left; 37, 38 above 41, 40 on the right.
