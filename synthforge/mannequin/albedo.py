@@ -17,8 +17,10 @@ from synthforge.mannequin.skin_maps import PIGMENT_MAPS, TEXTURE_SIZE, SkinMaps,
 # Log linear-RGB albedo of the fairest skin, and what pigments at full strength add to it.
 # Fitted by eye to published skin reflectances (Krishnaswamy & Baranoski 2004, figure 5).
 _FAIR = (-0.20, -0.58, -0.86)
-_MELANIN = (-1.95, -2.45, -2.80)
+_MELANIN = (-2.00, -2.38, -2.66)
 _HEMOGLOBIN = (-0.05, -0.36, -0.30)
+# Lips have less melanin above their blood: a cooler red.
+_LIP_BLOOD = (-0.06, -0.40, -0.24)
 _CAROTENE = (0.0, -0.05, -0.22)
 _VEIN = (-0.34, -0.30, -0.20)
 
@@ -56,7 +58,7 @@ def pigments(person: Person) -> dict[str, RGB]:
     dark = person.melanin
     pale = 1 - dark
     blood = _HEMOGLOBIN
-    lip_natural = _plus((blood, 1.5 * pale + 0.55), (_MELANIN, 0.12 * dark + 0.05))
+    lip_natural = _plus((_LIP_BLOOD, 1.5 * pale + 0.55), (_MELANIN, 0.12 * dark + 0.05))
     lip_painted = _towards(person.lip_color, skin)
     lip = _plus((lip_natural, 1 - person.lipstick), (lip_painted, person.lipstick))
     brow = _plus((_towards(person.brow_color, skin), 0.30 * person.brow_density))

@@ -22,7 +22,7 @@ from synthforge.regions import REGION_ID
 _SHADOW_LIFT = 0.012
 # Linear RGB albedo, replaces the texture wholly, gloss.
 _PART_MATERIALS = {
-    Part.TEETH: (0.66, 0.60, 0.50, 1.0, 0.7),
+    Part.TEETH: (0.74, 0.68, 0.58, 1.0, 0.7),
     Part.GUMS: (0.42, 0.12, 0.11, 1.0, 0.5),
     Part.TONGUE: (0.40, 0.13, 0.12, 1.0, 0.4),
 }

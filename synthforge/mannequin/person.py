@@ -147,7 +147,7 @@ def person_from(z: Tensor) -> Person:
     lipstick = made_up * ramp(0.35, 0.8, d.u()) * 0.9
     stubble = (
         ramp(0.45, 0.95, male)
-        * (0.25 + 0.75 * d.u())
+        * (0.10 + 0.85 * d.u() ** 1.5)
         * ramp(0.05, 0.2, age + 0.1)
         * (1 - 0.5 * grey)
     )
@@ -157,6 +157,9 @@ def person_from(z: Tensor) -> Person:
 
     freckled = ramp(0.70, 0.95, d.u()) * fair * 1.2
     spotted = 1.2 * old * d.u() ** 1.5 + 0.15 * d.u() ** 4
+
+    def mole() -> float:
+        return ramp(0.72, 1.0, d.u())
 
     return Person(
         masculinity=masculinity,
@@ -169,7 +172,7 @@ def person_from(z: Tensor) -> Person:
         under_eye=d.u() ** 1.5 * (0.45 + 0.6 * old),
         freckles=(freckled * d.u(), freckled * d.u()),
         spots=(spotted * d.u(), spotted * d.u()),
-        moles=(d.u() ** 4, d.u() ** 4, d.u() ** 4, d.u() ** 4),
+        moles=(mole(), mole(), mole(), mole()),
         patches=(d.u(-1, 1), d.u(-1, 1), d.u(-1, 1), d.u(-1, 1)),
         mottling=d.u(0.35, 1.0) * (0.7 + 0.6 * old),
         wrinkles=ramp(0.35, 1.0, age) * d.u(0.6, 1.0) + 0.06,

@@ -28,7 +28,7 @@ from synthforge.mannequin.uv_grid import UvGrid, uv_grid
 from synthforge.mannequin.wrinkles import wrinkle_depth
 from synthforge.regions import REGION_ID
 
-TEXTURE_SIZE = 1024
+TEXTURE_SIZE = 768
 _NOISE_SEED = 20240607
 
 # Order of the mixed maps.
@@ -198,15 +198,15 @@ def _features(head: Template, grid: UvGrid, region: Tensor) -> dict[str, Tensor]
     broad = noise(0.025, 2, 3)
     broad_brown = noise(0.020, 2, 4)
     patchy = 0.35 * noise(0.02, 1, 6)
-    freckle = [smoothstep(1.0, 2.1, noise(0.0021, 1, 50 + k) + patchy) for k in range(2)]
+    freckle = [smoothstep(1.0, 2.1, noise(0.0017, 1, 50 + k) + patchy) for k in range(2)]
     freckle_zone = (
         at(torch.tensor([0.030, float(eye[1]) - 0.028, 0]), 0.030, 0.022)
         + at(nose_tip, 0.016, 0.03)
     ).clamp(0, 1) + 0.25 * front
     spot_patch = 0.5 * noise(0.03, 1, 8)
     spot = [smoothstep(1.25, 1.9, noise(0.0075, 1, 60 + k) + spot_patch) for k in range(2)]
-    mole = [smoothstep(2.9, 3.3, noise(0.0050, 1, 70 + k)) for k in range(4)]
     bare = skin * (1 - lip.float())
+    mole = [_moles(p, front > 0.5, _NOISE_SEED + 70 + k) for k in range(4)]
     ear = in_region("left_ear", "right_ear").float()
     wrinkle = (
         wrinkle_depth(x, y, p[:, 0], z, head, noise(0.012, 2, 11))
@@ -282,6 +282,19 @@ def _features(head: Template, grid: UvGrid, region: Tensor) -> dict[str, Tensor]
         ),
         "wet": ((eye_inside & ~ball).float() * on_lid + inner.float()).clamp(0, 1),
     }
+
+
+def _moles(points: Tensor, face: Tensor, seed: int, count: int = 5) -> Tensor:
+    """Round moles of 1 to 3 mm at random places of the face (bool [N]): [N]."""
+    generator = torch.Generator().manual_seed(seed)
+    on_face = face.nonzero().squeeze(1)
+    chosen = on_face[torch.randint(len(on_face), (count,), generator=generator)]
+    radii = 0.0006 + 0.0010 * torch.rand(count, generator=generator) ** 2
+    total = torch.zeros(len(points))
+    for center, radius in zip(points[chosen], radii.tolist(), strict=True):
+        distance = (points - center).square().sum(-1).sqrt()
+        total = torch.maximum(total, smoothstep(1.5 * radius, 0.6 * radius, distance))
+    return total
 
 
 def _lid_axis(x: Tensor, mark: Tensor) -> Tensor:
