@@ -14,10 +14,10 @@ CORNER = UPPER_POINTS - 1
 RING_POINTS = UPPER_POINTS + LOWER_POINTS - 1
 
 _UPPER_BORDER = curve(
-    (0, 2.6, 5.6, 10, 15, 20, 25), (-41.0, -40.2, -39.6, -41.0, -43.6, -46.2, -48.2)
+    (0, 2.6, 5.6, 10, 15, 20, 25), (-41.0, -40.2, -39.6, -41.0, -43.6, -45.7, -47.4)
 )
-_LOWER_BORDER = curve((0, 6, 11, 16, 20.5, 25), (-57.0, -56.7, -55.6, -53.4, -50.7, -48.2))
-_CONTACT = curve((0, 3, 7, 12, 18, 25), (-48.1, -47.8, -47.1, -47.2, -47.8, -48.2))
+_LOWER_BORDER = curve((0, 6, 11, 16, 20.5, 25), (-57.0, -56.7, -55.6, -53.4, -50.1, -47.4))
+_CONTACT = curve((0, 3, 7, 12, 18, 25), (-48.1, -47.8, -47.1, -47.2, -47.5, -47.4))
 # Across the vermilion from border (0) to contact (1): how far the upper and lower lip stand
 # forward of the straight line between the two, mm.
 _VERMILION = (
