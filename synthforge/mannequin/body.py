@@ -32,7 +32,8 @@ _PART_MATERIALS = {
 class Body:
     """Head and bust as one posed mesh, generator frame; the head's vertices and faces first.
 
-    open: [V], how freely ambient light reaches the bust's vertices; 1 on the head.
+    vertices, normals: [V, 3]; faces: [F, 3]. open: [V], how freely ambient light reaches the
+    bust's vertices; 1 on the head. cloth: bool, of the bust's faces.
     """
 
     vertices: Tensor
@@ -43,16 +44,20 @@ class Body:
 
 
 def with_bust(head: Template, person: Person, vertices: Tensor) -> Body:
+    """Set the bust under a posed head [V, 3], as its neck's lower end lies."""
     bust = bust_of(person, head)
     trunk, posed = head.vertices[head.trunk], vertices[head.trunk]
     R = fit_rotation(trunk, posed)
-    below = ((bust.vertices - trunk.mean(0)) @ R.T) * UNITS_PER_METRE + posed.mean(0)
-    bust_faces = bust.faces
-    normals = torch.cat([vertex_normals(vertices, head.faces), vertex_normals(below, bust_faces)])
+    # A thick neck has broad shoulders.
+    own = (posed - posed.mean(0)) @ R / UNITS_PER_METRE
+    stretch = own.abs().mean(0) / (trunk - trunk.mean(0)).abs().mean(0)
+    stretch[1] = 1.0
+    below = ((bust.vertices - trunk.mean(0)) * stretch) @ R.T * UNITS_PER_METRE + posed.mean(0)
+    normals = torch.cat([vertex_normals(vertices, head.faces), vertex_normals(below, bust.faces)])
     return Body(
         vertices=torch.cat([vertices, below]),
         normals=normals,
-        faces=torch.cat([head.faces, bust_faces + len(vertices)]),
+        faces=torch.cat([head.faces, bust.faces + len(vertices)]),
         open=torch.cat([torch.ones_like(vertices[:, 0]), bust.open]),
         cloth=bust.cloth,
     )
@@ -61,6 +66,7 @@ def with_bust(head: Template, person: Person, vertices: Tensor) -> Body:
 def surface_of(
     head: Template, person: Person, body: Body, light: Tensor, shadow: Shadow
 ) -> Surface:
+    """light: [V, 3], environment irradiance at the body's vertices."""
     extra = len(body.faces) - len(head.faces)
     eye_local = F.pad(head.eye_local, (0, 0, 0, len(body.vertices) - len(head.vertices)))
     lifted = body.vertices + _SHADOW_LIFT * body.normals
@@ -87,5 +93,6 @@ def surface_of(
 
 
 def eye_rotation(head: Template, vertices: Tensor, side: int) -> Tensor:
+    """How one eyeball is turned, [3, 3]; side: 1 the subject's left, -1 their right."""
     ball = (head.eyeball & (head.vertices[:, 0] * side > 0)).nonzero().squeeze(1)
     return fit_rotation(head.vertices[ball], vertices[ball])

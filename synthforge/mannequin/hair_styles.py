@@ -17,11 +17,14 @@ from synthforge.mannequin.template import Template
 
 @dataclass(frozen=True)
 class Growth:
-    """How one style grows, for every guide [G] or for all (floats).
+    """How one style grows; Tensors are [G], one value for each guide. Lengths are metres.
 
-    length: metres. lift: how steeply strands leave the skin, 0 flat to 1 upright. stiffness: how
-    slowly they turn into the field. gravity: pull down per step. layer: metres above the skin.
-    field: guides' combed direction [G, 3] as a function of position; None: away from the skin.
+    length: of the hair. lift: how steeply it leaves the skin, 0 flat to 1 upright. stiffness: how
+    slowly it turns into the combed direction. gravity: pull down. layer: height above the skin
+    that it keeps. hug: how strongly hair that stands off is drawn back to the head.
+    knots: control points. strands: how many are drawn. clump: how much they draw together towards
+    the tips. spread: how far the tips part at random. curl_radius, curl_length: of the helix.
+    frizz: small waves, as a share of the length. shine: strength of the highlights.
     """
 
     length: Tensor

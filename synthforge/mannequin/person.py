@@ -116,8 +116,7 @@ def person_from(z: Tensor) -> Person:
     """z: [256], z[:256] of a sample's latent."""
     shape = [max(-1.0, min(1.0, float(c) / SHAPE_RANGE)) for c in z[:SHAPE_LATENTS]]
     masculinity = shape[0]
-    age, weight, african, asian = ((c + 1) / 2 for c in shape[1:])
-    del weight
+    age, african, asian = ((shape[k] + 1) / 2 for k in (1, 3, 4))
     d = Draws(z[SHAPE_LATENTS:])
     male = ramp(-0.35, 0.35, masculinity + d.bell(0, 0.25))
     old = ramp(0.45, 1.0, age)
