@@ -184,11 +184,12 @@ class _Builder:
         shares = np.linspace(1, 0.12, len(rings) + 1)
         seam = uv_layout.MOUTH_CENTER + around * uv_layout.MOUTH_RADIUS
         previous = (contact_ids, self.mesh.chart(seam))
-        for share, points in zip(shares[1:], rings, strict=True):
+        for index, (share, points) in enumerate(zip(shares[1:], rings, strict=True)):
             places = uv_layout.MOUTH_CENTER + around * uv_layout.MOUTH_RADIUS * share
             row = self.row(points, places, Part.INNER_MOUTH)
             self.mesh.strip(previous, row, False)
             self.assign_jaw(row[0], mouth.side())
+            self.rings[f"cavity_{index}"] = row[0]
             previous = row
         pairs = np.arange(mouth.CORNER - 1)
         walls = []

@@ -18,9 +18,11 @@ from synthforge.mannequin.shading import Surface, surface_gradients
 from synthforge.mannequin.template import Template, vertex_normals
 from synthforge.regions import REGION_ID
 
+# Shadows are looked up this far above the skin, generator units: it must not shade itself.
+_SHADOW_LIFT = 0.012
 # Linear RGB albedo, replaces the texture wholly, gloss.
 _PART_MATERIALS = {
-    Part.TEETH: (0.66, 0.60, 0.50, 1.0, 0.7),
+    Part.TEETH: (0.74, 0.68, 0.58, 1.0, 0.7),
     Part.GUMS: (0.42, 0.12, 0.11, 1.0, 0.5),
     Part.TONGUE: (0.40, 0.13, 0.12, 1.0, 0.4),
 }
@@ -30,7 +32,8 @@ _PART_MATERIALS = {
 class Body:
     """Head and bust as one posed mesh, generator frame; the head's vertices and faces first.
 
-    open: [V], how freely ambient light reaches the bust's vertices; 1 on the head.
+    vertices, normals: [V, 3]; faces: [F, 3]. open: [V], how freely ambient light reaches the
+    bust's vertices; 1 on the head. cloth: bool, of the bust's faces.
     """
 
     vertices: Tensor
@@ -41,16 +44,20 @@ class Body:
 
 
 def with_bust(head: Template, person: Person, vertices: Tensor) -> Body:
+    """Set the bust under a posed head [V, 3], as its neck's lower end lies."""
     bust = bust_of(person, head)
     trunk, posed = head.vertices[head.trunk], vertices[head.trunk]
     R = fit_rotation(trunk, posed)
-    below = ((bust.vertices - trunk.mean(0)) @ R.T) * UNITS_PER_METRE + posed.mean(0)
-    bust_faces = bust.faces
-    normals = torch.cat([vertex_normals(vertices, head.faces), vertex_normals(below, bust_faces)])
+    # A thick neck has broad shoulders.
+    own = (posed - posed.mean(0)) @ R / UNITS_PER_METRE
+    stretch = own.abs().mean(0) / (trunk - trunk.mean(0)).abs().mean(0)
+    stretch[1] = 1.0
+    below = ((bust.vertices - trunk.mean(0)) * stretch) @ R.T * UNITS_PER_METRE + posed.mean(0)
+    normals = torch.cat([vertex_normals(vertices, head.faces), vertex_normals(below, bust.faces)])
     return Body(
         vertices=torch.cat([vertices, below]),
         normals=normals,
-        faces=torch.cat([head.faces, bust_faces + len(vertices)]),
+        faces=torch.cat([head.faces, bust.faces + len(vertices)]),
         open=torch.cat([torch.ones_like(vertices[:, 0]), bust.open]),
         cloth=bust.cloth,
     )
@@ -59,9 +66,11 @@ def with_bust(head: Template, person: Person, vertices: Tensor) -> Body:
 def surface_of(
     head: Template, person: Person, body: Body, light: Tensor, shadow: Shadow
 ) -> Surface:
+    """light: [V, 3], environment irradiance at the body's vertices."""
     extra = len(body.faces) - len(head.faces)
     eye_local = F.pad(head.eye_local, (0, 0, 0, len(body.vertices) - len(head.vertices)))
-    attributes = torch.cat([body.normals, light, shadow.to_light(body.vertices), eye_local], 1)
+    lifted = body.vertices + _SHADOW_LIFT * body.normals
+    attributes = torch.cat([body.normals, light, shadow.to_light(lifted), eye_local], 1)
     face_uvs = F.pad(head.uvs[head.uv_faces], (0, 0, 0, 0, 0, extra))
     material = torch.zeros(len(body.faces), 5, device=light.device)
     on_head, on_bust = material[: len(head.faces)], material[len(head.faces) :]
@@ -84,5 +93,6 @@ def surface_of(
 
 
 def eye_rotation(head: Template, vertices: Tensor, side: int) -> Tensor:
+    """How one eyeball is turned, [3, 3]; side: 1 the subject's left, -1 their right."""
     ball = (head.eyeball & (head.vertices[:, 0] * side > 0)).nonzero().squeeze(1)
     return fit_rotation(head.vertices[ball], vertices[ball])

@@ -24,6 +24,8 @@ Triple = tuple[float, float, float]
 _RIGID, _FREE = 2.0 * MM, 11.0 * MM
 # The face in front of the teeth: y of the anchor, mm, for the upper and the lower jaw.
 _UPPER_ANCHOR_Y, _LOWER_ANCHOR_Y = -33.0, -66.0
+# How much each ring of the cavity goes with the lips, from the lips to the throat.
+_LIP_SHARES = (1.0, 1.0, 0.9, 0.5, 0.1, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,17 @@ def anchors(assembly: Assembly) -> Anchors:
     jaws = vertices.copy()
     jaws[:, 1] = np.where(assembly.jaw < 0, _LOWER_ANCHOR_Y, _UPPER_ANCHOR_Y) * MM
     jaws[:, 2] = 50 * MM - np.minimum(12.0 * x * x, 12 * MM)
-    depth = np.where(parts == Part.INNER_MOUTH, smoothstep(47 * MM, 36 * MM, z), 1.0) * cavity
-    position += (jaws - position) * depth[:, None]
+    position += (jaws - position) * (cavity * (1 - lip_share(assembly)))[:, None]
     return Anchors(position, eye_share, eye_position)
+
+
+def lip_share(assembly: Assembly) -> Array:
+    """(V,) how much the inside of the mouth goes with the lips, not with the jaws; 0 elsewhere."""
+    share = np.zeros(len(assembly.vertices))
+    for index, value in enumerate(_LIP_SHARES):
+        ids = assembly.rings[f"cavity_{index}"]
+        share[ids] = share[assembly.mirror[ids]] = value
+    return share
 
 
 def still_eyes(where: Anchors) -> Anchors:

@@ -14,7 +14,7 @@ import numpy as np
 
 from synthforge.mannequin import lids, mouth
 from synthforge.mannequin.assembly import Assembly
-from synthforge.mannequin.displacement import Anchors, Push, evened, one_sided, symmetric
+from synthforge.mannequin.displacement import Anchors, Push, evened, lip_share, one_sided, symmetric
 from synthforge.mannequin.lids import LidMap
 from synthforge.mannequin.parts import Part
 from synthforge.mannequin.profiles import MM, Array, smoothstep
@@ -40,7 +40,7 @@ class Motion:
 _MOTIONS = {
     "smile": Motion(
         (
-            Push((25, -48, 45), (12, 11, 26), (4.2, 4.4, -2.6)),
+            Push((25, -48, 45), (12, 11, 26), (4.0, 4.0, -2.4)),
             Push((36, -16, 42), (17, 15, 28), (0.6, 2.3, 1.9)),
             Push((10, -49, 55), (14, 10, 20), (1.0, -0.3, -0.7)),
             Push((31, 13, 36), (14, 5, 16), (0, 0.5, 0.4)),
@@ -50,7 +50,7 @@ _MOTIONS = {
     ),
     "frown": Motion(
         (
-            Push((24, -49, 45), (11, 10, 26), (0.6, -2.8, -0.5)),
+            Push((24, -49, 45), (11, 10, 26), (0.5, -2.2, -0.4)),
             Push((16, -80, 46), (14, 10, 22), (0, 0.8, 0.6)),
         ),
         sided=True,
@@ -85,10 +85,10 @@ _MOTIONS = {
     "squint": Motion(
         (Push((33, 10, 37), (16, 6, 18), (0, 0.8, 0.4)),),
         sided=True,
-        upper_lid=(0, -0.5, -0.5, 0),
+        upper_lid=(0, -0.4, -0.4, 0),
         lower_lid=(0, 0.9, 0.9, 0),
     ),
-    "lid": Motion(sided=True, upper_lid=(0, -1.5, -1.6, -1.2, 0), lower_lid=(0, 0.1, 0.1, 0)),
+    "lid": Motion(sided=True, upper_lid=(0, -1.2, -1.3, -1.0, 0), lower_lid=(0, 0.1, 0.1, 0)),
 }
 # Not symmetric: both halves are pushed the same way.
 _MOUTH_LEFT = (
@@ -156,11 +156,8 @@ def _upper_lip_share(assembly: Assembly) -> Array:
 
 def _keep_teeth(assembly: Assembly, total: Array) -> Array:
     """Lips move, teeth and tongue do not; the cavity follows the lips at its mouth only."""
-    rigid = np.isin(assembly.parts, (Part.TEETH, Part.GUMS, Part.TONGUE))
-    follows = np.where(rigid, 0.0, 1.0)
-    cavity = assembly.parts == Part.INNER_MOUTH
-    z = assembly.vertices[:, 2]
-    follows = np.where(cavity, smoothstep(34 * MM, 48 * MM, z), follows)
+    inside = (Part.INNER_MOUTH, Part.TEETH, Part.GUMS, Part.TONGUE)
+    follows = np.where(np.isin(assembly.parts, inside), lip_share(assembly), 1.0)
     return total * follows[:, None]
 
 

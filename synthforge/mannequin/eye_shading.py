@@ -61,7 +61,7 @@ def shade_eyes(
     r = plane.norm(dim=-1) + (eye_local[:, 2] < 0).float()
     theta = torch.atan2(plane[:, 1], plane[:, 0]) / torch.pi
     radius = _IRIS_RADIUS * person.iris_size
-    spin = 2 * person.map_offset[0] / 1024
+    spin = 2 * person.eye_pattern
     grid = torch.stack([(theta + spin + 1) % 2 - 1, 2 * (r / radius).clamp(0, 1) - 1], -1)
     fibre = F.grid_sample(
         _tables(eye_local.device), grid[None, None], align_corners=True, padding_mode="border"

@@ -18,6 +18,7 @@ from synthforge.mannequin.template import Template
 
 _KNOTS = 6
 _LASHES = 64
+_LASH_COLOR = (0.012, 0.009, 0.008)
 
 
 def facial_hair(
@@ -66,47 +67,36 @@ def _brows(person: Person, template: Template, head: Head) -> Strands:
     bend = torch.stack([0.1 * outward, -0.12 + 0 * along, -0.02 + 0 * along], -1)
     points = _bent(root + 0.0002 * normal, direction + 0.13 * normal, bend, length)
     color = points.new_tensor(person.brow_color) * torch.exp(0.2 * roots.random[:, 3:4])
-    return Strands(head.to_gen(points), color, torch.ones(len(color), device=color.device), 30, 0.3)
+    return Strands(head.to_gen(points), color, torch.ones_like(color[:, 0]), 30, 0.3)
 
 
 def _lashes(person: Person, head: Head, landmarks: Tensor) -> Strands:
-    parts, lengths = [], []
-    spread = torch.linspace(0.02, 0.98, _LASHES, device=landmarks.device)
-    wobble = torch.sin(torch.arange(_LASHES, device=landmarks.device) * 2.4)
-    for eye, outward in (
-        (landmarks[RIGHT_EYE], -1.0),
-        (landmarks[LEFT_EYE].flip(0)[[2, 1, 0, 5, 4, 3]], 1.0),
-    ):
-        # Outer corner first: 36 37 38 39 on the right; mirrored order on the left.
-        if outward > 0:
-            left = landmarks[LEFT_EYE]
-            upper, lower = left[[3, 2, 1, 0]], left[[3, 4, 5, 0]]
-        else:
-            upper, lower = eye[[0, 1, 2, 3]], eye[[0, 5, 4, 3]]
-        center = eye.mean(0)
-        for lid, up, count, scale in (
-            (upper, 1.0, _LASHES, 1.0),
-            (lower, -1.0, _LASHES // 3, 0.42),
-        ):
-            t = spread[:: _LASHES // count][:count] + 0.011 * wobble[:count]
-            curve = smooth_curve(lid, 200)
-            root = curve[(t * 199).long().clamp(0, 199)]
-            side = (root - center)[:, :1] / 0.015
-            direction = torch.cat(
-                [0.55 * side + 0.15 * outward, -0.12 + 0.12 * up + 0 * side, 0.80 + 0 * side], 1
-            )
-            direction = direction + 0.1 * wobble[:count, None] * direction.new_tensor((1.0, 0.4, 0))
-            bend = direction.new_tensor((0.0, 0.45 * up if up > 0 else -0.30, -0.22)).expand_as(
-                root
-            )
-            length = (
-                scale * person.lash_length * (0.55 + 0.45 * (1 - t)) * (1 + 0.25 * wobble[:count])
-            )
-            parts.append(_bent(root, F.normalize(direction, dim=-1), bend, length))
-            lengths.append(length)
-    points = torch.cat(parts, 1)
-    color = points.new_tensor((0.012, 0.009, 0.008)).expand(points.shape[1], 3).contiguous()
-    return Strands(head.to_gen(points), color, torch.ones(len(color), device=color.device), 36, 0.2)
+    right, left = landmarks[RIGHT_EYE], landmarks[LEFT_EYE]
+    # Each lid from its outer to its inner corner.
+    lids = [
+        (right[[0, 1, 2, 3]], -1.0, True),
+        (right[[0, 5, 4, 3]], -1.0, False),
+        (left[[3, 2, 1, 0]], 1.0, True),
+        (left[[3, 4, 5, 0]], 1.0, False),
+    ]
+    points = torch.cat([_lid_lashes(person, *lid) for lid in lids], 1)
+    color = points.new_tensor(_LASH_COLOR).expand(points.shape[1], 3).contiguous()
+    return Strands(head.to_gen(points), color, torch.ones_like(color[:, 0]), 36, 0.2)
+
+
+def _lid_lashes(person: Person, lid: Tensor, outward: float, upper: bool) -> Tensor:
+    """Lashes along a lid's four landmarks [4, 3], outer corner first: [3, N, T], head frame."""
+    count = _LASHES if upper else _LASHES // 3
+    wobble = torch.sin(2.4 * torch.arange(count, device=lid.device))
+    along = torch.linspace(0.02, 0.98, count, device=lid.device) + 0.011 * wobble
+    root = smooth_curve(lid, 200)[(along * 199).long().clamp(0, 199)]
+    # They fan out from the eye's middle, the outer ones most.
+    sideways = 0.55 * (root - lid.mean(0))[:, 0] / 0.015 + 0.15 * outward + 0.08 * wobble
+    upward = torch.full_like(sideways, 0.0 if upper else -0.24) + 0.03 * wobble
+    direction = torch.stack([sideways, upward, torch.full_like(sideways, 0.8)], 1)
+    bend = lid.new_tensor((0.0, 0.45 if upper else -0.30, -0.22)).expand_as(root)
+    length = person.lash_length * (0.55 + 0.45 * (1 - along)) * (1 + 0.25 * wobble)
+    return _bent(root, F.normalize(direction, dim=-1), bend, length * (1.0 if upper else 0.42))
 
 
 def _stubble(person: Person, template: Template, head: Head) -> Strands:
@@ -124,7 +114,7 @@ def _stubble(person: Person, template: Template, head: Head) -> Strands:
     grey = (_uniform(roots.random[:, 8:9]) < person.hair.grey).float()
     color = points.new_tensor(person.brow_color) * torch.exp(0.3 * roots.random[:, 7:8])
     color = color * (1 - grey) + 0.35 * grey
-    return Strands(head.to_gen(points), color, torch.ones(len(color), device=color.device), 6, 0.1)
+    return Strands(head.to_gen(points), color, torch.ones_like(color[:, 0]), 6, 0.1)
 
 
 def _beard(person: Person, template: Template, head: Head) -> Strands:

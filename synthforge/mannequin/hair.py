@@ -45,7 +45,11 @@ def grow_hair(person: Person, template: Template, head: Head) -> list[Strands]:
 def _grow_guides(
     hair: Hair, growth: Growth, guides: Roots, template: Template, head: Head, scalp: Scalp
 ) -> Tensor:
-    """Curves of the guides, head frame: [3, G, T]."""
+    """Curves of the guides, head frame: [3, G, T].
+
+    Each step turns a guide from its heading towards the style's field, and moves it out of the
+    head if it got inside.
+    """
     root = guides.posed(head.vertices, template.faces)
     normal = F.normalize(guides.posed(head.normals, template.faces), dim=-1)
     p = root
@@ -65,6 +69,7 @@ def _grow_guides(
     for index in range(1, growth.knots):
         wanted = combed(hair, guides.position, p, normal, template, scalp.center)
         out = F.normalize(p - scalp.center, dim=-1)
+        # Combing along the surface: what points into the head is taken away.
         inward = (wanted * out).sum(-1, keepdim=True).clamp(max=0)
         wanted = F.normalize(wanted - inward * out, dim=-1) - hug * out
         heading = heading * keep + wanted * (1 - keep) + down * (growth.gravity * 16 / growth.knots)
@@ -80,6 +85,7 @@ def _grow_guides(
         p = torch.where((distance < floor) & (on_head > 0.5), scalp.center + out * floor, p)
         hug = growth.hug * on_head * ((distance - floor) / 0.012).clamp(0, 1)
         if hair.style == "bun":
+            # Hair ends in the knot.
             near = ((bun - p).norm(dim=-1, keepdim=True) / 0.03).clamp(max=1)
             p = curve[-1] + (p - curve[-1]) * near
         curve.append(p)
@@ -129,7 +135,9 @@ def _along_guides(
     helper = torch.stack([axis[1], axis[2], axis[0]])
     e1 = F.normalize(torch.linalg.cross(axis, helper, dim=0), dim=0)
     e2 = torch.linalg.cross(axis, e1, dim=0)
-    radius = growth.curl_radius * (1 + 0.3 * guides.random[roots.guide, 10])
+    # Every strand has as many turns: the shorter ones must be the tighter.
+    shorter = (growth.length[roots.guide] / mean_length).clamp(max=1) ** 2
+    radius = growth.curl_radius * shorter * (1 + 0.3 * guides.random[roots.guide, 10])
     cos, sin = torch.cos(phase) * radius, torch.sin(phase) * radius
     frizz = growth.frizz * growth.length[roots.guide]
     amounts = torch.stack(
@@ -147,25 +155,19 @@ def _along_guides(
     points = torch.baddbmm(points, amounts, basis.expand(3, *basis.shape))
     layer = growth.layer[roots.guide]
     exposed = ((layer - layer.amin()) / (layer.amax() - layer.amin() + 1e-6)).clamp(0, 1)
-    samples = int(
-        min(
-            max(
-                mean_length
-                * _PIXELS_PER_METRE
-                * (1 + 8 * growth.curl_radius / growth.curl_length)
-                / 1.3,
-                8,
-            ),
-            700,
-        )
-    )
     return Strands(
         head.to_gen(points),
         _colors(hair, roots.random),
         0.35 + 0.65 * exposed,
-        samples,
+        _samples(growth, mean_length),
         growth.shine,
     )
+
+
+def _samples(growth: Growth, length: float) -> int:
+    """Points drawn along a strand: close to one a pixel, as far as time allows."""
+    winding = 1 + 8 * growth.curl_radius / growth.curl_length
+    return int(min(max(length * winding * _PIXELS_PER_METRE / 1.3, 8), 700))
 
 
 def _bun(hair: Hair, roots: Roots, template: Template, head: Head) -> Strands:
@@ -176,7 +178,7 @@ def _bun(hair: Hair, roots: Roots, template: Template, head: Head) -> Strands:
     radius = (0.024 + 0.012 * hair.volume) * (0.86 + 0.14 * (0.5 + 0.5 * torch.erf(random[:, 3:4])))
     a = F.normalize(random[:, 0:3] + random.new_tensor((0, 0.6, 0.0)), dim=-1)
     b = F.normalize(torch.linalg.cross(a, F.normalize(random[:, 4:7], dim=-1)), dim=-1)
-    angle = torch.linspace(0, math.pi * 1.1, knots, device=random.device) + 0
+    angle = torch.linspace(0, 1.1 * math.pi, knots, device=random.device)
     points = radius[..., None] * (a[..., None] * torch.cos(angle) + b[..., None] * torch.sin(angle))
     points = (points + center[:, None]).transpose(0, 1).contiguous()
     exposed = ((radius[:, 0] - radius.amin()) / (radius.amax() - radius.amin())).clamp(0, 1)

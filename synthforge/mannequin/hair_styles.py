@@ -17,11 +17,14 @@ from synthforge.mannequin.template import Template
 
 @dataclass(frozen=True)
 class Growth:
-    """How one style grows, for every guide [G] or for all (floats).
+    """How one style grows; Tensors are [G], one value for each guide. Lengths are metres.
 
-    length: metres. lift: how steeply strands leave the skin, 0 flat to 1 upright. stiffness: how
-    slowly they turn into the field. gravity: pull down per step. layer: metres above the skin.
-    field: guides' combed direction [G, 3] as a function of position; None: away from the skin.
+    length: of the hair. lift: how steeply it leaves the skin, 0 flat to 1 upright. stiffness: how
+    slowly it turns into the combed direction. gravity: pull down. layer: height above the skin
+    that it keeps. hug: how strongly hair that stands off is drawn back to the head.
+    knots: control points. strands: how many are drawn. clump: how much they draw together towards
+    the tips. spread: how far the tips part at random. curl_radius, curl_length: of the helix.
+    frizz: small waves, as a share of the length. shine: strength of the highlights.
     """
 
     length: Tensor
@@ -63,6 +66,12 @@ def _height(roots: Roots, template: Template) -> Tensor:
     return ((roots.position[:, 1] - low) / (top - low)).clamp(0, 1)
 
 
+def _in_fringe(hair: Hair, root: Tensor, template: Template) -> Tensor:
+    """bool [N]: roots [N, 3] whose hair is combed over the forehead."""
+    front = root[:, 2] > template.landmarks[27, 2] - 0.048
+    return front & (root[:, 0].abs() < 0.050) & hair.fringe
+
+
 def growth_of(hair: Hair, guides: Roots, template: Template) -> Growth:
     height = _height(guides, template)
     count = len(height)
@@ -77,6 +86,9 @@ def growth_of(hair: Hair, guides: Roots, template: Template) -> Growth:
         frizz=0.004 + 0.012 * hair.frizz**2, strands=20000, shine=0.8,
     )  # fmt: skip
     vary = 1 + 0.12 * noise
+    fringe = _in_fringe(hair, guides.position, template)
+    # Fine, short hair at the border.
+    border = 0.45 + 0.55 * (guides.place[:, 0] / 0.022).clamp(0, 1)
     match hair.style:
         case "bald" | "buzz":
             length = 0.004 + 0.006 * hair.length
@@ -125,7 +137,7 @@ def growth_of(hair: Hair, guides: Roots, template: Template) -> Growth:
             long = 0.035 + 0.045 * hair.length
             return replace(
                 base,
-                length=(flat + long) * (0.6 + 0.4 * top) * vary,
+                length=long * (0.6 + 0.4 * top) * vary * border,
                 lift=flat + 0.75,
                 stiffness=0.86,
                 gravity=0.10,
@@ -143,7 +155,7 @@ def growth_of(hair: Hair, guides: Roots, template: Template) -> Growth:
             long = 0.012 + 0.034 * hair.length
             return replace(
                 base,
-                length=(flat + long) * (0.85 + 0.15 * top) * vary,
+                length=long * (0.85 + 0.15 * top) * vary * border,
                 lift=flat + 1.0,
                 stiffness=0.97,
                 gravity=0.0,
@@ -162,7 +174,7 @@ def growth_of(hair: Hair, guides: Roots, template: Template) -> Growth:
             fall = 1.12 * (guides.position[:, 1] - cut).clamp(min=0.03) + 0.035 * top
             return replace(
                 base,
-                length=fall * (1 + 0.03 * noise),
+                length=torch.where(fringe, 0.040, fall) * (1 + 0.03 * noise),
                 knots=28,
                 lift=0.12 + 0.22 * top,
                 stiffness=0.55,
@@ -178,7 +190,7 @@ def growth_of(hair: Hair, guides: Roots, template: Template) -> Growth:
         case "long":
             return replace(
                 base,
-                length=(flat + 0.26 + 0.10 * hair.length) * (1 + 0.05 * noise),
+                length=torch.where(fringe, 0.044, 0.26 + 0.10 * hair.length) * (1 + 0.05 * noise),
                 knots=36,
                 lift=0.12 + 0.22 * top,
                 stiffness=0.55,
@@ -243,7 +255,10 @@ def combed(
             beside = beside * torch.sigmoid((template.landmarks[24, 1] + 0.040 - p[:, 1:2]) * 120)
             beside = beside * torch.sigmoid((p[:, 1:2] - template.landmarks[4, 1]) * 120)
             away = torch.cat([0.4 * sign, 0.0 * sign, -1.2 + 0.0 * sign], 1)
-            return across * (1 - fallen) + fallen * down + beside * away
+            combed_down = torch.cat([3.0 * root[:, :1], -0.6 + 0.0 * sign, 0.6 + 0.0 * sign], 1)
+            fringe = _in_fringe(hair, root, template)[:, None]
+            flowing = across * (1 - fallen) + fallen * down + beside * away
+            return torch.where(fringe, combed_down, flowing)
         case "swept_back":
             forward = p[:, 2] - center[2]
             upward = (16 * forward).clamp(-0.6, 1.6) - 8 * (top - 0.07 - root[:, 1]).clamp(min=0)
@@ -256,9 +271,9 @@ def combed(
         case "afro":
             return normal
         case "curly":
-            return F.normalize(p - center, dim=-1) + 0.9 * down * torch.sigmoid(
-                (0.7 - normal[:, 1:2]) * 8
-            )
+            falling = 0.9 * down * torch.sigmoid((0.7 - normal[:, 1:2]) * 8)
+            off_face = like((0.0, 1.2, -0.9)) * torch.sigmoid((root[:, 2:3] - 0.005) * 150)
+            return F.normalize(p - center, dim=-1) + falling + off_face
         case _:
             crown = torch.stack([0.2 * side, top - 0.012, back + 0.062])
             whorl = F.normalize(p - crown, dim=-1)

@@ -9,37 +9,32 @@ from synthforge.landmarks import LEFT_BROW
 from synthforge.mannequin.fields import bell, smoothstep
 from synthforge.mannequin.template import Template
 
+# Depth behind the nasion and height above the brows of the border, metres, from the nape over the
+# ear and its sideburn to the forehead.
+_BORDER = (
+    (-0.200, -0.105),
+    (-0.168, -0.100),
+    (-0.140, -0.082),
+    (-0.115, -0.045),
+    (-0.097, -0.012),
+    (-0.084, -0.006),
+    (-0.074, -0.028),
+    (-0.063, -0.024),
+    (-0.052, -0.004),
+    (-0.042, 0.014),
+    (-0.028, 0.028),
+    (-0.014, 0.036),
+    (0.004, 0.041),
+)
+
 
 def hairline_height(points: Tensor, head: Template) -> Tensor:
-    """Signed height in metres above the border of the scalp hair; positive where hair grows.
-
-    points: [N, 3] on the neutral head. The border runs from the forehead over the temple, in
-    front of the ear and behind it to the nape.
-    """
+    """Height in metres of points [N, 3] above the border; positive where scalp hair grows: [N]."""
     brow_y = head.landmarks[LEFT_BROW, 1].mean()
-    ear_y = head.landmarks[36, 1] - 0.008
     x, y, z = points.unbind(-1)
-    # Height of the hairline by depth z from the brow's, in metres from brow height.
     front_z = head.landmarks[27, 2]
-    knots = torch.tensor(
-        [
-            [-0.200, -0.105],
-            [-0.168, -0.100],
-            [-0.140, -0.082],
-            [-0.115, -0.045],
-            [-0.097, -0.012],
-            [-0.084, -0.006],
-            [-0.074, -0.028],
-            [-0.063, -0.024],
-            [-0.052, -0.004],
-            [-0.042, 0.014],
-            [-0.028, 0.028],
-            [-0.014, 0.036],
-            [0.004, 0.041],
-        ]
-    )
-    del ear_y
-    border = _interpolate(z - front_z, *knots.T.contiguous())
+    knots = torch.tensor(_BORDER).T.contiguous()
+    border = _interpolate(z - front_z, knots[0], knots[1])
     widow = 0.004 * bell(x, 0.012) - 0.004 * bell(x.abs() - 0.032, 0.012)
     return y - brow_y - border + widow * smoothstep(-0.04, 0.0, z - front_z)
 

@@ -215,7 +215,7 @@ _DETAILS = {
     "eye_height": Trait((_push(_EYE, (22, 16, 40), (0, 0.9, 0)),)),
     "eye_depth": Trait((_push(_EYE, (20, 16, 40), (0, 0, -1.0)),)),
     "eye_size": Trait(eye=0.035),
-    "eye_opening": Trait(upper_lid=(0, 0.6, 0.5, 0), lower_lid=(0, -0.25, -0.25, 0)),
+    "eye_opening": Trait(upper_lid=(0, 0.5, 0.4, 0), lower_lid=(0, -0.25, -0.25, 0)),
     "eye_slant": Trait(upper_lid=(-0.5, -0.1, 0.3, 0.6), lower_lid=(-0.5, -0.1, 0.3, 0.6)),
     "lid_arch": Trait(upper_lid=(0, 0.5, -0.4, 0), lower_lid=(0, 0.2, -0.2, 0)),
     "lid_fold": Trait((_push((31, 32, 36), (14, 4, 14), (0, -0.3, 0.8)),)),

@@ -161,7 +161,7 @@ def key_shadow(
     """
     direction = R_view_gen.T @ R_view_gen.new_tensor(key.direction)
     rotation = look_from(direction)
-    radius = 0.006 + 0.045 * key.softness
+    radius = 0.010 + 0.045 * key.softness
     ndc = _to_light(vertices_gen, rotation, center)[None]
     fragments = rasterize(
         ndc, faces, _SHADOW_SIZE, _SHADOW_SIZE, perspective_correct=False, cull_backfaces=True

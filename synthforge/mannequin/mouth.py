@@ -14,10 +14,10 @@ CORNER = UPPER_POINTS - 1
 RING_POINTS = UPPER_POINTS + LOWER_POINTS - 1
 
 _UPPER_BORDER = curve(
-    (0, 2.6, 5.6, 10, 15, 20, 25), (-41.0, -40.2, -39.6, -41.0, -43.6, -46.2, -48.2)
+    (0, 2.6, 5.6, 10, 15, 20, 25), (-41.0, -40.2, -39.6, -41.0, -43.6, -45.7, -47.4)
 )
-_LOWER_BORDER = curve((0, 6, 11, 16, 20.5, 25), (-57.0, -56.7, -55.6, -53.4, -50.7, -48.2))
-_CONTACT = curve((0, 3, 7, 12, 18, 25), (-48.1, -47.8, -47.1, -47.2, -47.8, -48.2))
+_LOWER_BORDER = curve((0, 6, 11, 16, 20.5, 25), (-57.0, -56.7, -55.6, -53.4, -50.1, -47.4))
+_CONTACT = curve((0, 3, 7, 12, 18, 25), (-48.1, -47.8, -47.1, -47.2, -47.5, -47.4))
 # Across the vermilion from border (0) to contact (1): how far the upper and lower lip stand
 # forward of the straight line between the two, mm.
 _VERMILION = (
@@ -34,12 +34,12 @@ _CONTACT_OVERLAP = 0.12 * MM
 # The cavity behind the contact: mm away from it upwards (or downwards), mm back, width.
 _CAVITY = (
     (0.4, 2.5, 1.00),
-    (2.6, 4.8, 1.02),
-    (7.0, 6.5, 1.06),
-    (11.5, 9.0, 1.12),
-    (13.0, 18.0, 1.20),
-    (11.0, 32.0, 1.15),
-    (5.0, 44.0, 0.95),
+    (2.6, 4.8, 1.03),
+    (7.0, 6.5, 1.10),
+    (11.5, 11.0, 1.22),
+    (13.5, 24.0, 1.32),
+    (12.0, 40.0, 1.30),
+    (6.0, 53.0, 1.05),
 )
 
 
@@ -98,6 +98,6 @@ def cavity_rings(contact_ring: Array) -> list[Array]:
         ring = contact_ring.copy()
         ring[:, 0] *= width
         ring[:, 1] += side() * away * MM * (0.30 + 0.70 * roundness)
-        ring[:, 2] -= back * MM * (0.55 + 0.45 * roundness)
+        ring[:, 2] -= back * MM * (0.70 + 0.30 * roundness)
         rings.append(ring)
     return rings

@@ -62,8 +62,12 @@ def visibility(device: torch.device | str = "cpu") -> Tensor:
     inside &= head.part <= Part.TONGUE
     lips_z = head.landmarks[INNER_LIP, 2].mean()
     depth = (lips_z - head.vertices[inside, 2]) / _MOUTH_DEPTH_M
-    share = 0.65 * (1 - depth).clamp(0.04, 1)
-    seen[inside] = share[:, None] * (directions()[:, 2] > 0)
+    share = 0.85 * (1 - depth).clamp(0.04, 1)
+    frontal = (directions()[:, 2] > 0).float()
+    seen[inside] = share[:, None] * frontal
+    # Lids that open bare their margins.
+    margin = head.part == Part.LID_MARGIN
+    seen[margin] = torch.maximum(seen[margin], 0.45 * frontal)
     return seen
 
 

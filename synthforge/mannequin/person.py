@@ -28,8 +28,8 @@ HAIR_STYLES = (
 
 # Linear RGB albedo of hair, dark to light, as the amount of melanin falls.
 _HAIR_RAMP = (
-    (0.010, 0.008, 0.008),
-    (0.028, 0.017, 0.012),
+    (0.016, 0.013, 0.012),
+    (0.034, 0.021, 0.015),
     (0.070, 0.038, 0.022),
     (0.150, 0.085, 0.045),
     (0.300, 0.190, 0.095),
@@ -60,13 +60,18 @@ class Hair:
     wave: float
     frizz: float
     part_side: float
+    fringe: bool
     hairline: float
     thinning: float
 
 
 @dataclass(frozen=True)
 class Person:
-    """Everything about a person's look but the geometry. Amounts are 0 (none) to 1 unless said."""
+    """Everything about a person's look but the geometry. Amounts are 0 (none) to 1 unless said.
+
+    freckles, spots, moles: one amount for each of the maps that hold them; patches: -1 to 1, for
+    each map of blotches.
+    """
 
     masculinity: float
     age: float
@@ -76,9 +81,10 @@ class Person:
     oiliness: float
     blush: float
     under_eye: float
-    freckles: float
-    spots: float
-    moles: float
+    freckles: tuple[float, float]
+    spots: tuple[float, float]
+    moles: tuple[float, float, float, float]
+    patches: tuple[float, float, float, float]
     mottling: float
     wrinkles: float
     pores: float
@@ -100,11 +106,9 @@ class Person:
     beard_style: int
     hair: Hair
     clothing: RGB
-    clothing_accent: RGB
     neckline: float
     collar: int
-    clothing_pattern: int
-    map_offset: tuple[int, int]
+    eye_pattern: float
     seed: int
 
 
@@ -112,8 +116,7 @@ def person_from(z: Tensor) -> Person:
     """z: [256], z[:256] of a sample's latent."""
     shape = [max(-1.0, min(1.0, float(c) / SHAPE_RANGE)) for c in z[:SHAPE_LATENTS]]
     masculinity = shape[0]
-    age, weight, african, asian = ((c + 1) / 2 for c in shape[1:])
-    del weight
+    age, african, asian = ((shape[k] + 1) / 2 for k in (1, 3, 4))
     d = Draws(z[SHAPE_LATENTS:])
     male = ramp(-0.35, 0.35, masculinity + d.bell(0, 0.25))
     old = ramp(0.45, 1.0, age)
@@ -129,6 +132,7 @@ def person_from(z: Tensor) -> Person:
     ginger, gingerness = d.chance(0.09 * fair), d.u(0.6, 1.0)
     natural = mix(natural, _GINGER, gingerness if ginger else 0.0)
     grey = min(1.0, ramp(0.50, 0.95, age + d.bell(0, 0.22)) * d.u(0.6, 1.15))
+    grey *= ramp(0.0, 0.15, grey)
     dyed, grey_left, dye = d.chance(0.5 * (1 - male)), d.u(0, 0.4), along(_HAIR_RAMP, d.u())
     hair_color = mix(natural, dye, 0.8 * (1 - dark_haired)) if dyed else natural
     grey *= grey_left if dyed else 1.0
@@ -142,13 +146,19 @@ def person_from(z: Tensor) -> Person:
     lipstick = made_up * ramp(0.35, 0.8, d.u()) * 0.9
     stubble = (
         ramp(0.45, 0.95, male)
-        * (0.25 + 0.75 * d.u())
+        * (0.10 + 0.85 * d.u() ** 1.5)
         * ramp(0.05, 0.2, age + 0.1)
         * (1 - 0.5 * grey)
     )
     bearded, fullness = d.chance(0.34), d.u(0.25, 1.0)
     beard = fullness if bearded and male > 0.75 else 0.0
     iris = along(_IRISES, (d.u() ** 1.3) * (1 - dark_haired) + 0.12 * dark_haired * d.u())
+
+    freckled = ramp(0.70, 0.95, d.u()) * fair * 1.2
+    spotted = 1.2 * old * d.u() ** 1.5 + 0.15 * d.u() ** 4
+
+    def mole() -> float:
+        return ramp(0.72, 1.0, d.u())
 
     return Person(
         masculinity=masculinity,
@@ -159,9 +169,10 @@ def person_from(z: Tensor) -> Person:
         oiliness=d.u(0.15, 1.0),
         blush=d.u() * (0.5 + 0.5 * fair) * (1 + 0.7 * made_up),
         under_eye=d.u() ** 1.5 * (0.45 + 0.6 * old),
-        freckles=ramp(0.72, 1.0, d.u()) * fair,
-        spots=0.8 * old * d.u() ** 1.5 + 0.10 * d.u() ** 4,
-        moles=d.u() ** 3,
+        freckles=(freckled * d.u(), freckled * d.u()),
+        spots=(spotted * d.u(), spotted * d.u()),
+        moles=(mole(), mole(), mole(), mole()),
+        patches=(d.u(-1, 1), d.u(-1, 1), d.u(-1, 1), d.u(-1, 1)),
         mottling=d.u(0.35, 1.0) * (0.7 + 0.6 * old),
         wrinkles=ramp(0.35, 1.0, age) * d.u(0.6, 1.0) + 0.06,
         pores=d.u(0.3, 1.0),
@@ -183,11 +194,9 @@ def person_from(z: Tensor) -> Person:
         beard_style=int(d.u(0, 3.999)),
         hair=hair,
         clothing=d.color(0.75, 0.6),
-        clothing_accent=d.color(0.8, 0.7),
         neckline=d.u(),
         collar=int(d.u(0, 3.999)),
-        clothing_pattern=int(d.u(0, 3.999)),
-        map_offset=(int(d.u(0, 1023)), int(d.u(0, 1023))),
+        eye_pattern=d.u(),
         seed=seed_of(z[SHAPE_LATENTS:]),
     )
 
@@ -200,16 +209,16 @@ def _hair(d: Draws, male: float, age: float, dark: float, color: RGB, grey: floa
         "crop": 0.34 - 0.14 * dark,
         "side_part": 0.24 * (1 - dark),
         "swept_back": 0.16 * (1 - 0.8 * dark),
-        "curly": 0.08 + 0.05 * dark,
-        "afro": 0.28 * dark,
+        "curly": 0.06 + 0.08 * dark,
+        "afro": 0.22 * dark,
         "long": 0.04 * (1 - dark),
     }
     feminine = {
         "buzz": 0.01 + 0.06 * dark,
         "crop": 0.04 + 0.14 * ramp(0.5, 1.0, age),
         "side_part": 0.03,
-        "curly": 0.10 + 0.08 * dark,
-        "afro": 0.30 * dark,
+        "curly": 0.08 + 0.10 * dark,
+        "afro": 0.24 * dark,
         "bob": 0.24 - 0.1 * dark,
         "long": 0.40 - 0.15 * dark,
         "bun": 0.18,
@@ -224,6 +233,7 @@ def _hair(d: Draws, male: float, age: float, dark: float, color: RGB, grey: floa
         wave=d.u() ** 1.5,
         frizz=d.u(),
         part_side=d.u(-1, 1),
+        fringe=d.chance(0.35),
         hairline=d.bell(0.25, 0.5) + 0.4 * male * ramp(0.3, 1.0, age) * d.u(),
         thinning=male * ramp(0.4, 1.0, age) * d.u(),
     )

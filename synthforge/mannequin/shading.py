@@ -124,7 +124,7 @@ def shade(
         cosine_half = (detailed @ halfway).clamp(0)
         broad = _ggx(cosine_half, 0.42 + spread)
         tight = _ggx(cosine_half, 0.25 + spread - 0.10 * lip * person.lip_gloss)
-        highlight = (0.60 * broad + 0.40 * gloss * tight) * fresnel_key * 0.22
+        highlight = (0.60 * broad + 0.40 * gloss * tight) * fresnel_key * 0.19
         highlight = highlight * lit * fine.clamp(0, 1) ** 0.5 * (0.30 + 0.75 * gloss)
         grazing = (1 - (detailed @ viewer).clamp(0, 1)) ** 4
         sheen = (0.02 + 0.30 * grazing) * (0.25 + 0.6 * gloss) + 0.15 * wet
@@ -135,7 +135,12 @@ def shade(
         if len(balls):
             R_view_eye = (R_view_gen @ R_gen_eyes)[eye[balls] - 1]
             color[balls] = shade_eyes(
-                person, scene, value[balls, 9:12], R_view_eye, ambient[balls], lit[balls]
+                person,
+                scene,
+                value[balls, 9:12],
+                R_view_eye,
+                ambient[balls],
+                0.4 + 0.6 * lit[balls],
             )
         image.index_copy_(0, pixels, color)
     return image

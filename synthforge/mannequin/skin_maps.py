@@ -13,22 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from synthforge.landmarks import INNER_LIP, LEFT_EYE, OUTER_LIP
-from synthforge.mannequin.fields import (
-    bell,
-    inside_polygon,
-    segment_distance,
-    smooth_curve,
-    smoothstep,
-    value_noise,
-)
-from synthforge.mannequin.hairline import hairline_height, recession
-from synthforge.mannequin.template import Template, brow_curve, template
-from synthforge.mannequin.uv_grid import UvGrid, uv_grid
-from synthforge.mannequin.wrinkles import wrinkle_depth
-from synthforge.regions import REGION_ID
+from synthforge.mannequin.skin_features import Points, skin_features
+from synthforge.mannequin.template import template
+from synthforge.mannequin.uv_grid import uv_grid
 
-TEXTURE_SIZE = 1024
+TEXTURE_SIZE = 768
 _NOISE_SEED = 20240607
 
 # Order of the mixed maps.
@@ -36,6 +25,7 @@ PIGMENT_MAPS = (
     "base",
     "mottling_red",
     "mottling_brown",
+    "mottling_other",
     "blush",
     "nose_red",
     "ear_red",
@@ -44,9 +34,14 @@ PIGMENT_MAPS = (
     "lip",
     "lip_line",
     "lip_texture",
-    "freckles",
-    "spots",
-    "moles",
+    "freckles_0",
+    "freckles_1",
+    "spots_0",
+    "spots_1",
+    "moles_0",
+    "moles_1",
+    "moles_2",
+    "moles_3",
     "pores",
     "beard_shadow",
     "brow_shadow",
@@ -67,7 +62,7 @@ class SkinMaps:
     """pigments: float32 [K, S * S] in the order of PIGMENT_MAPS.
 
     bump_pores, bump_wrinkles, bump_lips: float32 [2, S * S], d(height)/d(u, v) in metres per
-        texture width. covered: bool [S, S].
+        texture width.
     gloss: float32 [3, S * S]: how oily the skin is by place, lips, wet (waterline, inner mouth).
     hairline: float32 [3, S * S], metres above the border of the scalp hair, and how far that
         border recedes where the hairline is high and where hair thins.
@@ -89,193 +84,26 @@ def skin_maps(device: torch.device | str = "cpu") -> SkinMaps:
         return SkinMaps(*(getattr(maps, name).to(device) for name in SkinMaps.__annotations__))
     head = template("cpu")
     grid = uv_grid(head, TEXTURE_SIZE)
-    region = head.region[grid.face]
-    features = _features(head, grid, region)
-    size = TEXTURE_SIZE
+    points = Points(head, grid.positions, grid.normals, head.region[grid.face])
+    features = skin_features(points)
 
-    def full(values: Tensor) -> Tensor:
-        return values.float().index_select(0, grid.source)
+    def layers(*names: str) -> Tensor:
+        return torch.stack([features[name].index_select(0, grid.source) for name in names])
 
-    pigments = torch.stack([full(features[name]) for name in PIGMENT_MAPS])
-    noise = full(features["pore_height"]).view(size, size)
-    wrinkle = full(features["wrinkle_height"]).view(size, size)
-    lips = full(features["lip_height"]).view(size, size)
     return SkinMaps(
-        pigments=pigments,
-        bump_pores=_gradient(noise),
-        bump_wrinkles=_gradient(wrinkle),
-        bump_lips=_gradient(lips),
-        gloss=torch.stack([full(features[name]) for name in ("oil", "lip", "wet")]),
-        hairline=torch.stack([full(features[name]) for name in ("hair", "high", "thin")]),
+        pigments=layers(*PIGMENT_MAPS),
+        bump_pores=_gradient(layers("pore_height")),
+        bump_wrinkles=_gradient(layers("wrinkle_height")),
+        bump_lips=_gradient(layers("lip_height")),
+        gloss=layers("oil", "lip", "wet"),
+        hairline=layers("hair", "high", "thin"),
     )
 
 
 def _gradient(height: Tensor) -> Tensor:
-    """[S, S] heights in metres -> d/du, d/dv per texture width, [2, S * S]."""
-    size = height.shape[0]
-    padded = F.pad(height[None, None], (1, 1, 1, 1), mode="replicate")[0, 0]
+    """[1, S * S] heights in metres -> d/du, d/dv per texture width, [2, S * S]."""
+    size = TEXTURE_SIZE
+    padded = F.pad(height.view(1, 1, size, size), (1, 1, 1, 1), mode="replicate")[0, 0]
     du = (padded[1:-1, 2:] - padded[1:-1, :-2]) * (size / 2)
     dv = (padded[:-2, 1:-1] - padded[2:, 1:-1]) * (size / 2)
     return torch.stack([du.flatten(), dv.flatten()]).clamp(-0.6, 0.6)
-
-
-def _features(head: Template, grid: UvGrid, region: Tensor) -> dict[str, Tensor]:
-    """Every map as a value per texel [N]."""
-    p = grid.positions
-    side = p.abs() * torch.tensor([1.0, 0, 0]) + p * torch.tensor([0.0, 1, 1])
-    x, y, z = side.unbind(-1)
-    mark = head.landmarks
-    eye = mark[LEFT_EYE].mean(0)
-    mouth = mark[INNER_LIP].mean(0)
-    nose_tip, nose_base, ala = mark[30], mark[33], mark[35]
-    corner = mark[54]
-    front = smoothstep(-0.035, 0.0, z - eye[2] + 0.02)
-    chin_y = mark[8, 1]
-
-    def at(center: Tensor, width_x: float, width_y: float) -> Tensor:
-        return bell(x - center[0].abs(), width_x) * bell(y - center[1], width_y) * front
-
-    def in_region(*names: str) -> Tensor:
-        return torch.stack([region == REGION_ID[name] for name in names]).any(0)
-
-    ball = in_region("right_eyeball", "left_eyeball")
-    lip = in_region("upper_lip", "lower_lip")
-    inner = in_region("inner_mouth")
-    skin = (~ball & ~inner).float()
-
-    xy = side[:, :2]
-    eye_curve = smooth_curve(mark[LEFT_EYE], 60, closed=True)[:, :2]
-    near_eye = (xy - eye[:2]).norm(dim=-1) < 0.032
-    eye_distance = torch.full_like(x, 0.05)
-    eye_distance[near_eye] = segment_distance(xy[near_eye], torch.cat([eye_curve, eye_curve[:1]]))
-    eye_inside = torch.zeros_like(near_eye)
-    eye_inside[near_eye] = inside_polygon(xy[near_eye], eye_curve)
-    on_lid = front * skin
-    upper = smoothstep(-0.0015, 0.0015, y - _lid_axis(x, mark))
-
-    outer = smooth_curve(mark[OUTER_LIP], 60, closed=True)[:, :2]
-    near_mouth = (p[:, :2] - mouth[:2]).norm(dim=-1) < 0.05
-    lip_distance = torch.full_like(x, 0.05)
-    lip_distance[near_mouth] = segment_distance(p[near_mouth, :2], torch.cat([outer, outer[:1]]))
-    lip_soft = lip.float() * smoothstep(-0.0002, 0.0016, lip_distance)
-    parting = smooth_curve(mark[[48, 60, 61, 62, 63, 64, 54]], 32)
-    parting_distance = torch.full_like(x, 0.05)
-    parting_distance[near_mouth] = segment_distance(p[near_mouth, :2], parting[:, :2])
-
-    brow = brow_curve(head)
-    near_brow = (xy - brow[:, :2].mean(0)).norm(dim=-1) < 0.05
-    brow_distance = torch.full_like(x, 0.05)
-    brow_distance[near_brow] = segment_distance(xy[near_brow], brow[:, :2])
-
-    hair = hairline_height(p, head)
-    jaw = smoothstep(0.0, -0.020, y - (nose_base[1] - 0.006))
-    cheek_line = corner[1] + 0.018 + (x - corner[0].abs()).clamp(min=0) * 0.75
-    beard_zone = (
-        smoothstep(0.010, -0.012, y - cheek_line)
-        * smoothstep(-0.052, -0.020, y - chin_y)
-        * smoothstep(-0.105, -0.075, z - nose_base[2])
-        * (1 - 0.65 * bell(x, 0.006) * bell(y - corner[1] + 0.012, 0.006))
-    )
-    moustache = at(torch.tensor([0.011, float(nose_base[1] + mark[51, 1]) / 2, 0]), 0.014, 0.007)
-    sideburn = smoothstep(0.004, -0.01, hair) * bell(z - eye[2] + 0.058, 0.013)
-    stubble_zone = (
-        (torch.maximum(beard_zone * jaw, moustache) + 0.7 * sideburn * bell(y, 0.05))
-        * (1 - lip.float())
-        * skin
-    )
-
-    def noise(wavelength: float, octaves: int, offset: int) -> Tensor:
-        return value_noise(p, wavelength, octaves, _NOISE_SEED + offset)
-
-    fine = noise(0.0016, 2, 1)
-    medium = noise(0.006, 2, 2)
-    broad = noise(0.025, 2, 3)
-    broad_brown = noise(0.020, 2, 4)
-    freckle = smoothstep(1.0, 2.1, noise(0.0021, 1, 5) + 0.35 * noise(0.02, 1, 6))
-    freckle_zone = (
-        at(torch.tensor([0.030, float(eye[1]) - 0.028, 0]), 0.030, 0.022)
-        + at(nose_tip, 0.016, 0.03)
-    ).clamp(0, 1) + 0.25 * front
-    spot = smoothstep(1.25, 1.9, noise(0.0075, 1, 7) + 0.5 * noise(0.03, 1, 8))
-    mole = smoothstep(2.9, 3.3, noise(0.0050, 1, 9))
-    ear = in_region("left_ear", "right_ear").float()
-    wrinkle = (
-        wrinkle_depth(x, y, p[:, 0], z, head, noise(0.012, 2, 11))
-        * front
-        * skin
-        * (1 - lip.float())
-    )
-    nostril_points = (mark[32] + mark[33]) / 2 * 0.0 + torch.stack(
-        [(mark[34, 0] * 0.5 + ala[0] * 0.5).abs(), nose_base[1] + 0.0005, nose_base[2]]
-    )
-    under_nose = smoothstep(-0.2, -0.75, grid.normals[:, 1])
-    nostril = (
-        bell(x - nostril_points[0], 0.0034) * bell(y - nostril_points[1], 0.0040) * under_nose
-    ) * (z > nose_base[2] - 0.02)
-
-    high, thin = recession(p)
-    lip_lines = torch.sin(p[:, 0] * 5200 + 2.5 * medium) * 0.5 + 0.5 * fine
-    return {
-        "base": torch.ones_like(x),
-        "mottling_red": (broad + 0.5 * medium) * skin,
-        "mottling_brown": (broad_brown + 0.6 * medium) * skin,
-        "blush": at(torch.tensor([0.043, float(eye[1]) - 0.034, 0]), 0.020, 0.017) * skin,
-        "nose_red": (
-            at(nose_tip, 0.016, 0.013)
-            + 0.6 * at(ala, 0.007, 0.008)
-            + 0.35 * at(mark[8], 0.022, 0.014)
-        )
-        * skin,
-        "ear_red": ear,
-        "under_eye": (
-            bell(x - eye[0] + 0.003, 0.015) * bell(y - eye[1] + 0.0115, 0.0060) * on_lid
-            + 0.6 * bell(x - mark[42, 0] + 0.003, 0.006) * bell(y - eye[1] + 0.001, 0.009) * on_lid
-        ),
-        "lid": bell(eye_distance, 0.0075) * on_lid,
-        "lip": lip_soft,
-        "lip_line": lip.float() * bell(parting_distance, 0.0013),
-        "lip_texture": lip_lines * lip.float(),
-        "freckles": freckle * freckle_zone * skin * (1 - lip.float()),
-        "spots": spot * (front * 0.6 + 0.4) * skin * (1 - lip.float()),
-        "moles": mole * skin * (1 - lip.float()),
-        "pores": fine * skin * (1 - 0.6 * lip.float()),
-        "beard_shadow": stubble_zone,
-        "brow_shadow": bell(brow_distance, 0.0042) * front,
-        "lash_line": bell(eye_distance, 0.0010) * on_lid * (0.35 + 0.65 * upper),
-        "eye_shadow": bell((eye_distance - 0.0035).clamp(min=0), 0.0060) * on_lid * upper,
-        "eyeliner": bell(eye_distance - 0.0004, 0.0015) * on_lid * (0.25 + 0.75 * upper),
-        "waterline": (eye_inside & ~ball).float()
-        * on_lid
-        * smoothstep(0.0003, 0.0012, eye_distance),
-        "nostril": nostril,
-        "mouth_dark": inner.float(),
-        "wrinkles": wrinkle,
-        "forehead": smoothstep(0.01, 0.03, y - brow[:, 1].mean()) * front,
-        "neck": smoothstep(
-            -0.012, -0.035, y - chin_y + 0.35 * (nose_base[2] - z - 0.03).clamp(min=0)
-        ),
-        "pore_height": (fine * 0.5 + 0.5 * noise(0.0009, 1, 12))
-        * 2.2e-5
-        * skin
-        * (1 - lip.float()),
-        "wrinkle_height": -wrinkle * 5.5e-4,
-        "lip_height": lip_lines * lip.float() * 6e-5,
-        "hair": hair + 0.0015 * medium - 0.1 * ear,
-        "high": high,
-        "thin": thin,
-        "oil": (
-            0.55
-            + 0.45 * at(torch.tensor([0.0, float(brow[:, 1].mean()) + 0.022, 0]), 0.035, 0.02)
-            + 0.55 * at(nose_tip, 0.013, 0.03)
-            + 0.25 * at(torch.tensor([0.038, float(eye[1]) - 0.022, 0]), 0.016, 0.012)
-            - 0.2 * (1 - front)
-        ),
-        "wet": ((eye_inside & ~ball).float() * on_lid + inner.float()).clamp(0, 1),
-    }
-
-
-def _lid_axis(x: Tensor, mark: Tensor) -> Tensor:
-    """Height of the line from the inner to the outer eye corner at x."""
-    inner, outer = mark[42], mark[45]
-    t = ((x - inner[0]) / (outer[0] - inner[0])).clamp(-0.3, 1.3)
-    return inner[1] + t * (outer[1] - inner[1])

@@ -97,7 +97,7 @@ def _jaw_share(assembly: Assembly) -> Array:
     inside = np.isin(parts, (Part.LIPS, Part.INNER_MOUTH))
     from_corner = smoothstep(0.0, _CORNER_REACH, corner_x - x)
     # Towards the throat roof and floor draw together again.
-    from_corner = from_corner * np.where(parts == Part.INNER_MOUTH, smoothstep(0, 22 * MM, z), 1)
+    from_corner = from_corner * np.where(parts == Part.INNER_MOUTH, smoothstep(-6 * MM, 18 * MM, z), 1)
     share = np.where(inside, 0.5 - 0.5 * assembly.jaw * from_corner, share)
     rigid = np.isin(parts, (Part.TEETH, Part.GUMS, Part.TONGUE))
     return np.where(rigid, assembly.jaw < 0, share)

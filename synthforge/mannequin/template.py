@@ -62,8 +62,12 @@ def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
 
 
 def brow_curve(head: Template) -> Tensor:
-    """The subject's left brow, inner to outer end: float32 [33, 3]."""
-    return smooth_curve(head.landmarks[LEFT_BROW], 33)
+    """Middle of the subject's left brow, inner to outer end: float32 [33, 3].
+
+    Annotators put the brow's landmarks on its upper half.
+    """
+    lower = head.landmarks.new_tensor([0.0, 0.0013, 0.0])
+    return smooth_curve(head.landmarks[LEFT_BROW] - lower, 33)
 
 
 @functools.cache
