@@ -10,7 +10,7 @@ from scipy.sparse import coo_matrix
 from scipy.spatial import Delaunay, cKDTree
 
 from synthforge.mannequin import face, skull
-from synthforge.mannequin.profiles import MM, Array
+from synthforge.mannequin.profiles import MM, Array, arc_length
 
 # Metres of the flat plane per radian of theta: about a head's half breadth.
 PLANE_RADIUS = 0.075
@@ -71,8 +71,7 @@ def _staggered_rows(inside: Callable[[Array], Array], between: float, along: flo
     )
     found = []
     for index, (level, row) in enumerate(zip(levels, rows, strict=True)):
-        steps = np.linalg.norm(np.diff(row, axis=0), axis=1)
-        length = np.concatenate([[0.0], np.cumsum(steps)])
+        length = arc_length(row)
         count = max(2, round(length[-1] / along))
         shares = (np.arange(count) + (0.5 if index % 2 else 0.999)) / count
         theta = np.interp(shares[shares < 0.999] * length[-1], length, fine)
