@@ -123,6 +123,11 @@ def _fibonacci_sphere(count: int) -> Tensor:
     return torch.stack([radius * torch.cos(angle), height, radius * torch.sin(angle)], 1).float()
 
 
+def trained_path(pretrained_dir: Path, generator_name: str) -> Path:
+    """Where train_alignment_mlp.py puts weights, and generate_synthforge_data.py looks for them."""
+    return pretrained_dir / f"alignment_{generator_name}.safetensors"
+
+
 def published_alignment() -> AlignmentMLP:
     """The published map for Next3D."""
     return AlignmentMLP.from_affine(torch.tensor(PUBLISHED_A), torch.tensor(PUBLISHED_B))

@@ -24,15 +24,18 @@ def rig(monkeypatch):
     """A fake head, drawn displaced, in place of what the command would build."""
     monkeypatch.setitem(ALIGNMENT_SAMPLING, "fake", NEXT3D_ALIGNMENT_SAMPLING)
     head, generator = FakeHead(rings=16), FakeGenerator(*planted_affine(0), size=64)
-    parts = SimpleNamespace(
-        head=head, generator=generator, detector=None, device=torch.device("cpu"), asked=[]
-    )
+    parts = SimpleNamespace(head=head, generator=generator, detector=None, asked=[])
 
-    def build(config, tell):
-        parts.asked.append(config)
-        return parts
+    def build_parts(config, device, tell):
+        parts.asked += [config.generator, str(device)]
+        return head, generator, None
 
-    monkeypatch.setattr(command, "build_rig", build)
+    def build_detector(name, device, tell):
+        parts.asked.append(name)
+        return parts.detector
+
+    monkeypatch.setattr(command, "build_parts", build_parts)
+    monkeypatch.setattr(command, "build_detector", build_detector)
     return parts
 
 
@@ -102,8 +105,7 @@ def test_with_a_detector_the_nme_is_told_and_kept(rig, output):
 
 def test_options_reach_what_is_built(rig, output):
     run(output, "--generator=mannequin", "--detector", "none", "--device=cpu")
-    (asked,) = rig.asked
-    assert (asked.generator, asked.detector, asked.device) == ("mannequin", "none", "cpu")
+    assert rig.asked == ["mannequin", "cpu", "none"]
 
 
 def test_weights_are_not_overwritten_but_resumed(rig, output):

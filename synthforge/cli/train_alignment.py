@@ -7,7 +7,8 @@ from typing import Any, get_args
 
 import click
 
-from synthforge.assembly import build_rig
+from synthforge.alignment import trained_path
+from synthforge.assembly import build_parts, pick_device
 from synthforge.cli.options import Command, config_option
 from synthforge.config import (
     AlignmentTrainingConfig,
@@ -16,6 +17,7 @@ from synthforge.config import (
     GenerateConfig,
     GeneratorName,
 )
+from synthforge.detectors import build_detector
 from synthforge.fitting.run import curves_path, output_path, overlays_path, train_alignment
 
 DEFAULTS = AlignmentTrainingConfig()
@@ -76,23 +78,24 @@ def train(pretrained_dir: Path, model_dir: Path, **options: Any) -> None:
     Writes the weights, with the curves of the training and a sheet of heads before and after
     beside them.
     """
+
+    def tell(line: str) -> None:
+        click.echo(line, err=True)
+
     config = AlignmentTrainingConfig(**options, assets=AssetPaths(pretrained_dir, model_dir))
-    rig = build_rig(
-        GenerateConfig(
-            output_dir=Path(),
-            num_images=1,
-            generator=config.generator,
-            device=config.device,
-            detector=config.detector,
-            assets=config.assets,
-        ),
-        tell=lambda line: click.echo(line, err=True),
-    )
-    result = train_alignment(config, rig.head, rig.generator, rig.detector, rig.device)
-    output = output_path(config, rig.generator)
+    device = pick_device(config.device)
+    drawn_with = GenerateConfig(Path(), 1, generator=config.generator, assets=config.assets)
+    head, generator, _ = build_parts(drawn_with, device, tell)
+    detector = build_detector(config.detector, device, tell)
+    result = train_alignment(config, head, generator, detector, device)
+    output = output_path(config, generator)
     click.echo(f"Curves: {curves_path(output)}")
     click.echo(f"Before and after: {overlays_path(output)}")
-    click.echo(f"Weights: {output}; use them with generate_synthforge_data.py --alignment {output}")
+    click.echo(f"Weights: {output}")
+    if output == trained_path(pretrained_dir, generator.name):
+        click.echo("generate_synthforge_data.py uses them from now on.")
+    else:
+        click.echo(f"Use them with generate_synthforge_data.py --alignment {output}")
     if result.ended == "interrupted":
         click.echo("Stopped early with the best weights so far; --resume goes on.", err=True)
         click.get_current_context().exit(130)

@@ -17,7 +17,6 @@ from synthforge.detectors import Detector
 from synthforge.fitting import TrainingError
 from synthforge.generator import Generator, GeneratorOutput
 from synthforge.head import Head
-from synthforge.pipeline import to_uint8
 from synthforge.sampling import Parameters, SampleId, draw
 
 # Part of every cache's key: raise it when what a sample holds changes.
@@ -71,7 +70,7 @@ def draw_batch(source: SampleSource, ids: list[SampleId]) -> list[dict[str, Tens
         camera = parameters.camera
         mesh_flame = source.head.mesh(parameters, camera)
         output = generator.generate(parameters.z, mesh_flame, camera)
-        images = to_uint8(output.image)
+        images = output.pictures()
         keypoints = source.detector(images) if source.detector else None
         z_depth, opaque = depth_target(output, camera)
         whole = {

@@ -9,7 +9,12 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from synthforge.alignment import AlignmentMLP, AlignmentOrigin, save_alignment
+from synthforge.alignment import (
+    AlignmentMLP,
+    AlignmentOrigin,
+    save_alignment,
+    trained_path,
+)
 from synthforge.config import ALIGNMENT_SAMPLING, AlignmentTrainingConfig
 from synthforge.detectors import Detector
 from synthforge.fitting import TrainingError
@@ -29,8 +34,7 @@ from synthforge.head import Head
 
 
 def output_path(config: AlignmentTrainingConfig, generator: Generator) -> Path:
-    default = config.assets.pretrained_dir / f"alignment_{generator.name}.safetensors"
-    return config.output or default
+    return config.output or trained_path(config.assets.pretrained_dir, generator.name)
 
 
 def curves_path(output: Path) -> Path:
