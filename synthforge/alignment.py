@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from synthforge.assets.published_alignment import read_published_alignment
 from synthforge.generator import Generator
 
 Activation = Literal["none", "tanh", "relu"]
@@ -164,11 +165,14 @@ def save_alignment(path: Path, mlp: AlignmentMLP, origin: AlignmentOrigin) -> No
     os.replace(partial, path)
 
 
-def read_alignment(path: Path) -> tuple[AlignmentMLP, AlignmentOrigin]:
-    """Weights that `save_alignment` wrote, and their origin.
+def read_alignment(path: Path) -> tuple[AlignmentMLP, AlignmentOrigin | None]:
+    """Weights that `save_alignment` wrote and their origin; or, from a name ending in .pth, the
+    published ones for Next3D, which hold no origin.
 
-    Raises AlignmentError for a missing, foreign or damaged file.
+    Raises AlignmentError or FileFormatError for a missing, foreign or damaged file.
     """
+    if path.suffix == ".pth" and path.exists():
+        return _read_published(path), None
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -210,6 +214,13 @@ def load_alignment(
     trained for another generator or head.
     """
     mlp, origin = read_alignment(path)
+    if origin is None:
+        if generator.name != "next3d" and not force:
+            raise AlignmentError(
+                f"{path} holds the published weights for next3d; this run uses {generator.name} "
+                f"{generator.fingerprint}. Leave --alignment out, or pass --force_alignment."
+            )
+        return mlp
     trained = (origin.generator_fingerprint, origin.head_fingerprint)
     wanted = (generator.fingerprint, head_fingerprint)
     if trained != wanted and not force:
@@ -219,6 +230,16 @@ def load_alignment(
             f"{generator.name} {wanted[0]} with head {wanted[1]}. Train again with "
             f"train_alignment_mlp.py --generator {generator.name}, or pass --force_alignment."
         )
+    return mlp
+
+
+def _read_published(path: Path) -> AlignmentMLP:
+    mlp = AlignmentMLP()
+    inner, outer = read_published_alignment(path)
+    with torch.no_grad():
+        for layer, published in ((mlp.inner, inner), (mlp.outer, outer)):
+            layer.weight.copy_(published.weight)
+            layer.bias.copy_(published.bias)
     return mlp
 
 

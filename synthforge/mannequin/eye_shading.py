@@ -8,8 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from synthforge.mannequin.appearance import Person, Scene
+from synthforge.mannequin.fields import smoothstep
 from synthforge.mannequin.lighting import radiance
+from synthforge.mannequin.person import Person
+from synthforge.mannequin.scene import Scene
 
 # In eyeball radii (about 12 mm).
 _IRIS_RADIUS = 0.475
@@ -34,11 +36,6 @@ def _tables(device: torch.device | str) -> Tensor:
     return torch.cat([0.6 * fibres + 0.5 * broad, veins], 1).to(device)
 
 
-def smoothstep(low: float, high: float, x: Tensor) -> Tensor:
-    t = ((x - low) / (high - low)).clamp(0, 1)
-    return t * t * (3 - 2 * t)
-
-
 def shade_eyes(
     person: Person,
     scene: Scene,
@@ -55,13 +52,16 @@ def shade_eyes(
     like = eye_local.new_tensor
     # The viewer is along +z of the viewer axes: the last row of R is where they are, eye frame.
     towards_viewer = R_view_eye[:, 2]
-    plane = eye_local[:, :2] - _IRIS_DEPTH * towards_viewer[:, :2] * smoothstep(
-        _IRIS_RADIUS * 1.1, 0.25, eye_local[:, :2].norm(dim=-1)
-    )[:, None]
+    plane = (
+        eye_local[:, :2]
+        - _IRIS_DEPTH
+        * towards_viewer[:, :2]
+        * smoothstep(_IRIS_RADIUS * 1.1, 0.25, eye_local[:, :2].norm(dim=-1))[:, None]
+    )
     r = plane.norm(dim=-1) + (eye_local[:, 2] < 0).float()
     theta = torch.atan2(plane[:, 1], plane[:, 0]) / torch.pi
     radius = _IRIS_RADIUS * person.iris_size
-    spin = 2 * person.map_offset[0] / 1024
+    spin = 2 * person.eye_pattern
     grid = torch.stack([(theta + spin + 1) % 2 - 1, 2 * (r / radius).clamp(0, 1) - 1], -1)
     fibre = F.grid_sample(
         _tables(eye_local.device), grid[None, None], align_corners=True, padding_mode="border"
@@ -78,14 +78,20 @@ def shade_eyes(
     vein = F.grid_sample(
         _tables(eye_local.device), vein_grid[None, None], align_corners=True, padding_mode="border"
     )[0, 1, 0]
-    red = (corner * (0.22 + 0.5 * person.sclera_redness)
-           + 0.25 * vein * (0.2 + person.sclera_redness) * smoothstep(0.5, 0.9, r)).clamp(0, 0.7)
+    red = (
+        corner * (0.22 + 0.5 * person.sclera_redness)
+        + 0.25 * vein * (0.2 + person.sclera_redness) * smoothstep(0.5, 0.9, r)
+    ).clamp(0, 0.7)
     sclera = like(_SCLERA) + (like(_VEINS) - like(_SCLERA)) * red[:, None]
     on_iris = smoothstep(radius + 0.022, radius - 0.022, r)[:, None]
     albedo = sclera + (iris - sclera) * on_iris
 
     # Lids and lashes keep light from above away.
-    shade = 1 - 0.62 * smoothstep(0.12, 0.46, eye_local[:, 1]) - 0.25 * smoothstep(-0.2, -0.5, eye_local[:, 1])
+    shade = (
+        1
+        - 0.62 * smoothstep(0.12, 0.46, eye_local[:, 1])
+        - 0.25 * smoothstep(-0.2, -0.5, eye_local[:, 1])
+    )
     shade = shade * (1 - 0.35 * smoothstep(0.45, 0.95, eye_local[:, 0].abs()))
     view = F.normalize(eye_local, dim=-1)
     normal = (R_view_eye @ view[..., None])[..., 0]
@@ -103,6 +109,12 @@ def shade_eyes(
     reflected = radiance(scene, mirror) * 0.9
     for light_, gain in ((scene.key, 26.0), (scene.fills[0], 14.0)):
         size = 0.10 + 0.16 * light_.softness
-        window = smoothstep(1 - 0.5 * (size * 1.5) ** 2, 1 - 0.5 * (size * 0.9) ** 2, mirror @ like(light_.direction))
-        reflected = reflected + like(light_.color) * (gain * window * (0.35 + 0.65 * key_lit))[:, None]
+        window = smoothstep(
+            1 - 0.5 * (size * 1.5) ** 2,
+            1 - 0.5 * (size * 0.9) ** 2,
+            mirror @ like(light_.direction),
+        )
+        reflected = (
+            reflected + like(light_.color) * (gain * window * (0.35 + 0.65 * key_lit))[:, None]
+        )
     return color + reflected * (fresnel * shade.clamp(0.25))[:, None]

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from synthforge.mannequin.appearance import Scene
+from synthforge.mannequin.scene import Scene
 
 _GRAIN_SIZE = 640
 
@@ -43,10 +43,13 @@ def develop(scene: Scene, linear: Tensor) -> Tensor:
     ys = torch.linspace(-1, 1, height, device=linear.device)[:, None]
     xs = torch.linspace(-1, 1, width, device=linear.device)
     image = image * (1 - scene.vignette * 0.5 * (xs * xs + ys * ys))
-    # Filmic shoulder: 1 maps to about 0.8, highlights roll off.
-    image = image * (1 + 0.12 * image) / (1 + 0.42 * image) 
+    # Filmic toe and shoulder (Narkowicz 2015, "ACES filmic tone mapping curve").
+    image = image * 0.62
+    image = image * (2.51 * image + 0.03) / (image * (2.43 * image + 0.59) + 0.14)
     image = image.clamp(0, 1)
-    image = torch.where(image < 0.0031308, 12.92 * image, 1.055 * image.clamp(min=1e-6) ** (1 / 2.4) - 0.055)
+    image = torch.where(
+        image < 0.0031308, 12.92 * image, 1.055 * image.clamp(min=1e-6) ** (1 / 2.4) - 0.055
+    )
     luma = (image * like((0.30, 0.59, 0.11))[:, None, None]).sum(0, keepdim=True)
     image = luma + (image - luma) * scene.saturation
     image = (image - 0.45) * scene.contrast + 0.45

@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from synthforge.mannequin.albedo import ALBEDO, BUMP, LIP, OIL, WET
-from synthforge.mannequin.appearance import Person, Scene
 from synthforge.mannequin.eye_shading import shade_eyes
-from synthforge.mannequin.lighting import Shadow
+from synthforge.mannequin.lighting import Shadow, unit
+from synthforge.mannequin.person import Person
+from synthforge.mannequin.scene import Scene
 from synthforge.rasterizer import Fragments
 
 # Pixels shaded at once: their intermediates stay in a core's cache.
@@ -89,9 +90,8 @@ def shade(
     for pixels in covered.split(_CHUNK.get(image.device.type, 1 << 18)):
         face = face_ids.index_select(0, pixels)
         w = weights.index_select(0, pixels)
-        corners = flat_corners.index_select(0, face).view(-1, 3, 12)
-        value = (w[:, :, None] * corners).sum(1)
-        uv = (w[:, :, None] * flat_uvs.index_select(0, face).view(-1, 3, 2)).sum(1)
+        value = _blend(w, flat_corners.index_select(0, face).view(-1, 3, 12))
+        uv = _blend(w, flat_uvs.index_select(0, face).view(-1, 3, 2))
         grid = uv * uv.new_tensor([2.0, -2.0]) + uv.new_tensor([-1.0, 1.0])
         texel = F.grid_sample(
             texture, grid[None, None], align_corners=False, padding_mode="border"
@@ -99,12 +99,10 @@ def shade(
         material = surface.material.index_select(0, face)
         replaced = material[:, 3:4]
         albedo = texel[ALBEDO].T * (1 - replaced) + material[:, :3] * replaced
-        normal = F.normalize(value[:, :3], dim=-1)
+        normal = unit(value[:, :3])
         gradient = surface.gradients.index_select(0, face)
         bump = texel[BUMP, :, None] * (1 - replaced[None])
-        detailed = F.normalize(
-            normal - bump[0] * gradient[:, :3] - bump[1] * gradient[:, 3:], dim=-1
-        )
+        detailed = unit(normal - bump[0] * gradient[:, :3] - bump[1] * gradient[:, 3:])
         ambient = value[:, 3:6]
         lit = shadow.lit(value[:, 6:9])
 
@@ -119,15 +117,15 @@ def shade(
 
         oil, lip, wet = texel[OIL] * (1 - replaced[:, 0]), texel[LIP], texel[WET]
         gloss = (
-            oil * (0.35 + 0.65 * person.oiliness) * (1 - 0.5 * lip)
+            oil * (0.25 + 0.55 * person.oiliness) * (1 - 0.5 * lip)
             + lip * person.lip_gloss * 0.9
             + material[:, 4]
         )
         cosine_half = (detailed @ halfway).clamp(0)
         broad = _ggx(cosine_half, 0.42 + spread)
         tight = _ggx(cosine_half, 0.25 + spread - 0.10 * lip * person.lip_gloss)
-        highlight = (0.60 * broad + 0.40 * gloss * tight) * fresnel_key * 0.22
-        highlight = highlight * lit * fine.clamp(0, 1) ** 0.5 * (0.35 + gloss)
+        highlight = (0.60 * broad + 0.40 * gloss * tight) * fresnel_key * 0.19
+        highlight = highlight * lit * fine.clamp(0, 1) ** 0.5 * (0.30 + 0.75 * gloss)
         grazing = (1 - (detailed @ viewer).clamp(0, 1)) ** 4
         sheen = (0.02 + 0.30 * grazing) * (0.25 + 0.6 * gloss) + 0.15 * wet
         color = albedo * light + highlight[:, None] * key_color * 3.14 + ambient * sheen[:, None]
@@ -137,10 +135,21 @@ def shade(
         if len(balls):
             R_view_eye = (R_view_gen @ R_gen_eyes)[eye[balls] - 1]
             color[balls] = shade_eyes(
-                person, scene, value[balls, 9:12], R_view_eye, ambient[balls], lit[balls]
+                person,
+                scene,
+                value[balls, 9:12],
+                R_view_eye,
+                ambient[balls],
+                0.4 + 0.6 * lit[balls],
             )
         image.index_copy_(0, pixels, color)
     return image
+
+
+def _blend(weights: Tensor, corners: Tensor) -> Tensor:
+    """[N, 3] barycentrics and [N, 3, C] corner values -> [N, C]."""
+    a, b, c = corners.unbind(1)
+    return weights[:, :1] * a + weights[:, 1:2] * b + weights[:, 2:] * c
 
 
 def _ggx(cosine: Tensor, roughness: Tensor | float) -> Tensor:
