@@ -14,7 +14,7 @@ from synthforge.mannequin import skull
 from synthforge.mannequin.profiles import MM, Array, arc_length, curve
 
 _SPACING = 3.0 * MM
-_SKULL_SPACING = 7.0 * MM
+_SKULL_SPACING = 5.0 * MM
 # Brow strip: middle line by frontal x, its half height, and where it begins and ends.
 _BROW_MIDDLE = curve((9, 16, 26, 36, 45, 56), (41.2, 42.8, 44.8, 45.7, 44.2, 38.8))
 _BROW_HALF = curve((9, 16, 30, 42, 56), (2.5, 3.1, 3.0, 2.3, 0.9))

@@ -52,8 +52,8 @@ _ZONES: tuple[tuple[Callable[[Array], Array], float, float], ...] = (
     (_is_nose, 1.75 * MM, 2.4 * MM),
     (_is_brow, 2.7 * MM, 3.1 * MM),
     (_is_inner_face, 3.8 * MM, 4.4 * MM),
-    (_is_front, 5.8 * MM, 6.4 * MM),
-    (_is_head, 10 * MM, 11 * MM),
+    (_is_front, 6.2 * MM, 6.8 * MM),
+    (_is_head, 10.8 * MM, 11.8 * MM),
 )
 
 
