@@ -78,13 +78,8 @@ def shade(
     key = R_view_gen.T @ like(scene.key.direction)
     viewer = R_view_gen[2]
     halfway = F.normalize(key + viewer, dim=0)
-    wrap = like(_SKIN_WRAP)
     key_color = like(scene.key.color)
-    h_dot_v = float((halfway @ viewer).clamp(0, 1))
-    fresnel_key = _F0 + (1 - _F0) * (1 - h_dot_v) ** 5
-    # A soft key is a broad source: its highlight spreads and its terminator softens.
-    spread = 0.10 * scene.key.softness
-    softness = 0.35 * scene.key.softness
+    fresnel = _F0 + (1 - _F0) * (1 - (halfway @ viewer).clamp(0, 1)) ** 5
     flat_uvs = surface.face_uvs.flatten(1)
     flat_corners = surface.corners.flatten(1)
     for pixels in covered.split(_CHUNK.get(image.device.type, 1 << 18)):
@@ -106,13 +101,10 @@ def shade(
         ambient = value[:, 3:6]
         lit = shadow.lit(value[:, 6:9])
 
-        # Blue and green see the fine normal, red the smooth one.
-        fine, smooth = detailed @ key, normal @ key
-        cosine = torch.stack([0.6 * smooth + 0.4 * fine, 0.2 * smooth + 0.8 * fine, fine], -1)
-        width = (wrap + softness) * (1 - 0.5 * replaced)
-        diffuse = ((cosine + width) / (1 + width)).clamp(0) ** 1.4
+        fine = detailed @ key
+        diffuse = _diffuse(normal @ key, fine, scene.key.softness, replaced)
         # Scattered light passes into the shadow's edge, red farthest.
-        passed = lit[:, None] ** (1 - 0.45 * wrap)
+        passed = lit[:, None] ** (1 - 0.45 * like(_SKIN_WRAP))
         light = ambient + key_color * diffuse * passed
 
         oil, lip, wet = texel[OIL] * (1 - replaced[:, 0]), texel[LIP], texel[WET]
@@ -121,14 +113,12 @@ def shade(
             + lip * person.lip_gloss * 0.9
             + material[:, 4]
         )
-        cosine_half = (detailed @ halfway).clamp(0)
-        broad = _ggx(cosine_half, 0.42 + spread)
-        tight = _ggx(cosine_half, 0.25 + spread - 0.10 * lip * person.lip_gloss)
-        highlight = (0.60 * broad + 0.40 * gloss * tight) * fresnel_key * 0.19
-        highlight = highlight * lit * fine.clamp(0, 1) ** 0.5 * (0.30 + 0.75 * gloss)
+        sharpening = 0.10 * lip * person.lip_gloss
+        highlight = _highlight(detailed @ halfway, gloss, scene.key.softness, sharpening)
+        highlight = highlight * fresnel * lit * fine.clamp(0, 1) ** 0.5
         grazing = (1 - (detailed @ viewer).clamp(0, 1)) ** 4
         sheen = (0.02 + 0.30 * grazing) * (0.25 + 0.6 * gloss) + 0.15 * wet
-        color = albedo * light + highlight[:, None] * key_color * 3.14 + ambient * sheen[:, None]
+        color = albedo * light + highlight[:, None] * key_color + ambient * sheen[:, None]
 
         eye = surface.eye.index_select(0, face)
         balls = torch.nonzero(eye).squeeze(1)
@@ -150,6 +140,28 @@ def _blend(weights: Tensor, corners: Tensor) -> Tensor:
     """[N, 3] barycentrics and [N, 3, C] corner values -> [N, C]."""
     a, b, c = corners.unbind(1)
     return weights[:, :1] * a + weights[:, 1:2] * b + weights[:, 2:] * c
+
+
+def _diffuse(smooth: Tensor, fine: Tensor, softness: float, replaced: Tensor) -> Tensor:
+    """Key light scattered by skin, [N, 3], from the cosines [N] of the smooth and fine normals.
+
+    Blue sees the fine normal, red mostly the smooth one. A soft key is a broad source: it reaches
+    farther round. replaced: [N, 1], 1 where the material is not skin.
+    """
+    cosine = torch.stack([0.6 * smooth + 0.4 * fine, 0.2 * smooth + 0.8 * fine, fine], -1)
+    width = (fine.new_tensor(_SKIN_WRAP) + 0.35 * softness) * (1 - 0.5 * replaced)
+    return ((cosine + width) / (1 + width)).clamp(0) ** 1.4
+
+
+def _highlight(cosine: Tensor, gloss: Tensor, softness: float, sharpening: Tensor) -> Tensor:
+    """Key light mirrored by skin, [N]: a broad lobe and, where it is oily, a tight one.
+
+    cosine: between the normal and halfway, [N]. sharpening: taken off the tight lobe's roughness.
+    """
+    cosine = cosine.clamp(0)
+    broad = _ggx(cosine, 0.42 + 0.10 * softness)
+    tight = _ggx(cosine, 0.25 + 0.10 * softness - sharpening)
+    return 0.6 * (0.60 * broad + 0.40 * gloss * tight) * (0.30 + 0.75 * gloss)
 
 
 def _ggx(cosine: Tensor, roughness: Tensor | float) -> Tensor:
