@@ -16,8 +16,13 @@ class FileFormatError(ValueError):
 
 @contextmanager
 def naming(path: str | os.PathLike[str], way_out: str) -> Iterator[None]:
-    """Puts the file's name before a FileFormatError, and the way out after it."""
+    """Puts the file's name before a FileFormatError, and the way out after it.
+
+    The way out is added to a FileNotFoundError too.
+    """
     try:
         yield
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{error}. {way_out}.") from None
     except FileFormatError as error:
         raise FileFormatError(f"{os.fspath(path)} {error}. {way_out}.") from None

@@ -17,14 +17,14 @@ from flame_pytorch.mapped import open_mapped
 from flame_pytorch.model import FloatArray, HeadModel, IntArray, LandmarkEmbedding
 from flame_pytorch.npy import read_npy
 from flame_pytorch.pickles import parse_whole
-from flame_pytorch.values import MAPPING_NAMES, to_mapping
+from flame_pytorch.values import INERT_NAMES, MAPPING_NAMES, to_mapping
 from flame_pytorch.zips import read_zip
 
-_FLAME_SITE = "flame.is.tue.mpg.de (licence required)"
-_MODEL_SOURCE = f"Download a FLAME model (FLAME 2020 or 2023) again from {_FLAME_SITE}"
-_EMBEDDING_SOURCE = "Get landmark_embedding.npy again; it comes with DECA and FLAME_PyTorch"
-_MASKS_SOURCE = f"Download the FLAME vertex masks again from {_FLAME_SITE}"
-_TEXTURE_SOURCE = f"Download the FLAME texture space again from {_FLAME_SITE}"
+_FLAME_SITE = "https://flame.is.tue.mpg.de (licence required)"
+_MODEL_SOURCE = f"FLAME models (2020, 2023) are at {_FLAME_SITE}"
+_EMBEDDING_SOURCE = f"Landmark embeddings are at {_FLAME_SITE}, and come with DECA"
+_MASKS_SOURCE = f"FLAME's vertex masks are at {_FLAME_SITE}"
+_TEXTURE_SOURCE = f"FLAME's texture space is at {_FLAME_SITE}"
 
 _N_COMPONENTS = 400
 _N_POSE_FEATURES = 36
@@ -33,21 +33,11 @@ _NO_PARENT = 2**32 - 1
 _MAX_MASKS = 256
 _MAX_UV_BYTES = 64 * 2**20
 
-# Beyond arrays, FLAME's pickles refer to these. All stay inert; of chumpy's classes only Ch and
-# Select can become arrays.
-_OTHER_NAMES = MAPPING_NAMES | {
-    "copy_reg._reconstructor",
-    "copyreg._reconstructor",
-    "copyreg.__newobj__",
-    "__builtin__.object",
-    "builtins.object",
-    "__builtin__.set",
-    "builtins.set",
-}
-FLAME_NAMES = frozenset(ARRAY_NAMES | _OTHER_NAMES)
+FLAME_NAMES = ARRAY_NAMES | MAPPING_NAMES | INERT_NAMES
 
 
 def _is_flame_name(name: str) -> bool:
+    # Of chumpy's classes, only Ch and Select can become arrays. The others stay records.
     return name in FLAME_NAMES or name.startswith("chumpy.")
 
 

@@ -133,6 +133,11 @@ class FLAME(nn.Module):
     def _set_embedding(self, embedding: LandmarkEmbedding, dtype: torch.dtype) -> None:
         for name in ("static", "contour"):
             faces = getattr(embedding, f"{name}_faces")
+            if faces.max() >= len(self.faces):
+                raise ValueError(
+                    f"the landmark embedding is for another head: it refers to triangle "
+                    f"{faces.max()}, but the model has {len(self.faces)}"
+                )
             bary = getattr(embedding, f"{name}_bary")
             self.register_buffer(f"{name}_faces", torch.tensor(faces, dtype=torch.int64))
             self.register_buffer(f"{name}_bary", torch.tensor(bary, dtype=dtype))

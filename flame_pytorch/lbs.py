@@ -79,7 +79,7 @@ def pose_joints(R_local: Tensor, joints: Tensor, parents: tuple[int, ...]) -> tu
 
 def skin(vertices: Tensor, weights: Tensor, R: Tensor, t: Tensor) -> Tensor:
     """Vertices [B, V, 3] moved by the joints' R [B, J, 3, 3], t [B, J, 3]; weights are [V, J]."""
-    w = weights.unbind(1)
-    R_vertex = sum(w[j][:, None, None] * R[:, j, None] for j in range(len(w)))
-    t_vertex = sum(w[j][:, None] * t[:, j, None] for j in range(len(w)))
-    return apply(torch.as_tensor(R_vertex), vertices) + t_vertex
+    moved = torch.zeros_like(vertices)
+    for joint, weight in enumerate(weights.unbind(1)):
+        moved = moved + weight[:, None] * (apply(R[:, joint, None], vertices) + t[:, joint, None])
+    return moved

@@ -9,6 +9,7 @@ from flame_pytorch.errors import FileFormatError
 from flame_pytorch.pickle_literals import Blob
 from flame_pytorch.pickles import Call, Global
 
+# EasyDict is NVIDIA's, in the files of StyleGAN and its heirs.
 MAPPING_NAMES = frozenset(
     {"collections.OrderedDict", "dnnlib.util.EasyDict", "builtins.dict", "__builtin__.dict"}
 )
@@ -16,6 +17,20 @@ MAPPING_NAMES = frozenset(
 BYTES_NAMES = frozenset({"_codecs.encode", "builtins.bytes", "__builtin__.bytes"})
 
 
+# Types of plain data, and the functions by which Python makes an object of a class. Files may
+# name them anywhere; they stay records.
+INERT_NAMES = frozenset(
+    {
+        f"{module}.{name}"
+        for module in ("builtins", "__builtin__")
+        for name in (
+            *("object", "bool", "int", "long", "float", "complex", "str", "unicode", "bytes"),
+            *("bytearray", "list", "tuple", "set", "frozenset", "range", "xrange", "slice"),
+        )
+    }
+    | {"collections.defaultdict", "collections.deque"}
+    | {"copyreg._reconstructor", "copyreg.__newobj__", "copy_reg._reconstructor"}
+)
 _MAX_PAIRS = 1000
 
 

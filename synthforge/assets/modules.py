@@ -60,14 +60,14 @@ def named_tensors(
 
 def _named_records(root: object) -> Iterator[tuple[str, object]]:
     pending = [("", 0, root)]
-    seen: set[int] = set()
+    seen: dict[int, Mapping[object, object]] = {}
     entries = 0
     while pending:
         prefix, depth, module = pending.pop()
         state = module_state(module)
         if id(state) in seen:
             continue
-        seen.add(id(state))
+        seen[id(state)] = state
         parameters, buffers, children = (
             to_mapping(state.get(key, {})) for key in ("_parameters", "_buffers", "_modules")
         )

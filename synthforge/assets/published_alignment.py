@@ -19,7 +19,7 @@ from flame_pytorch.tensors import (
     read_legacy_stream,
     storage_reference,
 )
-from flame_pytorch.values import MAPPING_NAMES, to_mapping
+from flame_pytorch.values import INERT_NAMES, MAPPING_NAMES, to_mapping
 from flame_pytorch.zips import read_zip
 from synthforge.assets.modules import module_tensors, named_tensors
 
@@ -28,10 +28,9 @@ _WAY_OUT = "Leave the file out: its figures are built in. Or train with train_al
 _MAX_BYTES = 2**20
 _MAX_ELEMENTS = 1000
 
-_DATA_NAMES = TENSOR_NAMES | STORAGE_DTYPES.keys() | MAPPING_NAMES
-_INERT_NAMES = re.compile(
-    r"__main__\.\w+|torch\.nn\.modules\.[\w.]+|torch\.(Size|float32)|(builtins|__builtin__)\.set"
-)
+_NAMES = TENSOR_NAMES | STORAGE_DTYPES.keys() | MAPPING_NAMES | INERT_NAMES | {"torch.Size"}
+# The network's class, in the authors' training script, and those of its layers.
+_CLASSES = re.compile(r"__main__\.\w+|torch\.nn\.modules\.[\w.]+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def read_published_alignment(path: str | os.PathLike[str]) -> tuple[LinearLayer,
 
 
 def _is_allowed(name: str) -> bool:
-    return name in _DATA_NAMES or _INERT_NAMES.fullmatch(name) is not None
+    return name in _NAMES or _CLASSES.fullmatch(name) is not None
 
 
 def _layers(tensors: dict[str, Tensor]) -> tuple[LinearLayer, LinearLayer]:

@@ -11,6 +11,7 @@ from synthforge.assembly import build_rig
 from synthforge.cli.options import Command, config_option, range_option
 from synthforge.config import (
     DEFAULT_SAMPLING,
+    SAMPLING_SOURCE,
     AssetPaths,
     ConfigError,
     ExtraName,
@@ -58,11 +59,23 @@ def _with_ranges(function: Any) -> Any:
     return function
 
 
-@click.command(cls=Command)
-@click.option("--output_dir", type=click.Path(path_type=Path), required=True, help="New or own.")
+_EPILOG = "Default ranges are from: " + "; ".join(
+    f"{name}, {source}" for name, source in SAMPLING_SOURCE.items()
+)
+
+
+@click.command(cls=Command, epilog=_EPILOG + ".")
+@click.option(
+    "--output_dir",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="A new folder, or one to continue.",
+)
 @click.option("--num_images", type=int, required=True, help="Images in the dataset.")
 @click.option("--seed", type=int, default=DEFAULTS.seed)
-@click.option("--start_index", type=int, default=DEFAULTS.start_index, help="First number.")
+@click.option(
+    "--start_index", type=int, default=DEFAULTS.start_index, help="Number of the first image."
+)
 @click.option(
     "--generator",
     type=click.Choice(get_args(GeneratorName)),

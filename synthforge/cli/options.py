@@ -26,6 +26,7 @@ USER_ERRORS: tuple[type[Exception], ...] = (
     DatasetError,
     DetectorError,
     FileFormatError,
+    FileNotFoundError,
 )
 
 

@@ -10,14 +10,17 @@ import math
 import torch
 from torch import Tensor
 
-from synthforge.mannequin.appearance import RGB, Person
+from synthforge.mannequin.draws import RGB
+from synthforge.mannequin.person import Person
 from synthforge.mannequin.skin_maps import PIGMENT_MAPS, TEXTURE_SIZE, SkinMaps, skin_maps
 
 # Log linear-RGB albedo of the fairest skin, and what pigments at full strength add to it.
 # Fitted by eye to published skin reflectances (Krishnaswamy & Baranoski 2004, figure 5).
 _FAIR = (-0.20, -0.58, -0.86)
-_MELANIN = (-1.95, -2.45, -2.80)
-_HEMOGLOBIN = (-0.06, -0.42, -0.36)
+_MELANIN = (-2.00, -2.38, -2.66)
+_HEMOGLOBIN = (-0.05, -0.36, -0.30)
+# Lips have less melanin above their blood: a cooler red.
+_LIP_BLOOD = (-0.06, -0.40, -0.24)
 _CAROTENE = (0.0, -0.05, -0.22)
 _VEIN = (-0.34, -0.30, -0.20)
 
@@ -55,7 +58,7 @@ def pigments(person: Person) -> dict[str, RGB]:
     dark = person.melanin
     pale = 1 - dark
     blood = _HEMOGLOBIN
-    lip_natural = _plus((blood, 1.05 * pale + 0.35), (_MELANIN, 0.10 * dark + 0.04))
+    lip_natural = _plus((_LIP_BLOOD, 1.5 * pale + 0.55), (_MELANIN, 0.12 * dark + 0.05))
     lip_painted = _towards(person.lip_color, skin)
     lip = _plus((lip_natural, 1 - person.lipstick), (lip_painted, person.lipstick))
     brow = _plus((_towards(person.brow_color, skin), 0.30 * person.brow_density))
@@ -63,8 +66,12 @@ def pigments(person: Person) -> dict[str, RGB]:
     black = (-1.7, -1.8, -1.8)
     table: dict[str, RGB] = {
         "base": skin,
-        "mottling_red": _plus((blood, 0.075 * person.mottling)),
-        "mottling_brown": _plus((_MELANIN, 0.012 * person.mottling)),
+        "mottling_red": _plus((blood, 0.075 * person.mottling * person.patches[0])),
+        "mottling_brown": _plus((_MELANIN, 0.012 * person.mottling * person.patches[1])),
+        "mottling_other": _plus(
+            (blood, 0.06 * person.mottling * person.patches[2]),
+            (_MELANIN, 0.010 * person.mottling * person.patches[3]),
+        ),
         "blush": _plus((blood, 0.75 * person.blush * (0.5 + 0.5 * pale))),
         "nose_red": _plus((blood, 0.55 * (0.3 + person.redness) * (0.4 + 0.6 * pale))),
         "ear_red": _plus((blood, 0.45)),
@@ -73,10 +80,12 @@ def pigments(person: Person) -> dict[str, RGB]:
         "lip": lip,
         "lip_line": (-0.75, -0.85, -0.8),
         "lip_texture": (-0.05, -0.07, -0.07),
-        "freckles": _plus((_MELANIN, 0.24 * person.freckles)),
-        "spots": _plus((_MELANIN, 0.11 * person.spots)),
-        "moles": _plus((_MELANIN, 0.55 * person.moles)),
-        "pores": _plus((_MELANIN, -0.014 * person.pores), (blood, -0.035 * person.pores)),
+        "freckles_0": _plus((_MELANIN, 0.24 * person.freckles[0])),
+        "freckles_1": _plus((_MELANIN, 0.24 * person.freckles[1])),
+        "spots_0": _plus((_MELANIN, 0.07 * person.spots[0])),
+        "spots_1": _plus((_MELANIN, 0.07 * person.spots[1])),
+        **{f"moles_{k}": _plus((_MELANIN, 0.5 * mole)) for k, mole in enumerate(person.moles)},
+        "pores": _plus((_MELANIN, -0.022 * person.pores), (blood, -0.07 * person.pores)),
         "beard_shadow": shadow,
         "brow_shadow": brow,
         "lash_line": _plus((black, 0.55 + 0.25 * person.eyeliner)),
@@ -100,7 +109,7 @@ def _tint_scalp(person: Person, maps: SkinMaps, log_albedo: Tensor) -> None:
     soft = 0.007 if hair.style == "buzz" else 0.012
     covered = ((above + 0.002) / soft).clamp_(0, 1)
     if hair.style == "bald":
-        covered *= ((0.045 - height) / 0.01).clamp_(0, 1) * (1 - high / high.amax()) * 0.6
+        covered *= ((0.040 - height) / 0.03).clamp_(0, 1) * (1 - high / high.amax()) * 0.4
     cover = (0.62 if hair.style == "buzz" else 0.75) * (1 - 0.6 * hair.grey)
     tint = log_albedo.new_tensor(_towards(hair.color, skin_log_albedo(person)))
     log_albedo.addcmul_(tint[:, None] * cover, covered)

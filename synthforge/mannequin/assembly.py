@@ -6,7 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synthforge.mannequin import ears, eyes, face, mouth, skin_fill, skull, teeth, uv_layout
+from synthforge.mannequin import (
+    ears,
+    eyes,
+    face,
+    mouth,
+    region_outlines,
+    skin_fill,
+    skull,
+    teeth,
+    uv_layout,
+)
 from synthforge.mannequin.half_mesh import HalfMesh
 from synthforge.mannequin.parts import Part
 from synthforge.mannequin.profiles import MM, Array
@@ -18,6 +28,8 @@ _NOSTRIL_RINGS = ((0.86, 0.7, 0.9), (0.80, 3.0, 2.6), (0.66, 6.0, 4.5), (0.35, 8
 # How far the charts of nested rings shrink towards their centre.
 _LIP_CHART_SHRINK = 0.55
 _EAR_CHART_SHRINK = 0.88
+# Room on the texture for the end caps of teeth and tongue.
+_CAP_UV = 0.006
 
 
 @dataclass(frozen=True)
@@ -25,6 +37,8 @@ class Assembly:
     """The whole neutral head.
 
     vertices: (V, 3). faces: (F, 3). uvs: (T, 2). uv_faces: (F, 3). parts: (V,) of Part.
+    jaw: (V,) int, +1 on what belongs to the upper lip or jaw, -1 to the lower, 0 elsewhere and at
+        the corners of the mouth.
     mirror: (V,), each vertex's mirror image.
     rings: vertex ids of named rings of the left half.
     """
@@ -34,6 +48,7 @@ class Assembly:
     uvs: Array
     uv_faces: Array
     parts: Array
+    jaw: Array
     mirror: Array
     rings: dict[str, Array]
 
@@ -53,13 +68,17 @@ class _Builder:
         self.rings: dict[str, Array] = {}
         self.holes: list[Array] = []
         self.hole_rows: list[Row] = []
+        self.jaw: list[tuple[Array, Array]] = []
+
+    def assign_jaw(self, ids: Array, side: Array) -> None:
+        self.jaw.append((ids, side))
 
     def row(self, points: Array, places: Array, part: Part) -> Row:
         return self.mesh.add(points, part), self.mesh.chart(places)
 
     def skin_row(self, front: Array, part: Part) -> tuple[Row, Array]:
         """A ring given as seen from the front (N, 2), laid onto the sculpted skin."""
-        theta, level = skull.locate(front, (0, 1), 0.3)
+        theta, level = skull.locate(front, skull.from_front, 0.3)
         points = face.sculpt(skull.surface(theta, level))
         points[:, 0] = np.where(front[:, 0] == 0, 0.0, points[:, 0])
         row = self.row(points, uv_layout.skin(theta, level), part)
@@ -85,11 +104,9 @@ class _Builder:
         return np.concatenate(self.mesh.charts)[row[1]]
 
     def eye(self) -> None:
-        contour = eyes.lid_contour()
-        rows = self.skin_rows(
-            [_grow(contour, eyes.CENTER[:2], margin) for margin in _EYE_RING_MARGINS], True
-        )
+        rows = self.skin_rows([eyes.skin_ring(margin) for margin in _EYE_RING_MARGINS], True)
         self.rings["lid"] = rows[-1][0]
+        self.rings["eye_region"] = rows[0][0]
         margin_places = self.places(rows[-1])
         center = margin_places.mean(0)
         previous = rows[-1]
@@ -142,10 +159,11 @@ class _Builder:
         rows = self.skin_rows(rings, False)
         self.mesh.parts[-1][:] = Part.LIPS
         self.rings["lip_border"] = rows[-1][0]
+        self.assign_jaw(rows[-1][0], mouth.side())
         border_places = self.places(rows[-1])
         border_z = self.mesh.points[-1][:, 2]
         contact = mouth.contact()
-        contact_skin = face.sculpt(skull.surface(*skull.locate(contact, (0, 1), 0.3)))
+        contact_skin = face.sculpt(skull.surface(*skull.locate(contact, skull.from_front, 0.3)))
         center = np.array([0.5, border_places[[0, -1], 1].mean()])
         previous = rows[-1]
         vermilion = mouth.vermilion_rings(border_z, contact_skin[:, 2])
@@ -153,6 +171,7 @@ class _Builder:
             share = 1 - _LIP_CHART_SHRINK * (index + 1) / len(vermilion)
             row = self.row(points, self.shrink(border_places, center, share), Part.LIPS)
             self.mesh.strip(previous, row, False)
+            self.assign_jaw(row[0], mouth.side())
             previous = row
         self.rings["lip_contact"] = previous[0]
         self.cavity(previous[0], vermilion[-1])
@@ -165,12 +184,13 @@ class _Builder:
         shares = np.linspace(1, 0.12, len(rings) + 1)
         seam = uv_layout.MOUTH_CENTER + around * uv_layout.MOUTH_RADIUS
         previous = (contact_ids, self.mesh.chart(seam))
-        for share, points in zip(shares[1:], rings, strict=True):
+        for index, (share, points) in enumerate(zip(shares[1:], rings, strict=True)):
             places = uv_layout.MOUTH_CENTER + around * uv_layout.MOUTH_RADIUS * share
             row = self.row(points, places, Part.INNER_MOUTH)
             self.mesh.strip(previous, row, False)
+            self.assign_jaw(row[0], mouth.side())
+            self.rings[f"cavity_{index}"] = row[0]
             previous = row
-        self.rings["throat"] = previous[0]
         pairs = np.arange(mouth.CORNER - 1)
         walls = []
         for ids in previous:
@@ -187,13 +207,15 @@ class _Builder:
 
     def ear(self) -> None:
         rings = ears.rings()
-        theta, level = skull.locate(rings[0][:, [2, 1]], (2, 1), 1.6)
-        attachment = face.sculpt(skull.surface(theta, level))
-        # What was meant to lie on the head is moved with the head's true surface there.
+        theta, level = skull.locate(skull.from_side(rings[0]), skull.from_side, 1.6)
+        for index, lift in enumerate(ears.lift()):
+            below = skull.locate(skull.from_side(rings[index]), skull.from_side, 1.6)
+            skin = face.sculpt(skull.surface(*below))
+            rings[index] = skin + (rings[index] - skin) * lift[:, None]
         places = uv_layout.skin(theta, level)
         center = places.mean(0)
         self.holes.append(np.stack([theta, level], -1))
-        previous = self.row(attachment, places, Part.EAR)
+        previous = self.row(rings[0], places, Part.EAR)
         self.hole_rows.append(previous)
         self.rings["ear_attachment"] = previous[0]
         for index, points in enumerate(rings[1:], 1):
@@ -204,7 +226,7 @@ class _Builder:
         self.cap(previous, Part.EAR)
 
     def skin(self) -> None:
-        new, triangles = skin_fill.fill(self.holes, midline_hole=2)
+        new, triangles = skin_fill.fill(self.holes, 2, region_outlines.on_skull())
         theta, level = new.T
         points = face.sculpt(skull.surface(theta, level))
         points[(theta < 1e-9) | (theta > np.pi - 1e-9), 0] = 0.0
@@ -224,10 +246,11 @@ class _Builder:
         self.mesh.sew(faces[sound], chart_faces[sound])
 
     def teeth(self) -> None:
-        for name, arch, corners in (
-            ("upper_teeth", teeth.UPPER, uv_layout.UPPER_TEETH_BOX),
-            ("lower_teeth", teeth.LOWER, uv_layout.LOWER_TEETH_BOX),
+        for arch, corners in (
+            (teeth.UPPER, uv_layout.UPPER_TEETH_BOX),
+            (teeth.LOWER, uv_layout.LOWER_TEETH_BOX),
         ):
+            first = self.mesh.vertex_count
             columns, gums = teeth.arch_rows(arch)
             # A section is a loop: its chart repeats the first point at the end.
             around = np.append(np.arange(teeth.SECTION_POINTS), 0)
@@ -241,13 +264,15 @@ class _Builder:
                 rows.append((ids[around], self.mesh.chart(uv_layout.box(corners, u, v))))
                 if index:
                     self.mesh.strip(rows[-2], rows[-1], False)
-            self.rings[name] = np.concatenate([row[0][:-1] for row in rows])
             last = np.concatenate(self.mesh.points)[rows[-1][0]]
-            end = self.places(rows[-1]).mean(0) + [0.006, 0.0]
+            end = self.places(rows[-1]).mean(0) + np.array([_CAP_UV, 0.0])
             self.fan(rows[-1], last[:-1].mean(0), end, Part.GUMS)
+            ids = np.arange(first, self.mesh.vertex_count)
+            self.assign_jaw(ids, np.full(len(ids), arch.up))
 
     def tongue(self) -> None:
         grid = teeth.tongue()
+        first = self.mesh.vertex_count
         rows: list[Row] = []
         for index, points in enumerate(grid):
             v = np.full(len(points), 1 - index / (len(grid) - 1))
@@ -256,22 +281,20 @@ class _Builder:
             rows.append(self.row(points, places, Part.TONGUE))
             if index:
                 self.mesh.strip(rows[-2], rows[-1], False)
-        for row, beyond in ((rows[0], -0.006), (rows[-1], 0.006)):
+        for row, beyond in ((rows[0], -_CAP_UV), (rows[-1], _CAP_UV)):
             middle = np.concatenate(self.mesh.points)[row[0]].mean(0) * [0, 1, 1]
-            place = self.places(row).mean(0) + [0.0, beyond]
+            place = self.places(row).mean(0) + np.array([0.0, beyond])
             self.fan(row, middle, place, Part.TONGUE)
-        self.rings["tongue"] = np.concatenate([row[0] for row in rows])
+        ids = np.arange(first, self.mesh.vertex_count)
+        self.assign_jaw(ids, np.full(len(ids), -1))
 
     def eyeball(self) -> None:
-        points, disc, triangles = eyes.eyeball()
-        radius = np.linalg.norm(disc, axis=1, keepdims=True)
-        disc = disc * np.maximum(radius, 1e-9) ** -0.4
-        row = self.row(
+        points, triangles, disc, disc_triangles = eyes.eyeball()
+        ids, places = self.row(
             points, uv_layout.EYEBALL_CENTER + disc * uv_layout.EYEBALL_RADIUS, Part.LEFT_EYEBALL
         )
-        self.rings["eyeball"] = row[0]
-        self.mesh.triangles.append(row[0][triangles])
-        self.mesh.chart_triangles.append(row[1][triangles])
+        self.rings["eyeball"] = ids
+        self.mesh.sew(ids[triangles], places[disc_triangles])
 
 
 def assemble() -> Assembly:
@@ -284,17 +307,20 @@ def assemble() -> Assembly:
     builder.teeth()
     builder.tongue()
     builder.eyeball()
-    return _mirrored(builder.mesh, builder.rings)
+    jaw = np.zeros(builder.mesh.vertex_count, dtype=int)
+    for ids, side in builder.jaw:
+        jaw[ids] = side
+    return _mirrored(builder.mesh, jaw, builder.rings)
 
 
-def _mirrored(half: HalfMesh, rings: dict[str, Array]) -> Assembly:
+def _mirrored(half: HalfMesh, jaw: Array, rings: dict[str, Array]) -> Assembly:
     points, parts = np.concatenate(half.points), np.concatenate(half.parts)
     charts = np.concatenate(half.charts)
     faces, chart_faces = np.concatenate(half.triangles), np.concatenate(half.chart_triangles)
     used = np.unique(faces)
     renumber = np.full(len(points), -1)
     renumber[used] = np.arange(len(used))
-    points, parts, faces = points[used], parts[used], renumber[faces]
+    points, parts, jaw, faces = points[used], parts[used], jaw[used], renumber[faces]
     used_charts = np.unique(chart_faces)
     renumber_charts = np.full(len(charts), -1)
     renumber_charts[used_charts] = np.arange(len(used_charts))
@@ -311,6 +337,7 @@ def _mirrored(half: HalfMesh, rings: dict[str, Array]) -> Assembly:
         uvs=np.concatenate([charts, [1, 0] + charts * [-1, 1]]).astype(np.float32),
         uv_faces=np.concatenate([chart_faces, chart_faces[:, ::-1] + len(charts)]),
         parts=np.concatenate([parts, right_parts]),
+        jaw=np.concatenate([jaw, jaw[~middle]]),
         mirror=mirror,
         rings={name: renumber[ids] for name, ids in rings.items()},
     )

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from synthforge.mannequin.appearance import Scene
+from synthforge.mannequin.scene import Scene
 
 _SIZE = 128
 
@@ -20,7 +20,9 @@ def background(scene: Scene, size: int, device: torch.device | str) -> Tensor:
     }[scene.backdrop](colors, generator)  # fmt: skip
     level = (sum(scene.sky) + sum(scene.key.color)) / 6 * scene.backdrop_brightness
     picture = (picture * level).to(device)
-    return F.interpolate(picture[None], (size, size), mode="bicubic", align_corners=False)[0].clamp(0)
+    return F.interpolate(picture[None], (size, size), mode="bicubic", align_corners=False)[0].clamp(
+        0
+    )
 
 
 def _field(cells: int, channels: int, generator: torch.Generator) -> Tensor:
@@ -81,7 +83,8 @@ def _bokeh(colors: Tensor, generator: torch.Generator) -> Tensor:
     radius = 0.06 + 0.10 * torch.rand(1, generator=generator)
     place = torch.rand(40, 3, generator=generator)
     distance = torch.sqrt(
-        (x - 2.4 * place[:, 0, None, None] + 1.2) ** 2 + (y - 2.4 * place[:, 1, None, None] + 1.2) ** 2
+        (x - 2.4 * place[:, 0, None, None] + 1.2) ** 2
+        + (y - 2.4 * place[:, 1, None, None] + 1.2) ** 2
     )
     size = radius * (0.6 + 0.8 * place[:, 2, None, None])
     disc = torch.sigmoid((size - distance) * 60) * (0.7 + 0.5 * (distance / size).clamp(max=1) ** 3)

@@ -35,7 +35,8 @@ class MannequinHead:
     vertex_part: int64 (V,), values of parts.Part.
     mirror: int64 (V,), index of each vertex's mirror image; the midline's are their own.
     shape_names, expression_names: of the leading components. The first five of identity are
-        masculinity, age, weight, african, east_asian.
+        masculinity, age, weight, african, east_asian. Expressions 50 and 51 close the left and the
+        right eye.
     """
 
     model: HeadModel
@@ -57,9 +58,9 @@ def build_head() -> MannequinHead:
     lid_map = lids.lid_map(head)
     shapedirs = np.zeros((*head.vertices.shape, IDENTITY_SIZE + EXPRESSION_SIZE))
     shapedirs[..., : len(identity.NAMES)] = identity.components(head, where, lid_map)
-    stop = IDENTITY_SIZE + len(expression.NAMES)
     resting = displacement.still_eyes(where)
-    shapedirs[..., IDENTITY_SIZE:stop] = expression.components(head, resting, lid_map)
+    expressions = expression.components(head, resting, lid_map)
+    shapedirs[..., IDENTITY_SIZE : IDENTITY_SIZE + expressions.shape[-1]] = expressions
     model = HeadModel(
         v_template=head.vertices,
         faces=_int64(head.faces),
@@ -80,8 +81,6 @@ def build_head() -> MannequinHead:
         shape_names=identity.NAMES,
         expression_names=expression.NAMES,
     )
-
-
 
 
 def _int64(values: Array) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from synthforge.mannequin.appearance import Person
+from synthforge.mannequin.person import Person
 from synthforge.mannequin.template import Template
 
 _COLUMNS = 72
@@ -63,7 +63,11 @@ def bust_of(person: Person, template: Template) -> Bust:
         width = 0.97 * half_width + wide * broad + gap
         depth = 0.97 * half_depth + torch.where(cosine > 0, front, back) + gap
         # Shoulders slope down to the sides and a little forward.
-        y = -drop - 0.030 * sine.abs() ** 3 * (wide / 0.15) - 0.016 * cosine.clamp(min=0) * (drop > 0)
+        y = (
+            -drop
+            - 0.030 * sine.abs() ** 3 * (wide / 0.15)
+            - 0.016 * cosine.clamp(min=0) * (drop > 0)
+        )
         z = depth * torch.sign(cosine) * cosine.abs() ** 0.9
         return torch.stack([width * sine, y + 0 * sine, z], -1) + middle
 

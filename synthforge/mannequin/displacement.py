@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from synthforge.mannequin import eyes, mouth
+from synthforge.mannequin import eyes
 from synthforge.mannequin.assembly import Assembly
 from synthforge.mannequin.parts import Part
 from synthforge.mannequin.profiles import MM, Array, gauss, smoothstep
@@ -24,6 +24,8 @@ Triple = tuple[float, float, float]
 _RIGID, _FREE = 2.0 * MM, 11.0 * MM
 # The face in front of the teeth: y of the anchor, mm, for the upper and the lower jaw.
 _UPPER_ANCHOR_Y, _LOWER_ANCHOR_Y = -33.0, -66.0
+# How much each ring of the cavity goes with the lips, from the lips to the throat.
+_LIP_SHARES = (1.0, 1.0, 0.9, 0.5, 0.1, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Anchors:
 
 
 def anchors(assembly: Assembly) -> Anchors:
+    """Globes, lid margins and the skin next to them are anchored to the eye; teeth and tongue to
+    the face's surface before them, at their own x; the mouth's cavity in between."""
     vertices, parts = assembly.vertices, assembly.parts
     x, y, z = vertices.T
     eye_share = np.zeros(len(vertices))
@@ -62,14 +66,21 @@ def anchors(assembly: Assembly) -> Anchors:
     eye_position = np.where(x[:, None] > 0, eye, eye * [-1, 1, 1])
 
     position = vertices.copy()
-    lower = lower_jaw(assembly)
     cavity = np.isin(parts, (Part.TEETH, Part.GUMS, Part.TONGUE, Part.INNER_MOUTH))
     jaws = vertices.copy()
-    jaws[:, 1] = np.where(lower, _LOWER_ANCHOR_Y, _UPPER_ANCHOR_Y) * MM
+    jaws[:, 1] = np.where(assembly.jaw < 0, _LOWER_ANCHOR_Y, _UPPER_ANCHOR_Y) * MM
     jaws[:, 2] = 50 * MM - np.minimum(12.0 * x * x, 12 * MM)
-    depth = np.where(parts == Part.INNER_MOUTH, smoothstep(47 * MM, 36 * MM, z), 1.0) * cavity
-    position += (jaws - position) * depth[:, None]
+    position += (jaws - position) * (cavity * (1 - lip_share(assembly)))[:, None]
     return Anchors(position, eye_share, eye_position)
+
+
+def lip_share(assembly: Assembly) -> Array:
+    """(V,) how much the inside of the mouth goes with the lips, not with the jaws; 0 elsewhere."""
+    share = np.zeros(len(assembly.vertices))
+    for index, value in enumerate(_LIP_SHARES):
+        ids = assembly.rings[f"cavity_{index}"]
+        share[ids] = share[assembly.mirror[ids]] = value
+    return share
 
 
 def still_eyes(where: Anchors) -> Anchors:
@@ -77,29 +88,14 @@ def still_eyes(where: Anchors) -> Anchors:
     return replace(where, eye_position=np.ones_like(where.eye_position))
 
 
-def lower_jaw(assembly: Assembly) -> Array:
-    """bool (V,): lower teeth and gums, tongue, and the floor of the mouth."""
-    parts = assembly.parts
-    lower = parts == Part.TONGUE
-    ids = assembly.rings["lower_teeth"]
-    lower[ids] = lower[assembly.mirror[ids]] = True
-    inner = np.flatnonzero(parts == Part.INNER_MOUTH)
-    middle = mouth.contact_height(assembly.vertices[inner, 0])
-    lower[inner] = assembly.vertices[inner, 1] < middle
-    for name in ("upper_teeth", "lower_teeth"):
-        # The gums' end caps are in no row: the nearest row's side decides.
-        row = assembly.vertices[assembly.rings[name]]
-        caps = np.flatnonzero((parts == Part.GUMS) & (np.abs(assembly.vertices[:, 0]) > 0))
-        caps = np.setdiff1d(caps, _both_sides(assembly, ("upper_teeth", "lower_teeth")))
-        side = np.abs(assembly.vertices[caps, 1] - row[:, 1].mean()) < 5 * MM
-        if name == "lower_teeth":
-            lower[caps[side]] = True
-    return lower
+def mirrored(assembly: Assembly, directions: Array) -> Array:
+    """(V, 3) as they look in the mirror."""
+    return directions[assembly.mirror] * [-1, 1, 1]
 
 
-def _both_sides(assembly: Assembly, names: Iterable[str]) -> Array:
-    ids = np.concatenate([assembly.rings[name] for name in names])
-    return np.concatenate([ids, assembly.mirror[ids]])
+def evened(assembly: Assembly, directions: Array) -> Array:
+    """(V, 3) made mirror-symmetric to the last bit."""
+    return 0.5 * (directions + mirrored(assembly, directions))
 
 
 def symmetric(where: Anchors, pushes: Iterable[Push]) -> Array:
@@ -131,14 +127,19 @@ def _sum(points: Array, pushes: tuple[Push, ...], sides: tuple[float, ...]) -> A
 
 
 def scale(where: Anchors, center: Triple, radius: Triple, share: float) -> Array:
-    """(V, 3): grow by `share` about `center` and its mirror image, within about `radius`.
+    """(V, 3): grow by `share` about `center` and its mirror image (mm), within about `radius`.
 
-    Both in mm. The globe and its lids grow alike when the centre is the eye's.
+    The eyes stay as they are.
     """
     total = np.zeros_like(where.position)
     for side in (1.0, -1.0) if center[0] else (1.0,):
-        middle = np.array(center) * [side, 1, 1] * MM
-        offset = where.position - middle
+        offset = where.position - np.array(center) * [side, 1, 1] * MM
         felt = np.exp(-((offset / (np.array(radius) * MM)) ** 2).sum(1))
         total += felt[:, None] * offset * share
-    return total
+    return total * (1 - where.eye_share[:, None])
+
+
+def scale_eyes(where: Anchors, share: float) -> Array:
+    """(V, 3): grow globes and lids alike by `share`; the skin round them follows."""
+    center = where.eye_position - [0, 0, eyes.RADIUS]
+    return where.eye_share[:, None] * (where.position - center) * share

@@ -1,7 +1,9 @@
 """Expression components, and the correctives that go with joint rotations.
 
 Figures in mm for a coefficient of 1, a strong but natural motion; -1 is its natural opposite.
-Left and right are apart where people can move them so. The jaw itself is a joint, not here.
+Where people can move left and right apart, there is a component for both and a weaker one,
+NAME_skew, that does more on the left and less on the right: faces are lopsided at times, seldom by
+much. The jaw itself is a joint, not here.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import numpy as np
 
 from synthforge.mannequin import lids, mouth
 from synthforge.mannequin.assembly import Assembly
-from synthforge.mannequin.displacement import Anchors, Push, one_sided, symmetric
+from synthforge.mannequin.displacement import Anchors, Push, evened, lip_share, one_sided, symmetric
 from synthforge.mannequin.lids import LidMap
 from synthforge.mannequin.parts import Part
 from synthforge.mannequin.profiles import MM, Array, smoothstep
@@ -23,8 +25,8 @@ from synthforge.mannequin.skinning import JAW, LEFT_EYE, RIGHT_EYE
 class Motion:
     """One muscle group at work.
 
-    pushes: the left half's. sided: becomes two components, NAME_left and NAME_right, each with
-    its own half; else one, mirrored. lip: +1 moves the upper lip only, -1 the lower only.
+    pushes: the left half's, mirrored. sided: has a skew component besides.
+    lip: +1 moves the upper lip only, -1 the lower only.
     upper_lid, lower_lid: motion of the lid margins, mm, from inner to outer canthus.
     """
 
@@ -38,8 +40,8 @@ class Motion:
 _MOTIONS = {
     "smile": Motion(
         (
-            Push((25, -48, 45), (12, 11, 26), (3.6, 3.6, -2.0)),
-            Push((36, -16, 42), (17, 15, 28), (0.6, 2.0, 1.6)),
+            Push((25, -48, 45), (12, 11, 26), (4.0, 4.0, -2.4)),
+            Push((36, -16, 42), (17, 15, 28), (0.6, 2.3, 1.9)),
             Push((10, -49, 55), (14, 10, 20), (1.0, -0.3, -0.7)),
             Push((31, 13, 36), (14, 5, 16), (0, 0.5, 0.4)),
         ),
@@ -48,7 +50,7 @@ _MOTIONS = {
     ),
     "frown": Motion(
         (
-            Push((24, -49, 45), (11, 10, 26), (0.6, -2.8, -0.5)),
+            Push((24, -49, 45), (11, 10, 26), (0.5, -2.2, -0.4)),
             Push((16, -80, 46), (14, 10, 22), (0, 0.8, 0.6)),
         ),
         sided=True,
@@ -83,17 +85,20 @@ _MOTIONS = {
     "squint": Motion(
         (Push((33, 10, 37), (16, 6, 18), (0, 0.8, 0.4)),),
         sided=True,
-        upper_lid=(0, -0.5, -0.5, 0),
+        upper_lid=(0, -0.4, -0.4, 0),
         lower_lid=(0, 0.9, 0.9, 0),
     ),
-    "lid": Motion(sided=True, upper_lid=(0, -1.5, -1.6, -1.2, 0), lower_lid=(0, 0.1, 0.1, 0)),
+    "lid": Motion(sided=True, upper_lid=(0, -1.2, -1.3, -1.0, 0), lower_lid=(0, 0.1, 0.1, 0)),
 }
 # Not symmetric: both halves are pushed the same way.
 _MOUTH_LEFT = (
     Push((0, -50, 52), (30, 18, 40), (3.0, 0, -0.2)),
     Push((0, -80, 46), (30, 18, 40), (0.8, 0, 0)),
 )
-_BLINKS = ("blink_left", "blink_right")
+# Blinks go from 0 to 1 and have no opposite: they come after FLAME's usual 50 expressions, of which
+# samples are drawn on both sides of 0.
+BLINK_LEFT, BLINK_RIGHT = 50, 51
+_SKEW = 0.35
 # Share of the margin's motion within the globe's turn that the lids make with it.
 _LID_FOLLOWS_GAZE = 0.55
 
@@ -101,15 +106,15 @@ _LID_FOLLOWS_GAZE = 0.55
 def _names() -> tuple[str, ...]:
     names: list[str] = []
     for name, motion in _MOTIONS.items():
-        names += [f"{name}_left", f"{name}_right"] if motion.sided else [name]
-    return (*names, "mouth_left", *_BLINKS)
+        names += [name, f"{name}_skew"] if motion.sided else [name]
+    return (*names, "mouth_left")
 
 
 NAMES = _names()
 
 
 def components(assembly: Assembly, where: Anchors, lid_map: LidMap) -> Array:
-    """(V, 3, len(NAMES)) metres for a coefficient of 1."""
+    """(V, 3, 52) metres for a coefficient of 1: NAMES, then nothing, then the two blinks."""
     left = _left_share(assembly)[:, None]
     upper = _upper_lip_share(assembly)[:, None]
     found: list[Array] = []
@@ -120,11 +125,17 @@ def components(assembly: Assembly, where: Anchors, lid_map: LidMap) -> Array:
         total = _keep_teeth(assembly, total)
         if any(motion.upper_lid) or any(motion.lower_lid):
             total = total + lids.slide(lid_map, motion.upper_lid, motion.lower_lid)
-        found += [total * left, total * left[assembly.mirror]] if motion.sided else [total]
+        total = evened(assembly, total)
+        found.append(total)
+        if motion.sided:
+            found.append(_SKEW * (total * left - total * left[assembly.mirror]))
     found.append(_keep_teeth(assembly, one_sided(where, _MOUTH_LEFT)))
-    blink = lids.close(lid_map)
-    found += [blink * left, blink * left[assembly.mirror]]
-    return np.stack(found, -1)
+    result = np.zeros((*assembly.vertices.shape, BLINK_RIGHT + 1))
+    result[..., : len(NAMES)] = np.stack(found, -1)
+    blink = evened(assembly, lids.close(lid_map))
+    result[..., BLINK_LEFT] = blink * left
+    result[..., BLINK_RIGHT] = blink * left[assembly.mirror]
+    return result
 
 
 def _left_share(assembly: Assembly) -> Array:
@@ -140,16 +151,13 @@ def _upper_lip_share(assembly: Assembly) -> Array:
     share = smoothstep(-5 * MM, 5 * MM, y - contact)
     lips = np.isin(assembly.parts, (Part.LIPS, Part.INNER_MOUTH))
     from_corner = smoothstep(0, 9 * MM, mouth.HALF_WIDTH - x)
-    return np.where(lips, 0.5 + np.where(y >= contact, 0.5, -0.5) * from_corner, share)
+    return np.where(lips, 0.5 + 0.5 * assembly.jaw * from_corner, share)
 
 
 def _keep_teeth(assembly: Assembly, total: Array) -> Array:
     """Lips move, teeth and tongue do not; the cavity follows the lips at its mouth only."""
-    rigid = np.isin(assembly.parts, (Part.TEETH, Part.GUMS, Part.TONGUE))
-    follows = np.where(rigid, 0.0, 1.0)
-    cavity = assembly.parts == Part.INNER_MOUTH
-    z = assembly.vertices[:, 2]
-    follows = np.where(cavity, smoothstep(34 * MM, 48 * MM, z), follows)
+    inside = (Part.INNER_MOUTH, Part.TEETH, Part.GUMS, Part.TONGUE)
+    follows = np.where(np.isin(assembly.parts, inside), lip_share(assembly), 1.0)
     return total * follows[:, None]
 
 
@@ -168,12 +176,12 @@ def correctives(assembly: Assembly, where: Anchors, lid_map: LidMap) -> Array:
             Push((0, -104, 16), (30, 14, 30), (0, 3.0, -2.0)),
         ),
     )
-    _per_sine(posedirs, JAW, _keep_teeth(assembly, open_jaw))
+    _per_sine(posedirs, JAW, evened(assembly, _keep_teeth(assembly, open_jaw)))
     look_down = lids.slide(lid_map, (-3.5, -9.5, -9.5, -3.5), (-1.0, -3.5, -3.5, -1.0))
-    look_down *= _LID_FOLLOWS_GAZE
+    look_down = evened(assembly, look_down * _LID_FOLLOWS_GAZE)
     left = assembly.vertices[:, :1] > 0
     _per_sine(posedirs, LEFT_EYE, look_down * left)
-    _per_sine(posedirs, RIGHT_EYE, look_down * ~left)
+    _per_sine(posedirs, RIGHT_EYE, look_down * left[assembly.mirror])
     return posedirs
 
 

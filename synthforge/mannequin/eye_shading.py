@@ -8,8 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from synthforge.mannequin.appearance import Person, Scene
+from synthforge.mannequin.fields import smoothstep
 from synthforge.mannequin.lighting import radiance
+from synthforge.mannequin.person import Person
+from synthforge.mannequin.scene import Scene
 
 # In eyeball radii (about 12 mm).
 _IRIS_RADIUS = 0.475
@@ -17,6 +19,7 @@ _PUPIL_RADIUS = 0.185
 _IRIS_DEPTH = 0.10
 _SCLERA = (0.68, 0.63, 0.59)
 _VEINS = (0.62, 0.24, 0.20)
+_COLLAR = (0.14, 0.075, 0.03)
 _TABLE = (48, 512)
 
 
@@ -34,11 +37,6 @@ def _tables(device: torch.device | str) -> Tensor:
     return torch.cat([0.6 * fibres + 0.5 * broad, veins], 1).to(device)
 
 
-def smoothstep(low: float, high: float, x: Tensor) -> Tensor:
-    t = ((x - low) / (high - low)).clamp(0, 1)
-    return t * t * (3 - 2 * t)
-
-
 def shade_eyes(
     person: Person,
     scene: Scene,
@@ -53,56 +51,79 @@ def shade_eyes(
     ambient: [N, 3] environment irradiance; key_lit: [N] share of the key that arrives.
     """
     like = eye_local.new_tensor
-    # The viewer is along +z of the viewer axes: the last row of R is where they are, eye frame.
-    towards_viewer = R_view_eye[:, 2]
-    plane = eye_local[:, :2] - _IRIS_DEPTH * towards_viewer[:, :2] * smoothstep(
-        _IRIS_RADIUS * 1.1, 0.25, eye_local[:, :2].norm(dim=-1)
-    )[:, None]
-    r = plane.norm(dim=-1) + (eye_local[:, 2] < 0).float()
-    theta = torch.atan2(plane[:, 1], plane[:, 0]) / torch.pi
+    iris_plane = _refracted(eye_local, R_view_eye[:, 2])
+    r = iris_plane.norm(dim=-1) + (eye_local[:, 2] < 0).float()
+    turn = torch.atan2(iris_plane[:, 1], iris_plane[:, 0]) / torch.pi
     radius = _IRIS_RADIUS * person.iris_size
-    spin = 2 * person.map_offset[0] / 1024
-    grid = torch.stack([(theta + spin + 1) % 2 - 1, 2 * (r / radius).clamp(0, 1) - 1], -1)
-    fibre = F.grid_sample(
-        _tables(eye_local.device), grid[None, None], align_corners=True, padding_mode="border"
-    )[0, :, 0]
-    inner = smoothstep(0.75, 0.35, r / radius)[:, None]
-    iris = like(person.iris)
-    iris = iris * (1 - 0.35 * inner) + 0.35 * inner * like((0.14, 0.075, 0.03))
-    iris = iris * (1 + 0.38 * fibre[0, :, None]).clamp(0.3, 2.0)
-    iris = iris * (1 - 0.82 * smoothstep(0.80, 1.0, r / radius)[:, None])
-    pupil = smoothstep(_PUPIL_RADIUS + 0.03, _PUPIL_RADIUS - 0.015, r)[:, None]
-    iris = iris * (1 - pupil) + 0.004 * pupil
-    corner = smoothstep(0.5, 0.95, eye_local[:, 0].abs())
-    vein_grid = torch.stack([(theta * 3 + 1) % 2 - 1, r.clamp(0, 1) * 2 - 1], -1)
-    vein = F.grid_sample(
-        _tables(eye_local.device), vein_grid[None, None], align_corners=True, padding_mode="border"
-    )[0, 1, 0]
-    red = (corner * (0.22 + 0.5 * person.sclera_redness)
-           + 0.25 * vein * (0.2 + person.sclera_redness) * smoothstep(0.5, 0.9, r)).clamp(0, 0.7)
-    sclera = like(_SCLERA) + (like(_VEINS) - like(_SCLERA)) * red[:, None]
-    on_iris = smoothstep(radius + 0.022, radius - 0.022, r)[:, None]
-    albedo = sclera + (iris - sclera) * on_iris
+    iris = _iris(person, r / radius, r, turn)
+    sclera = _sclera(person, eye_local[:, 0].abs(), r, turn)
+    albedo = sclera + (iris - sclera) * smoothstep(radius + 0.022, radius - 0.022, r)[:, None]
 
-    # Lids and lashes keep light from above away.
-    shade = 1 - 0.62 * smoothstep(0.12, 0.46, eye_local[:, 1]) - 0.25 * smoothstep(-0.2, -0.5, eye_local[:, 1])
-    shade = shade * (1 - 0.35 * smoothstep(0.45, 0.95, eye_local[:, 0].abs()))
-    view = F.normalize(eye_local, dim=-1)
-    normal = (R_view_eye @ view[..., None])[..., 0]
-    key = like(scene.key.direction)
-    diffuse = (0.35 + 0.65 * (normal @ key)).clamp(0) * key_lit
+    # Lids and lashes keep light away, most from above.
+    x, y, _ = eye_local.unbind(-1)
+    shade = 1 - 0.62 * smoothstep(0.12, 0.46, y) - 0.25 * smoothstep(-0.2, -0.5, y)
+    shade = shade * (1 - 0.35 * smoothstep(0.45, 0.95, x.abs()))
+    globe = F.normalize(eye_local, dim=-1)
+    cosine = _turned(R_view_eye, globe) @ like(scene.key.direction)
+    diffuse = (0.35 + 0.65 * cosine).clamp(0) * key_lit
     light = ambient + like(scene.key.color) * diffuse[:, None]
-    color = albedo * light * shade[:, None]
 
     # The cornea bulges: its normal leaves the axis faster than the globe's.
-    bulge = smoothstep(_IRIS_RADIUS * 1.25, _IRIS_RADIUS * 0.8, r)[:, None]
-    wet = view * torch.cat([1 + 0.55 * bulge, 1 + 0.55 * bulge, torch.ones_like(bulge)], -1)
-    wet = (R_view_eye @ F.normalize(wet, dim=-1)[..., None])[..., 0]
-    mirror = wet * (2 * wet[:, 2:]) - like((0.0, 0.0, 1.0))
-    fresnel = 0.025 + 0.975 * (1 - wet[:, 2].clamp(0, 1)) ** 5
-    reflected = radiance(scene, mirror) * 0.9
-    for light_, gain in ((scene.key, 26.0), (scene.fills[0], 14.0)):
-        size = 0.10 + 0.16 * light_.softness
-        window = smoothstep(1 - 0.5 * (size * 1.5) ** 2, 1 - 0.5 * (size * 0.9) ** 2, mirror @ like(light_.direction))
-        reflected = reflected + like(light_.color) * (gain * window * (0.35 + 0.65 * key_lit))[:, None]
-    return color + reflected * (fresnel * shade.clamp(0.25))[:, None]
+    bulge = 0.55 * smoothstep(_IRIS_RADIUS * 1.25, _IRIS_RADIUS * 0.8, r)[:, None]
+    cornea = F.normalize(globe * torch.cat([1 + bulge, 1 + bulge, 1 + 0 * bulge], -1), dim=-1)
+    glint = _reflection(scene, _turned(R_view_eye, cornea), key_lit)
+    return albedo * light * shade[:, None] + glint * shade.clamp(0.25)[:, None]
+
+
+def _turned(R: Tensor, x: Tensor) -> Tensor:
+    """[N, 3, 3] times [N, 3]."""
+    return (R @ x[..., None])[..., 0]
+
+
+def _refracted(eye_local: Tensor, towards_viewer: Tensor) -> Tensor:
+    """Where the sight line meets the iris behind the cornea, [N, 2]."""
+    xy = eye_local[:, :2]
+    depth = _IRIS_DEPTH * smoothstep(_IRIS_RADIUS * 1.1, 0.25, xy.norm(dim=-1))
+    return xy - depth[:, None] * towards_viewer[:, :2]
+
+
+def _polar(channel: int, turn: Tensor, radius: Tensor) -> Tensor:
+    """One table at angles [N] in half turns and radii [N] in [0, 1]."""
+    grid = torch.stack([(turn + 1) % 2 - 1, 2 * radius.clamp(0, 1) - 1], -1)[None, None]
+    table = _tables(turn.device)[:, channel : channel + 1]
+    return F.grid_sample(table, grid, align_corners=True, padding_mode="border")[0, 0, 0]
+
+
+def _iris(person: Person, relative: Tensor, r: Tensor, turn: Tensor) -> Tensor:
+    """Albedo [N, 3]: fibres, a brown collar round the pupil, a dark limbus."""
+    like = r.new_tensor
+    fibre = _polar(0, turn + 2 * person.eye_pattern, relative)
+    collar = 0.35 * smoothstep(0.75, 0.35, relative)[:, None]
+    color = like(person.iris) * (1 - collar) + collar * like(_COLLAR)
+    color = color * (1 + 0.38 * fibre[:, None]).clamp(0.3, 2.0)
+    color = color * (1 - 0.82 * smoothstep(0.80, 1.0, relative)[:, None])
+    pupil = smoothstep(_PUPIL_RADIUS + 0.03, _PUPIL_RADIUS - 0.015, r)[:, None]
+    return color * (1 - pupil) + 0.004 * pupil
+
+
+def _sclera(person: Person, sideways: Tensor, r: Tensor, turn: Tensor) -> Tensor:
+    """Albedo [N, 3]: off-white, redder in the corners and along veins."""
+    vein = _polar(1, 3 * turn, r) * smoothstep(0.5, 0.9, r)
+    red = smoothstep(0.5, 0.95, sideways) * (0.22 + 0.5 * person.sclera_redness)
+    red = (red + 0.25 * vein * (0.2 + person.sclera_redness)).clamp(0, 0.7)[:, None]
+    white = r.new_tensor(_SCLERA)
+    return white + (r.new_tensor(_VEINS) - white) * red
+
+
+def _reflection(scene: Scene, normal: Tensor, key_lit: Tensor) -> Tensor:
+    """What the wet surface mirrors, [N, 3]: the surroundings and two windows."""
+    like = normal.new_tensor
+    mirror = normal * (2 * normal[:, 2:]) - like((0.0, 0.0, 1.0))
+    light = radiance(scene, mirror) * 0.9
+    for lamp, gain in ((scene.key, 26.0), (scene.fills[0], 14.0)):
+        size = 0.10 + 0.16 * lamp.softness
+        edge = 1 - 0.5 * (size * 1.5) ** 2, 1 - 0.5 * (size * 0.9) ** 2
+        window = gain * smoothstep(*edge, mirror @ like(lamp.direction))
+        light = light + like(lamp.color) * (window * (0.35 + 0.65 * key_lit))[:, None]
+    fresnel = 0.025 + 0.975 * (1 - normal[:, 2].clamp(0, 1)) ** 5
+    return light * fresnel[:, None]

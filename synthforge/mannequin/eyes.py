@@ -19,10 +19,14 @@ OUTER_POINT = CONTOUR_POINTS // 2
 # Skin of the lids lies this far off the globe; the margin's inner edge almost touches it.
 LID_THICKNESS = 1.9 * MM
 MARGIN_GAP = 0.35 * MM
-UPPER_LID_HEIGHT = 6.3 * MM
-LOWER_LID_HEIGHT = 4.4 * MM
+UPPER_LID_HEIGHT = 5.3 * MM
+LOWER_LID_HEIGHT = 4.7 * MM
 # How fast the skin turns from lid to face with distance from the margin.
 LID_REACH = 6.0 * MM
+# Radius on the globe's flat layout by share of the polar angle: less than 1 enlarges the iris.
+_DISC_POWER = 0.6
+# Rings round the eye are oval from here on.
+_ROUND_MARGIN = 7.0 * MM
 
 
 def lid_contour(count: int = CONTOUR_POINTS) -> Array:
@@ -34,6 +38,19 @@ def lid_contour(count: int = CONTOUR_POINTS) -> Array:
     upper[:, 1] += UPPER_LID_HEIGHT * arch**0.78 * (1 + 0.30 * (0.5 - s))
     lower[:, 1] -= LOWER_LID_HEIGHT * arch**0.85 * (1 - 0.35 * (0.5 - s))
     return np.concatenate([upper, lower[1:-1][::-1]])
+
+
+def skin_ring(margin: float) -> Array:
+    """(32, 2) frontal ring round the lid margin, `margin` metres off: rounder the further."""
+    contour = lid_contour()
+    middle = (INNER_CANTHUS + OUTER_CANTHUS) / 2
+    offset = contour - middle
+    grown = offset * (1 + margin / np.linalg.norm(offset, axis=1, keepdims=True))
+    turn = np.arctan2(offset[:, 1] * 2.2, offset[:, 0])
+    oval = np.stack([15.0 * MM * np.cos(turn), 7.5 * MM * np.sin(turn)], -1)
+    oval *= 1 + margin / np.linalg.norm(oval, axis=1, keepdims=True)
+    roundness = smoothstep(0, _ROUND_MARGIN, np.array(margin))
+    return middle + grown + roundness * (oval - grown)
 
 
 def lid_heights(x: Array) -> tuple[Array, Array]:
@@ -81,7 +98,7 @@ def drape_lids(points: Array) -> Array:
     on_lid = np.exp(-((np.maximum(distance, 0) / LID_REACH) ** 2))
     z += on_lid * (globe_depth(x, y, LID_THICKNESS) - z)
     upper = smoothstep(20.5 * MM, 25.5 * MM, y)
-    z -= 1.6 * MM * gauss(distance, 9.0 * MM, 4.0 * MM) * (0.45 + 0.55 * upper)
+    z -= 1.0 * MM * gauss(distance, 9.0 * MM, 4.0 * MM) * (0.45 + 0.55 * upper)
     fold = upper * smoothstep(17 * MM, 23 * MM, x) * smoothstep(50 * MM, 45 * MM, x)
     z -= 1.1 * MM * gauss(distance, 4.0 * MM, 1.1 * MM) * fold
     z += 0.7 * MM * gauss(distance, 6.2 * MM, 1.6 * MM) * fold
@@ -102,31 +119,29 @@ def margin_rings() -> tuple[Array, Array, Array]:
     hidden = CENTER[:2] + inwards
     squared = hidden_radius**2 - (inwards**2).sum(1)
     return (
-        np.c_[edge, globe_depth(*edge.T, LID_THICKNESS - 0.5 * MM)],
-        np.c_[touching, globe_depth(*touching.T, MARGIN_GAP)],
+        np.c_[edge, globe_depth(edge[:, 0], edge[:, 1], LID_THICKNESS - 0.5 * MM)],
+        np.c_[touching, globe_depth(touching[:, 0], touching[:, 1], MARGIN_GAP)],
         np.c_[hidden, CENTER[2] + np.sqrt(squared)],
     )
 
 
-def eyeball(around: int = 24, rings: int = 14) -> tuple[Array, Array, Array]:
-    """The left globe: vertices (V, 3), uvs (V, 2) in the unit disc, triangles (F, 3).
+def eyeball(around: int = 22, rings: int = 12) -> tuple[Array, Array, Array, Array]:
+    """The left globe: vertices (V, 3), triangles (F, 3), and their flat layout.
 
-    Rings crowd towards the pupil, whose pole is vertex 0.
+    The layout, (T, 2) in the unit disc and triangles (F, 3) of its points, has the pupil in the
+    middle and enlarges what is near it. Rings crowd towards the pupil, whose pole is vertex 0.
     """
-    polar = np.linspace(0, 1, rings + 1)[1:-1, None] ** 1.2 * np.pi
+    polar = np.linspace(0, 1, rings + 1)[1:-1, None] ** 1.2
     turn = np.linspace(0, 2 * np.pi, around, endpoint=False)[None]
-    x, y = np.sin(polar) * np.cos(turn), np.sin(polar) * np.sin(turn)
-    z = np.cos(polar) + 0 * turn
-    sphere = np.stack([x, y, z], -1).reshape(-1, 3)
-    vertices = RADIUS * np.concatenate([[[0, 0, 1]], sphere, [[0, 0, -1]]])
+    circle = np.stack([np.cos(turn), np.sin(turn)], -1)
+    band = np.concatenate(
+        [np.sin(np.pi * polar)[..., None] * circle, np.cos(np.pi * polar)[..., None] + 0 * circle],
+        -1,
+    )[..., :3]
+    vertices = RADIUS * np.concatenate([[[0, 0, 1]], band.reshape(-1, 3), [[0, 0, -1]]])
     from_axis = np.hypot(vertices[:, 0], vertices[:, 1])
     vertices[:, 2] += CORNEA_BULGE * gauss(from_axis, 0, 4.6 * MM) * (vertices[:, 2] > 0)
-    # The far pole would spread over the disc's rim; it is never seen, one point of it will do.
-    radius = (polar / np.pi * np.ones_like(turn)).ravel()
-    disc = radius[:, None] * np.stack([np.cos(turn), np.sin(turn)], -1).repeat(
-        rings - 1, axis=0
-    ).reshape(-1, 2)
-    uvs = np.concatenate([[[0, 0]], disc, [[1, 0]]])
+
     step = np.arange(around)
     following = (step + 1) % around
     front = np.stack([0 * step, 1 + step, 1 + following], -1)
@@ -135,6 +150,14 @@ def eyeball(around: int = 24, rings: int = 14) -> tuple[Array, Array, Array]:
         a, b = 1 + ring * around, 1 + (ring + 1) * around
         bands.append(np.stack([a + step, b + step, b + following], -1))
         bands.append(np.stack([a + step, b + following, a + following], -1))
-    last = 1 + (rings - 2) * around
-    back = np.stack([last + step, 0 * step + len(vertices) - 1, last + following], -1)
-    return vertices + CENTER, uvs, np.concatenate([front, *bands, back])
+    last, pole = 1 + (rings - 2) * around, len(vertices) - 1
+    back = np.stack([last + step, 0 * step + pole, last + following], -1)
+    triangles = np.concatenate([front, *bands, back])
+
+    # The far pole is spread over the disc's rim, a point for each of its triangles.
+    disc = (polar[..., None] ** _DISC_POWER * circle).reshape(-1, 2)
+    half_step = np.pi / around
+    rim = np.stack([np.cos(turn[0] + half_step), np.sin(turn[0] + half_step)], -1)
+    layout = np.concatenate([[[0, 0]], disc, rim])
+    layout_back = np.stack([last + step, pole + step, last + following], -1)
+    return vertices + CENTER, triangles, layout, np.concatenate([front, *bands, layout_back])

@@ -12,18 +12,19 @@ from synthforge.mannequin.profiles import MM, Array, curve, gauss, smoothstep, s
 
 # Soft mounds: centre (x, y), radius (x, y), height.
 _RELIEF = {
-    "brow ridge": (20, 40.5, 16, 7, 1.6),
-    "brow tail": (44, 39, 11, 7, 2.6),
-    "glabella": (0, 37, 11, 9, 1.4),
+    "brow ridge": (20, 40.5, 16, 7, 0.9),
+    "brow tail": (44, 39, 12, 8, 2.2),
+    "inner orbit": (15, 32, 7, 7, 1.3),
+    "glabella": (0, 37, 11, 9, 1.0),
     "forehead": (22, 68, 20, 16, 0.8),
     "temple": (66, 44, 12, 18, -1.6),
     "cheekbone": (50, 2, 17, 13, 3.0),
     "cheek apple": (34, -9, 16, 15, 3.4),
     "tear trough": (22, 9, 7, 5, -1.2),
     "cheek hollow": (48, -38, 15, 17, -1.4),
-    "muzzle": (0, -42, 23, 19, 3.6),
+    "muzzle": (0, -43, 23, 18, 4.4),
     "beside mouth": (33, -50, 7, 12, 0.8),
-    "corner of mouth": (27.5, -48.5, 4.0, 5, -1.6),
+    "corner of mouth": (27.0, -47.8, 5.5, 6, -1.1),
     "under lower lip": (0, -64.5, 14, 5, -2.0),
     "chin": (0, -80, 15, 12, 3.4),
     "chin side": (11, -84, 9, 9, 1.0),
@@ -34,14 +35,16 @@ _RELIEF = {
 
 # Height of the nose's ridge above the skull's front, and its half width, by y.
 _RIDGE = curve(
-    [(-29, 0), (-26.5, 0.6), (-24.8, 4.5), (-22.8, 11.5), (-20.5, 17.3), (-17.5, 20.0)]
-    + [(-14.5, 20.0), (-10, 18.0), (-4, 14.9), (4, 10.2), (12, 5.6), (19, 2.0), (25, 0.7), (33, 0)]
+    (-31, -28.2, -25.6, -23.5, -21.2, -18.2, -14.5, -10, -4, 4, 12, 19, 25, 33),
+    (0, 0.6, 4.2, 11.5, 17.0, 19.6, 19.6, 17.6, 14.6, 10.2, 5.8, 2.4, 0.9, 0),
 )
 _RIDGE_WIDTH = curve(
-    [(-29, 8.5), (-25, 6.2), (-21, 8.0), (-16, 9.8), (-10, 9.6), (-2, 9.0), (8, 8.2), (18, 8.4)]
-    + [(26, 10.5), (33, 14)]
+    (-30, -25, -21, -16.5, -11, -2, 8, 18, 26, 33),
+    (8.0, 6.2, 8.6, 10.4, 9.8, 9.2, 8.8, 9.4, 11.5, 15),
 )
-_WING_CENTER, _WING_RADIUS, _WING_HEIGHT = (12.2, -19.2), (5.9, 6.3), 10.3
+# How square the ridge's section is: a round tip, a softer bridge.
+_RIDGE_POWER = curve((-30, -20, -14, -4, 10, 30), (2000, 2600, 2800, 2600, 2300, 2000))
+_WING_CENTER, _WING_RADIUS, _WING_HEIGHT = (12.0, -19.6), (6.6, 6.4), 10.4
 
 NOSTRIL_CENTER = np.array([7.0, -23.6]) * MM
 _NOSTRIL_RADII = np.array([3.3, 1.75]) * MM
@@ -65,7 +68,8 @@ def sculpt(points: Array) -> Array:
     relief += nose_height(x, y)
     crease = 30 * MM + (y + 40 * MM) * -0.45
     relief -= (
-        0.9 * MM
+        0.9
+        * MM
         * gauss(x, crease, 4 * MM)
         * smoothstep(-56 * MM, -44 * MM, y)
         * smoothstep(-16 * MM, -28 * MM, y)
@@ -78,16 +82,16 @@ def sculpt(points: Array) -> Array:
 
 def nose_height(x: Array, y: Array) -> Array:
     """Relief of ridge, tip and wings."""
-    ridge = _RIDGE(y) * np.exp(-((np.abs(x) / _RIDGE_WIDTH(y)) ** 2.2))
+    ridge = _RIDGE(y) * np.exp(-((np.abs(x) / _RIDGE_WIDTH(y)) ** _RIDGE_POWER(y)))
     wing_x, wing_y = np.array(_WING_CENTER) * MM
     radius_x, radius_y = np.array(_WING_RADIUS) * MM
     squared = ((x - wing_x) / radius_x) ** 2 + ((y - wing_y) / radius_y) ** 2
-    wing = _WING_HEIGHT * MM * np.exp(-(squared**1.6))
-    crease = 0.9 * MM * np.exp(-(((np.sqrt(squared) - 1.35) / 0.28) ** 2))
-    crease = crease * smoothstep(11 * MM, 15 * MM, x)
-    tip = 1.2 * MM * gauss(x, 0, 6.0 * MM) * gauss(y, -16 * MM, 5.5 * MM)
+    wing = _WING_HEIGHT * MM * np.exp(-(squared**1.35))
+    crease = 0.7 * MM * np.exp(-(((np.sqrt(squared) - 1.38) / 0.33) ** 2))
+    crease = crease * smoothstep(12 * MM, 17 * MM, x) * smoothstep(-10 * MM, -15 * MM, y)
+    tip = 1.0 * MM * gauss(x, 0, 7.0 * MM) * gauss(y, -16 * MM, 6 * MM)
     inside = (y > -40 * MM) & (y < 40 * MM)
-    return np.where(inside, soft_max(ridge + tip, wing, 2.0 * MM) - 1.0 * MM - crease, 0.0)
+    return np.where(inside, soft_max(ridge + tip, wing, 4.0 * MM) - 2.0 * MM - crease, 0.0)
 
 
 def nostril_contour(scale: float = 1.0, margin: float = 0.0) -> Array:

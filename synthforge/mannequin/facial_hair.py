@@ -9,15 +9,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from synthforge.landmarks import LEFT_EYE, RIGHT_EYE
-from synthforge.mannequin.appearance import Person
-from synthforge.mannequin.hair import Head
+from synthforge.mannequin.fields import smooth_curve
+from synthforge.mannequin.person import Person
 from synthforge.mannequin.roots import Roots, beard_roots, brow_roots
-from synthforge.mannequin.skin_maps import smooth_curve
+from synthforge.mannequin.scalp import Head
 from synthforge.mannequin.strands import Strands
 from synthforge.mannequin.template import Template
 
 _KNOTS = 6
-_LASHES = 90
+_LASHES = 64
+_LASH_COLOR = (0.012, 0.009, 0.008)
 
 
 def facial_hair(
@@ -47,8 +48,10 @@ def _uniform(random: Tensor) -> Tensor:
 def _brows(person: Person, template: Template, head: Head) -> Strands:
     roots = brow_roots(str(head.vertices.device))
     along, across = roots.place.unbind(-1)
-    thickness = 0.22 + 0.58 * person.brow_thickness
-    sparse = _uniform(roots.random[:, 0]) < person.brow_density * (0.55 + 0.45 * torch.sin((along * 0.9 + 0.1) * math.pi).clamp(0))
+    thickness = 0.38 + 0.62 * person.brow_thickness
+    sparse = _uniform(roots.random[:, 0]) < person.brow_density * 0.72 * (
+        0.55 + 0.45 * torch.sin((along * 0.9 + 0.1) * math.pi).clamp(0)
+    )
     roots = roots.take((across.abs() < thickness) & sparse)
     along, across = roots.place.unbind(-1)
     root = roots.posed(head.vertices, template.faces)
@@ -56,48 +59,51 @@ def _brows(person: Person, template: Template, head: Head) -> Strands:
     outward = torch.sign(roots.position[:, 0])
     # From upright at the nose to lying along the brow; the upper hairs point down.
     angle = 1.25 * (1 - along.clamp(0, 1)) ** 1.6 - 0.22 - 0.38 * across + 0.16 * roots.random[:, 1]
-    direction = torch.stack([outward * torch.cos(angle), torch.sin(angle), torch.zeros_like(angle)], -1)
+    direction = torch.stack(
+        [outward * torch.cos(angle), torch.sin(angle), torch.zeros_like(angle)], -1
+    )
     direction = F.normalize(direction - (direction * normal).sum(-1, keepdim=True) * normal, dim=-1)
     length = 0.0062 * (1 + 0.2 * roots.random[:, 2]).clamp(0.5) * (1 - 0.35 * along)
     bend = torch.stack([0.1 * outward, -0.12 + 0 * along, -0.02 + 0 * along], -1)
     points = _bent(root + 0.0002 * normal, direction + 0.13 * normal, bend, length)
     color = points.new_tensor(person.brow_color) * torch.exp(0.2 * roots.random[:, 3:4])
-    return Strands(head.to_gen(points), color, torch.ones(len(color), device=color.device), 30, 0.3)
+    return Strands(head.to_gen(points), color, torch.ones_like(color[:, 0]), 30, 0.3)
 
 
 def _lashes(person: Person, head: Head, landmarks: Tensor) -> Strands:
-    parts, lengths = [], []
-    spread = torch.linspace(0.02, 0.98, _LASHES, device=landmarks.device)
-    wobble = torch.sin(torch.arange(_LASHES, device=landmarks.device) * 2.4) 
-    for eye, outward in ((landmarks[RIGHT_EYE], -1.0), (landmarks[LEFT_EYE].flip(0)[[2, 1, 0, 5, 4, 3]], 1.0)):
-        # Outer corner first: 36 37 38 39 on the right; mirrored order on the left.
-        if outward > 0:
-            left = landmarks[LEFT_EYE]
-            upper, lower = left[[3, 2, 1, 0]], left[[3, 4, 5, 0]]
-        else:
-            upper, lower = eye[[0, 1, 2, 3]], eye[[0, 5, 4, 3]]
-        center = eye.mean(0)
-        for lid, up, count, scale in ((upper, 1.0, _LASHES, 1.0), (lower, -1.0, _LASHES // 2, 0.5)):
-            t = spread[:: _LASHES // count][:count]
-            curve = smooth_curve(lid, 200)
-            root = curve[(t * 199).long()]
-            side = (root - center)[:, :1] / 0.015
-            direction = torch.cat(
-                [0.55 * side + 0.15 * outward, -0.12 + 0.12 * up + 0 * side, 0.80 + 0 * side], 1
-            )
-            direction = direction + 0.1 * wobble[:count, None] * direction.new_tensor((1.0, 0.4, 0))
-            bend = direction.new_tensor((0.0, 0.45 * up if up > 0 else -0.30, -0.22)).expand_as(root)
-            length = scale * person.lash_length * (0.55 + 0.45 * (1 - t)) * (1 + 0.25 * wobble[:count])
-            parts.append(_bent(root, F.normalize(direction, dim=-1), bend, length))
-            lengths.append(length)
-    points = torch.cat(parts, 1)
-    color = points.new_tensor((0.012, 0.009, 0.008)).expand(points.shape[1], 3).contiguous()
-    return Strands(head.to_gen(points), color, torch.ones(len(color), device=color.device), 36, 0.2)
+    right, left = landmarks[RIGHT_EYE], landmarks[LEFT_EYE]
+    # Each lid from its outer to its inner corner.
+    lids = [
+        (right[[0, 1, 2, 3]], -1.0, True),
+        (right[[0, 5, 4, 3]], -1.0, False),
+        (left[[3, 2, 1, 0]], 1.0, True),
+        (left[[3, 4, 5, 0]], 1.0, False),
+    ]
+    points = torch.cat([_lid_lashes(person, *lid) for lid in lids], 1)
+    color = points.new_tensor(_LASH_COLOR).expand(points.shape[1], 3).contiguous()
+    return Strands(head.to_gen(points), color, torch.ones_like(color[:, 0]), 36, 0.2)
+
+
+def _lid_lashes(person: Person, lid: Tensor, outward: float, upper: bool) -> Tensor:
+    """Lashes along a lid's four landmarks [4, 3], outer corner first: [3, N, T], head frame."""
+    count = _LASHES if upper else _LASHES // 3
+    wobble = torch.sin(2.4 * torch.arange(count, device=lid.device))
+    along = torch.linspace(0.02, 0.98, count, device=lid.device) + 0.011 * wobble
+    root = smooth_curve(lid, 200)[(along * 199).long().clamp(0, 199)]
+    # They fan out from the eye's middle, the outer ones most.
+    sideways = 0.55 * (root - lid.mean(0))[:, 0] / 0.015 + 0.15 * outward + 0.08 * wobble
+    upward = torch.full_like(sideways, 0.0 if upper else -0.24) + 0.03 * wobble
+    direction = torch.stack([sideways, upward, torch.full_like(sideways, 0.8)], 1)
+    bend = lid.new_tensor((0.0, 0.45 if upper else -0.30, -0.22)).expand_as(root)
+    length = person.lash_length * (0.55 + 0.45 * (1 - along)) * (1 + 0.25 * wobble)
+    return _bent(root, F.normalize(direction, dim=-1), bend, length * (1.0 if upper else 0.42))
 
 
 def _stubble(person: Person, template: Template, head: Head) -> Strands:
     roots = beard_roots(str(head.vertices.device))
-    roots = roots.take(_uniform(roots.random[:, 6]) < roots.place[:, 0] * (0.35 + 0.75 * person.stubble))
+    roots = roots.take(
+        _uniform(roots.random[:, 6]) < roots.place[:, 0] * (0.35 + 0.75 * person.stubble)
+    )
     root = roots.posed(head.vertices, template.faces)
     normal = F.normalize(roots.posed(head.normals, template.faces), dim=-1)
     length = (0.0004 + 0.0014 * person.stubble) * torch.exp(0.25 * roots.random[:, 0])
@@ -108,7 +114,7 @@ def _stubble(person: Person, template: Template, head: Head) -> Strands:
     grey = (_uniform(roots.random[:, 8:9]) < person.hair.grey).float()
     color = points.new_tensor(person.brow_color) * torch.exp(0.3 * roots.random[:, 7:8])
     color = color * (1 - grey) + 0.35 * grey
-    return Strands(head.to_gen(points), color, torch.ones(len(color), device=color.device), 6, 0.1)
+    return Strands(head.to_gen(points), color, torch.ones_like(color[:, 0]), 6, 0.1)
 
 
 def _beard(person: Person, template: Template, head: Head) -> Strands:
@@ -117,7 +123,11 @@ def _beard(person: Person, template: Template, head: Head) -> Strands:
     root = roots.posed(head.vertices, template.faces)
     normal = F.normalize(roots.posed(head.normals, template.faces), dim=-1)
     below = (template.landmarks[54, 1] - roots.position[:, 1]).clamp(0, 0.06) / 0.06
-    length = (0.004 + 0.016 * person.beard**2) * (0.55 + 0.9 * below * person.beard) * torch.exp(0.2 * roots.random[:, 0])
+    length = (
+        (0.004 + 0.016 * person.beard**2)
+        * (0.55 + 0.9 * below * person.beard)
+        * torch.exp(0.2 * roots.random[:, 0])
+    )
     out = torch.sign(roots.position[:, 0:1]) * 0.25
     direction = normal * 0.55 + torch.cat([out, -0.75 + 0 * out, 0.15 + 0 * out], 1)
     direction = F.normalize(direction + 0.22 * roots.random[:, 1:4], dim=-1)
@@ -140,6 +150,10 @@ def _beard_area(person: Person, roots: Roots, template: Template) -> Tensor:
         case 0 | 1:
             return density
         case 2:
-            return density & middle & (y > template.landmarks[8, 1] - 0.02)
+            return (
+                density
+                & middle
+                & (y > template.landmarks[8, 1] - 0.012 + 0.006 * roots.random[:, 9])
+            )
         case _:
             return density & middle & upper

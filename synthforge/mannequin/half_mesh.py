@@ -48,9 +48,7 @@ class HalfMesh:
             np.where(backwards[:, None], chart_triangles[:, ::-1], chart_triangles)
         )
 
-    def strip(
-        self, first: tuple[Array, Array], second: tuple[Array, Array], closed: bool
-    ) -> None:
+    def strip(self, first: tuple[Array, Array], second: tuple[Array, Array], closed: bool) -> None:
         """Sew two rows, each (vertex ids, chart ids), of equal length."""
         self.sew(*(_strip(a, b, closed) for a, b in zip(first, second, strict=True)))
 

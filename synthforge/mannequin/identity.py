@@ -13,12 +13,20 @@ import numpy as np
 
 from synthforge.mannequin import lids
 from synthforge.mannequin.assembly import Assembly
-from synthforge.mannequin.displacement import Anchors, Push, Triple, one_sided, scale, symmetric
+from synthforge.mannequin.displacement import (
+    Anchors,
+    Push,
+    Triple,
+    evened,
+    one_sided,
+    scale,
+    scale_eyes,
+    symmetric,
+)
 from synthforge.mannequin.lids import LidMap
 from synthforge.mannequin.profiles import MM, Array
 
 _EYE: Triple = (31.5, 23.5, 22.8)
-_EYE_REACH: Triple = (24, 19, 60)
 _HEAD: Triple = (0, 10, -40)
 _EAR: Triple = (73, 4, -50)
 _EAR_REACH: Triple = (24, 42, 30)
@@ -78,10 +86,10 @@ _EYE_BAG = ((30, 11.5, 37), (12, 4, 14))
 _AXES = {
     "masculinity": Trait(
         (
-            _push((18, 39, 46), (24, 9, 20), (0, -0.7, 1.3)),
+            _push((18, 39, 46), (24, 9, 20), (0, -1.0, 1.3)),
             _push(*_JAW_ANGLE, (2.3, -0.9, 0.3)),
-            _push(*_CHIN_SIDE, (1.5, -1.0, 0.8)),
-            _push(*_LOWER_FACE, (0, -1.5, 0.5)),
+            _push(*_CHIN_SIDE, (1.5, -1.0, 0.4)),
+            _push(*_LOWER_FACE, (0, -1.5, 0.2)),
             _push((0, -14, 66), (14, 18, 20), (0, -0.4, 1.3)),
             _push(*_WING, (0.7, 0, 0.1)),
             _push(*_BRIDGE, (0, 0, 0.7)),
@@ -91,7 +99,6 @@ _AXES = {
             _push(*_NECK, (3.0, 0, 0)),
             _push(*_THROAT, (0, 0, 1.5)),
             _push(*_APPLE, (-0.3, 0, -0.9)),
-            _push((0, -150, -60), (60, 50, 90), (0, 0, 0)),
         ),
         eye=-0.025,
         ear=0.02,
@@ -100,29 +107,30 @@ _AXES = {
     ),
     "age": Trait(
         (
-            _push(*_JOWL, (1.2, -1.6, 0.8)),
-            _push(*_APPLE, (0, -1.5, -1.3)),
-            _push((46, -30, 26), (16, 18, 26), (-1.1, 0, -1.1)),
+            _push(*_JOWL, (0.4, -1.9, 0.7)),
+            _push(*_APPLE, (0, -1.6, -1.5)),
+            _push((46, -30, 26), (16, 18, 26), (-1.5, 0, -1.2)),
             _push(*_EYE_BAG, (0, -0.5, 0.8)),
             _push((22, 7, 40), (8, 5, 14), (0, 0, -0.8)),
             _push((43, 40, 38), (15, 9, 18), (0, -1.3, 0)),
             _push(*_EYE_SOCKET, (0, -0.4, -0.5)),
-            _push((0, -17, 68), (14, 13, 22), (0, -1.6, 0.8)),
+            _push((0, -17, 68), (14, 13, 22), (0, -1.3, 1.5)),
+            _push((0, -40, 45), (70, 42, 70), (0, -0.9, 0)),
             _push(*_NOSE_BASE, (0, -1.0, 0)),
-            _push(*_WING, (0.5, -0.3, 0)),
+            _push(*_WING, (0.8, -0.3, 0)),
             _push(*_BRIDGE, (0, 0, 0.7)),
             _push(*_UPPER_VERMILION, (0, -0.7, -0.6)),
             _push(*_LOWER_VERMILION, (0, 0.6, -0.6)),
             _push(*_MOUTH_CORNER, (0.3, -1.0, -0.3)),
-            _push(*_LOWER_FACE, (0, -2.2, 0.6)),
-            _push((0, 75, 45), (55, 36, 45), (0, -0.8, -1.2)),
-            _push(*_JAW_ANGLE, (1.5, -0.4, 0)),
+            _push(*_LOWER_FACE, (0, -2.8, 0.8)),
+            _push((0, 75, 45), (55, 36, 45), (0, -0.6, -1.5)),
+            _push(*_JAW_ANGLE, (0.6, -0.4, 0)),
             _push((0, -104, 20), (22, 11, 24), (0, -1.7, 0)),
             _push(*_TEMPLE, (-0.9, 0, -0.5)),
-            _push(*_NECK, (1.6, 0, 0)),
-            _push((28, -34, 48), (5, 14, 14), (0, 0, -0.7)),
+            _push(*_NECK, (3.2, 0, 0)),
+            _push((28, -34, 48), (5, 14, 14), (0, 0, -0.9)),
         ),
-        eye=-0.045,
+        eye=-0.06,
         ear=0.05,
         head=0.01,
         upper_lid=(0, -0.4, -0.6, 0),
@@ -207,7 +215,7 @@ _DETAILS = {
     "eye_height": Trait((_push(_EYE, (22, 16, 40), (0, 0.9, 0)),)),
     "eye_depth": Trait((_push(_EYE, (20, 16, 40), (0, 0, -1.0)),)),
     "eye_size": Trait(eye=0.035),
-    "eye_opening": Trait(upper_lid=(0, 0.6, 0.5, 0), lower_lid=(0, -0.25, -0.25, 0)),
+    "eye_opening": Trait(upper_lid=(0, 0.5, 0.4, 0), lower_lid=(0, -0.25, -0.25, 0)),
     "eye_slant": Trait(upper_lid=(-0.5, -0.1, 0.3, 0.6), lower_lid=(-0.5, -0.1, 0.3, 0.6)),
     "lid_arch": Trait(upper_lid=(0, 0.5, -0.4, 0), lower_lid=(0, 0.2, -0.2, 0)),
     "lid_fold": Trait((_push((31, 32, 36), (14, 4, 14), (0, -0.3, 0.8)),)),
@@ -251,6 +259,20 @@ _DETAILS = {
     "ear_stand": Trait((_push((86, 12, -66), (22, 36, 24), (2.0, 0, 0)),)),
     "ear_height": Trait((_push(_EAR, (26, 44, 34), (0, 1.4, 0)),)),
     "ear_lobe": Trait((_push((72, -22, -48), (12, 9, 16), (0, -1.3, 0)),)),
+    "face_taper": Trait(
+        (
+            _push((60, 50, 10), (40, 40, 70), (1.0, 0, 0)),
+            _push((45, -75, 5), (40, 36, 60), (-1.4, 0, 0)),
+        )
+    ),
+    "profile_bow": Trait(
+        (
+            _push((0, -20, 50), (50, 34, 50), (0, 0, 1.2)),
+            _push((0, -92, 44), (40, 24, 40), (0, 0, -1.0)),
+            _push((0, 80, 44), (55, 30, 40), (0, 0, -1.0)),
+        )
+    ),
+    "face_flatness": Trait((_push((52, -5, 25), (22, 50, 34), (0.6, 0, 1.2)),)),
     "brow_uneven": Trait(left_pushes=(_push((32, 42, 43), (24, 9, 18), (0, 0.7, 0)),)),
     "mouth_uneven": Trait(left_pushes=(_push((22, -48, 46), (14, 12, 20), (0, 0.6, 0)),)),
     "nose_askew": Trait(left_pushes=(_push((0, -14, 68), (15, 18, 22), (0.7, 0, 0)),)),
@@ -263,13 +285,17 @@ NAMES = tuple(TRAITS)
 
 def components(assembly: Assembly, where: Anchors, lid_map: LidMap) -> Array:
     """(V, 3, len(NAMES)) metres for a coefficient of 1."""
-    return np.stack([_component(trait, where, lid_map) for trait in TRAITS.values()], -1)
+    found = []
+    for trait in TRAITS.values():
+        directions = _component(trait, where, lid_map)
+        found.append(directions if trait.left_pushes else evened(assembly, directions))
+    return np.stack(found, -1)
 
 
 def _component(trait: Trait, where: Anchors, lid_map: LidMap) -> Array:
     total = symmetric(where, trait.pushes) + one_sided(where, trait.left_pushes)
     if trait.eye:
-        total += scale(where, _EYE, _EYE_REACH, trait.eye)
+        total += scale_eyes(where, trait.eye)
     if trait.ear:
         total += scale(where, _EAR, _EAR_REACH, trait.ear)
     if trait.head:

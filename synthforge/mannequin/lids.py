@@ -21,14 +21,12 @@ class LidMap:
 
     across: (V,), 0 at the inner canthus, 1 at the outer. follow: (V,), share of the margin's
     motion. upper: (V,) bool. polar: (V, 3), offset from the eye's centre, x to the outside.
-    side: (V,), +1 on the left.
     """
 
     across: Array
     follow: Array
     upper: Array
     polar: Array
-    side: Array
 
 
 def lid_map(assembly: Assembly) -> LidMap:
@@ -52,7 +50,7 @@ def lid_map(assembly: Assembly) -> LidMap:
         for image in (ids, assembly.mirror[ids]):
             upper[image] = index < eyes.OUTER_POINT
             across[image] = across[assembly.rings["lid"]]
-    return LidMap(np.clip(across, 0, 1), follow, upper, left - eyes.CENTER, side)
+    return LidMap(np.clip(across, 0, 1), follow, upper, left - eyes.CENTER)
 
 
 def slide(lids: LidMap, upper_mm: tuple[float, ...], lower_mm: tuple[float, ...]) -> Array:

@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from synthforge.landmarks import INNER_LIP
+from synthforge.mannequin.parts import Part
 from synthforge.mannequin.template import Template, template
 from synthforge.rasterizer import rasterize
 
@@ -21,6 +23,8 @@ _MAP_SIZE = 96
 _BIAS_M = 0.004
 # Half the width of the orthographic views, metres: holds a head however it is turned.
 _EXTENT_M = 0.24
+# Behind the lips, where the mouth is dark.
+_MOUTH_DEPTH_M = 0.035
 
 
 @functools.cache
@@ -33,14 +37,17 @@ def directions() -> Tensor:
     return torch.stack([radius * torch.cos(angle), y, radius * torch.sin(angle)], -1).float()
 
 
-def look_along(direction: Tensor) -> Tensor:
-    """[..., 3] unit -> rotation [..., 3, 3] whose rows are left, up and `direction`."""
+def look_from(direction: Tensor) -> Tensor:
+    """Axes of the rasterizer for a viewer in `direction`, [..., 3] unit, looking at the origin.
+
+    Rotation [..., 3, 3] whose rows are the viewer's left, up and forward.
+    """
     up = torch.zeros_like(direction)
     up[..., 1] = 1.0
     steep = direction[..., 1:2].abs() > 0.99
     up = torch.where(steep, up.roll(1, -1), up)
-    left = F.normalize(torch.linalg.cross(up, direction), dim=-1)
-    return torch.stack([left, torch.linalg.cross(direction, left), direction], -2)
+    left = F.normalize(torch.linalg.cross(direction, up), dim=-1)
+    return torch.stack([left, torch.linalg.cross(left, direction), -direction], -2)
 
 
 @functools.cache
@@ -49,17 +56,27 @@ def visibility(device: torch.device | str = "cpu") -> Tensor:
     if torch.device(device).type != "cpu":
         return visibility("cpu").to(device)
     head = template()
-    return _smooth(_visible_from(head), head.faces)
+    seen = _smooth(_visible_from(head), head.faces)
+    # The neutral mouth is shut; when it opens, light falls in from the front, less far back.
+    inside = head.part >= Part.INNER_MOUTH
+    inside &= head.part <= Part.TONGUE
+    lips_z = head.landmarks[INNER_LIP, 2].mean()
+    depth = (lips_z - head.vertices[inside, 2]) / _MOUTH_DEPTH_M
+    share = 0.85 * (1 - depth).clamp(0.04, 1)
+    frontal = (directions()[:, 2] > 0).float()
+    seen[inside] = share[:, None] * frontal
+    # Lids that open bare their margins.
+    margin = head.part == Part.LID_MARGIN
+    seen[margin] = torch.maximum(seen[margin], 0.45 * frontal)
+    return seen
 
 
 def _visible_from(head: Template) -> Tensor:
     center = (head.vertices.amax(0) + head.vertices.amin(0)) / 2
     rows = []
     for chunk in directions().split(16):
-        views = (head.vertices - center) @ look_along(chunk).transpose(1, 2)
-        ndc = views / _EXTENT_M
-        # The rasterizer's z runs into the screen, the light's towards it.
-        ndc[..., 2] = 2 - ndc[..., 2]
+        ndc = (head.vertices - center) @ look_from(chunk).transpose(1, 2) / _EXTENT_M
+        ndc[..., 2] += 2
         fragments = rasterize(
             ndc, head.faces, _MAP_SIZE, _MAP_SIZE, perspective_correct=False, cull_backfaces=True
         )

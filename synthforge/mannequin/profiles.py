@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,11 +30,17 @@ def soft_max(a: Array, b: Array, width: float) -> Array:
     return 0.5 * (a + b + np.sqrt((a - b) ** 2 + width * width))
 
 
-def curve(knots: Sequence[tuple[float, float]]) -> PchipInterpolator:
-    """A shape-preserving curve through (x, y) knots, constant outside them. Knots in mm."""
-    x, y = np.array(knots).T * MM
+def curve(x_mm: Sequence[float], y_mm: Sequence[float]) -> Callable[[Array], Array]:
+    """A shape-preserving curve through knots in mm, constant outside them; metres to metres."""
+    x, y = np.array(x_mm) * MM, np.array(y_mm) * MM
     spline = PchipInterpolator(x, y)
     return lambda t: spline(np.clip(t, x[0], x[-1]))
+
+
+def arc_length(line: Array) -> Array:
+    """Length travelled along a polyline (N, D) up to each of its points, (N,)."""
+    steps = np.linalg.norm(np.diff(line, axis=0), axis=1)
+    return np.concatenate([[0.0], np.cumsum(steps)])
 
 
 def unit(vector: Array) -> Array:

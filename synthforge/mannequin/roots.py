@@ -9,21 +9,16 @@ import torch
 from torch import Tensor
 
 from synthforge.landmarks import LEFT_BROW
-from synthforge.mannequin.skin_maps import (
-    PIGMENT_MAPS,
-    TEXTURE_SIZE,
-    brow_curve,
-    hairline_height,
-    skin_maps,
-)
-from synthforge.mannequin.template import Template, template
+from synthforge.mannequin.hairline import hairline_height
+from synthforge.mannequin.skin_maps import PIGMENT_MAPS, TEXTURE_SIZE, skin_maps
+from synthforge.mannequin.template import Template, brow_curve, template
 from synthforge.rasterizer import rasterize
 from synthforge.regions import REGION_ID
 
 SCALP_ROOTS = 26000
 GUIDES = 1800
 _BEARD_ROOTS = 9000
-_BROW_ROOTS = 900
+_BROW_ROOTS = 1100
 _SEED = 31
 
 
@@ -64,7 +59,9 @@ def _on_surface(head: Template, weight: Tensor, count: int, seed: int) -> Roots:
     area = torch.linalg.cross(b - a, c - a).norm(dim=-1) * weight
     cumulative = torch.cumsum(area.double(), 0)
     # Stratified along the list of faces, then shuffled: any leading part is evenly spread.
-    pick = (torch.randperm(count, generator=generator) + torch.rand(count, generator=generator)) / count
+    pick = (
+        torch.randperm(count, generator=generator) + torch.rand(count, generator=generator)
+    ) / count
     face = torch.searchsorted(cumulative, pick.double() * cumulative[-1]).clamp(max=len(area) - 1)
     u, v = torch.rand(2, count, generator=generator)
     fold = u + v > 1
@@ -132,7 +129,7 @@ def brow_roots(device: torch.device | str = "cpu") -> Roots:
     across = 2 * torch.rand(_BROW_ROOTS, generator=generator) - 1
     random = torch.randn(_BROW_ROOTS, 12, generator=generator)
     knot = (along * (len(curve) - 1)).long().clamp(max=len(curve) - 2)
-    width = 0.0042 * (0.75 + 0.45 * torch.sin(along * 2.2 + 0.5)) * (1 - along**3 * 0.8)
+    width = 0.0050 * (0.75 + 0.45 * torch.sin(along * 2.2 + 0.5)) * (1 - along**3 * 0.8)
     point = curve[knot].clone()
     point[:, 1] += across * width
     left = _project_front(head, point)
@@ -152,11 +149,14 @@ def _project_front(head: Template, points: Tensor) -> tuple[Tensor, Tensor]:
     """The triangle seen from the front at each point's (x, y), and barycentrics there."""
     extent, size = 0.1, 768
     center = head.landmarks[LEFT_BROW].mean(0) * torch.tensor([0.0, 1.0, 0.0])
-    ndc = (head.vertices - center) * torch.tensor([-1.0, 1.0, -1.0]) / extent + torch.tensor([0, 0, 3.0])
+    ndc = (head.vertices - center) * torch.tensor([-1.0, 1.0, -1.0]) / extent + torch.tensor(
+        [0, 0, 3.0]
+    )
     fragments = rasterize(
         ndc[None], head.faces, size, size, perspective_correct=False, cull_backfaces=False
     )
     place = (points - center) / extent
     column = ((1 + place[:, 0]) * size / 2).long().clamp(0, size - 1)
     row = ((1 - place[:, 1]) * size / 2).long().clamp(0, size - 1)
-    return fragments.face_ids[0, row, column].clamp(min=0), fragments.barycentrics[0, row, column]
+    bary = fragments.barycentrics[0, row, column]
+    return fragments.face_ids[0, row, column].clamp(min=0), bary / bary.sum(1, keepdim=True)

@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from synthforge.mannequin.albedo import ALBEDO, BUMP, LIP, OIL, WET
-from synthforge.mannequin.appearance import Person, Scene
 from synthforge.mannequin.eye_shading import shade_eyes
-from synthforge.mannequin.lighting import Shadow
+from synthforge.mannequin.lighting import Shadow, unit
+from synthforge.mannequin.person import Person
+from synthforge.mannequin.scene import Scene
 from synthforge.rasterizer import Fragments
 
 # Pixels shaded at once: their intermediates stay in a core's cache.
@@ -77,21 +78,15 @@ def shade(
     key = R_view_gen.T @ like(scene.key.direction)
     viewer = R_view_gen[2]
     halfway = F.normalize(key + viewer, dim=0)
-    wrap = like(_SKIN_WRAP)
     key_color = like(scene.key.color)
-    h_dot_v = float((halfway @ viewer).clamp(0, 1))
-    fresnel_key = _F0 + (1 - _F0) * (1 - h_dot_v) ** 5
-    # A soft key is a broad source: its highlight spreads and its terminator softens.
-    spread = 0.10 * scene.key.softness
-    softness = 0.35 * scene.key.softness
+    fresnel = _F0 + (1 - _F0) * (1 - (halfway @ viewer).clamp(0, 1)) ** 5
     flat_uvs = surface.face_uvs.flatten(1)
     flat_corners = surface.corners.flatten(1)
     for pixels in covered.split(_CHUNK.get(image.device.type, 1 << 18)):
         face = face_ids.index_select(0, pixels)
         w = weights.index_select(0, pixels)
-        corners = flat_corners.index_select(0, face).view(-1, 3, 12)
-        value = (w[:, :, None] * corners).sum(1)
-        uv = (w[:, :, None] * flat_uvs.index_select(0, face).view(-1, 3, 2)).sum(1)
+        value = _blend(w, flat_corners.index_select(0, face).view(-1, 3, 12))
+        uv = _blend(w, flat_uvs.index_select(0, face).view(-1, 3, 2))
         grid = uv * uv.new_tensor([2.0, -2.0]) + uv.new_tensor([-1.0, 1.0])
         texel = F.grid_sample(
             texture, grid[None, None], align_corners=False, padding_mode="border"
@@ -99,48 +94,74 @@ def shade(
         material = surface.material.index_select(0, face)
         replaced = material[:, 3:4]
         albedo = texel[ALBEDO].T * (1 - replaced) + material[:, :3] * replaced
-        normal = F.normalize(value[:, :3], dim=-1)
+        normal = unit(value[:, :3])
         gradient = surface.gradients.index_select(0, face)
         bump = texel[BUMP, :, None] * (1 - replaced[None])
-        detailed = F.normalize(
-            normal - bump[0] * gradient[:, :3] - bump[1] * gradient[:, 3:], dim=-1
-        )
+        detailed = unit(normal - bump[0] * gradient[:, :3] - bump[1] * gradient[:, 3:])
         ambient = value[:, 3:6]
         lit = shadow.lit(value[:, 6:9])
 
-        # Blue and green see the fine normal, red the smooth one.
-        fine, smooth = detailed @ key, normal @ key
-        cosine = torch.stack([0.6 * smooth + 0.4 * fine, 0.2 * smooth + 0.8 * fine, fine], -1)
-        width = (wrap + softness) * (1 - 0.5 * replaced)
-        diffuse = ((cosine + width) / (1 + width)).clamp(0) ** 1.4
+        fine = detailed @ key
+        diffuse = _diffuse(normal @ key, fine, scene.key.softness, replaced)
         # Scattered light passes into the shadow's edge, red farthest.
-        passed = lit[:, None] ** (1 - 0.45 * wrap)
+        passed = lit[:, None] ** (1 - 0.45 * like(_SKIN_WRAP))
         light = ambient + key_color * diffuse * passed
 
         oil, lip, wet = texel[OIL] * (1 - replaced[:, 0]), texel[LIP], texel[WET]
         gloss = (
-            oil * (0.35 + 0.65 * person.oiliness) * (1 - 0.5 * lip)
+            oil * (0.25 + 0.55 * person.oiliness) * (1 - 0.5 * lip)
             + lip * person.lip_gloss * 0.9
             + material[:, 4]
         )
-        cosine_half = (detailed @ halfway).clamp(0)
-        broad = _ggx(cosine_half, 0.42 + spread)
-        tight = _ggx(cosine_half, 0.25 + spread - 0.10 * lip * person.lip_gloss)
-        highlight = (0.60 * broad + 0.40 * gloss * tight) * fresnel_key * 0.22
-        highlight = highlight * lit * fine.clamp(0, 1) ** 0.5 * (0.35 + gloss)
+        sharpening = 0.10 * lip * person.lip_gloss
+        highlight = _highlight(detailed @ halfway, gloss, scene.key.softness, sharpening)
+        highlight = highlight * fresnel * lit * fine.clamp(0, 1) ** 0.5
         grazing = (1 - (detailed @ viewer).clamp(0, 1)) ** 4
         sheen = (0.02 + 0.30 * grazing) * (0.25 + 0.6 * gloss) + 0.15 * wet
-        color = albedo * light + highlight[:, None] * key_color * 3.14 + ambient * sheen[:, None]
+        color = albedo * light + highlight[:, None] * key_color + ambient * sheen[:, None]
 
         eye = surface.eye.index_select(0, face)
         balls = torch.nonzero(eye).squeeze(1)
         if len(balls):
             R_view_eye = (R_view_gen @ R_gen_eyes)[eye[balls] - 1]
             color[balls] = shade_eyes(
-                person, scene, value[balls, 9:12], R_view_eye, ambient[balls], lit[balls]
+                person,
+                scene,
+                value[balls, 9:12],
+                R_view_eye,
+                ambient[balls],
+                0.4 + 0.6 * lit[balls],
             )
         image.index_copy_(0, pixels, color)
     return image
+
+
+def _blend(weights: Tensor, corners: Tensor) -> Tensor:
+    """[N, 3] barycentrics and [N, 3, C] corner values -> [N, C]."""
+    a, b, c = corners.unbind(1)
+    return weights[:, :1] * a + weights[:, 1:2] * b + weights[:, 2:] * c
+
+
+def _diffuse(smooth: Tensor, fine: Tensor, softness: float, replaced: Tensor) -> Tensor:
+    """Key light scattered by skin, [N, 3], from the cosines [N] of the smooth and fine normals.
+
+    Blue sees the fine normal, red mostly the smooth one. A soft key is a broad source: it reaches
+    farther round. replaced: [N, 1], 1 where the material is not skin.
+    """
+    cosine = torch.stack([0.6 * smooth + 0.4 * fine, 0.2 * smooth + 0.8 * fine, fine], -1)
+    width = (fine.new_tensor(_SKIN_WRAP) + 0.35 * softness) * (1 - 0.5 * replaced)
+    return ((cosine + width) / (1 + width)).clamp(0) ** 1.4
+
+
+def _highlight(cosine: Tensor, gloss: Tensor, softness: float, sharpening: Tensor) -> Tensor:
+    """Key light mirrored by skin, [N]: a broad lobe and, where it is oily, a tight one.
+
+    cosine: between the normal and halfway, [N]. sharpening: taken off the tight lobe's roughness.
+    """
+    cosine = cosine.clamp(0)
+    broad = _ggx(cosine, 0.42 + 0.10 * softness)
+    tight = _ggx(cosine, 0.25 + 0.10 * softness - sharpening)
+    return 0.6 * (0.60 * broad + 0.40 * gloss * tight) * (0.30 + 0.75 * gloss)
 
 
 def _ggx(cosine: Tensor, roughness: Tensor | float) -> Tensor:

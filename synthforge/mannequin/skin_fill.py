@@ -10,11 +10,12 @@ from scipy.sparse import coo_matrix
 from scipy.spatial import Delaunay, cKDTree
 
 from synthforge.mannequin import face, skull
-from synthforge.mannequin.profiles import MM, Array
+from synthforge.mannequin.profiles import MM, Array, arc_length
 
 # Metres of the flat plane per radian of theta: about a head's half breadth.
 PLANE_RADIUS = 0.075
 _CROWN_POINTS = 8
+_LINE_CLEARANCE = 1.3 * MM
 
 
 def plane(theta: Array, level: Array) -> Array:
@@ -26,13 +27,18 @@ def _is_nose(p: Array) -> Array:
     return (x < 21 * MM) & (y > -33 * MM) & (y < 28 * MM) & (z > 0)
 
 
+def _is_brow(p: Array) -> Array:
+    x, y, z = p.T
+    return (x < 60 * MM) & (y > 27 * MM) & (y < 53 * MM) & (z > 0)
+
+
 def _is_inner_face(p: Array) -> Array:
     x, y, z = p.T
     return (x < 52 * MM) & (y > -101 * MM) & (y < 56 * MM) & (z > 5 * MM)
 
 
 def _is_front(p: Array) -> Array:
-    x, y, z = p.T
+    _, y, z = p.T
     near_ear = (np.abs(y - 5 * MM) < 45 * MM) & (z > -75 * MM)
     return ((z > -12 * MM) | near_ear) & (y > -125 * MM) & (y < 85 * MM)
 
@@ -43,10 +49,11 @@ def _is_head(p: Array) -> Array:
 
 # Finest first: where, metres between rows, metres along a row.
 _ZONES: tuple[tuple[Callable[[Array], Array], float, float], ...] = (
-    (_is_nose, 1.7 * MM, 2.3 * MM),
-    (_is_inner_face, 3.3 * MM, 3.9 * MM),
-    (_is_front, 5.2 * MM, 5.8 * MM),
-    (_is_head, 9.6 * MM, 10.6 * MM),
+    (_is_nose, 1.75 * MM, 2.4 * MM),
+    (_is_brow, 2.7 * MM, 3.1 * MM),
+    (_is_inner_face, 3.8 * MM, 4.4 * MM),
+    (_is_front, 6.2 * MM, 6.8 * MM),
+    (_is_head, 10.8 * MM, 11.8 * MM),
 )
 
 
@@ -64,8 +71,7 @@ def _staggered_rows(inside: Callable[[Array], Array], between: float, along: flo
     )
     found = []
     for index, (level, row) in enumerate(zip(levels, rows, strict=True)):
-        steps = np.linalg.norm(np.diff(row, axis=0), axis=1)
-        length = np.concatenate([[0.0], np.cumsum(steps)])
+        length = arc_length(row)
         count = max(2, round(length[-1] / along))
         shares = (np.arange(count) + (0.5 if index % 2 else 0.999)) / count
         theta = np.interp(shares[shares < 0.999] * length[-1], length, fine)
@@ -107,10 +113,11 @@ def _border(gap: tuple[float, float]) -> Array:
     )
 
 
-def fill(holes: list[Array], midline_hole: int) -> tuple[Array, Array]:
+def fill(holes: list[Array], midline_hole: int, lines: list[Array]) -> tuple[Array, Array]:
     """Mesh the skin round `holes`, rings (n, 2) of theta and level, closed.
 
     midline_hole: the one that opens on the front midline, its first and last point on it.
+    lines: rows of points (n, 2) that edges should follow, where they run free of the holes.
     Returns new points (N, 2) of theta and level, and triangles that count the holes' points
     first, in order, then the new ones. Points at the crown's level are one point of the head.
     """
@@ -118,14 +125,13 @@ def fill(holes: list[Array], midline_hole: int) -> tuple[Array, Array]:
     outlines = [Path(plane(*hole.T)) for hole in holes]
     ends = sorted(holes[midline_hole][[0, -1], 1])
     placed = np.concatenate([fixed, _border((ends[0], ends[1]))])
+    for line in lines:
+        placed = np.concatenate([placed, _clear(line, placed, outlines)])
     border_end = len(placed)
     for inside, between, along in _ZONES:
         candidates = _staggered_rows(inside, between, along)
-        flat = plane(*candidates.T)
-        free = ~np.any([outline.contains_points(flat) for outline in outlines], axis=0)
-        candidates = candidates[free]
-        distance, _ = cKDTree(_skin(*placed.T)).query(_skin(*candidates.T))
-        placed = np.concatenate([placed, candidates[distance > 0.72 * between]])
+        free = _clear(candidates, placed, outlines, 0.72 * between)
+        placed = np.concatenate([placed, free])
     flat = plane(*placed.T)
     for _ in range(3):
         flat[border_end:] = _neighbour_means(flat)[border_end:]
@@ -136,6 +142,17 @@ def fill(holes: list[Array], midline_hole: int) -> tuple[Array, Array]:
     area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
     new = flat[len(fixed) :] / [PLANE_RADIUS, 1.0]
     return new, triangles[free & (np.abs(area) > 1e-9)]
+
+
+def _clear(
+    points: Array, placed: Array, outlines: list[Path], distance: float = _LINE_CLEARANCE
+) -> Array:
+    """Those of `points` outside all holes and at least `distance` from those placed."""
+    flat = plane(*points.T)
+    outside = ~np.any([outline.contains_points(flat) for outline in outlines], axis=0)
+    points = points[outside]
+    apart, _ = cKDTree(_skin(*placed.T)).query(_skin(*points.T))
+    return points[apart > distance]
 
 
 def _neighbour_means(flat: Array) -> Array:

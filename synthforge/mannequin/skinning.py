@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from synthforge.mannequin import displacement, eyes, mouth
+from synthforge.mannequin import eyes, mouth
 from synthforge.mannequin.assembly import Assembly
 from synthforge.mannequin.parts import Part
 from synthforge.mannequin.profiles import MM, Array, smoothstep
@@ -17,6 +17,7 @@ _ROOT = (-158.0, -58.0)
 _NECK = (-82.0, -54.0)
 _JAW = (-1.0, -38.0)
 _LOOP_REACH = 9.0 * MM
+_NECK_TILT = 0.2
 # From the corner of the mouth outwards, half the height over which the cheek stretches, mm.
 _STRETCH = ((0.0, 4.0), (14.0, 5.5), (25.0, 9.0), (38.0, 17.0), (55.0, 27.0), (80.0, 34.0))
 _CORNER_REACH = 9.0 * MM
@@ -50,7 +51,7 @@ def _means_at(vertices: Array, allowed: Array, y: float, z: float, at_side: bool
         weight = np.where(allowed, np.exp(-((distance / _LOOP_REACH) ** 2)), 0.0)
     else:
         # A loop round the neck, tilted down towards the front as the neck's loops are.
-        tilted = offset[:, 0] + 0.2 * offset[:, 1]
+        tilted = offset[:, 0] + _NECK_TILT * offset[:, 1]
         weight = np.where(allowed, np.exp(-((tilted / _LOOP_REACH) ** 2)), 0.0)
         weight[np.abs(weight) < 1e-4] = 0.0
         weight *= np.where(offset[:, 1] > 0, 1.0, _balance(weight, offset[:, 1]))
@@ -67,7 +68,8 @@ def _balance(weight: Array, offset: Array) -> float:
 def weights(assembly: Assembly) -> Array:
     """(V, 5), rows sum to 1."""
     x, y, z = assembly.vertices.T
-    head = smoothstep(-178 * MM, -92 * MM, y + 0.22 * (z + 50 * MM))
+    # The neck's loops are lower in front than behind: so are the levels of its bending.
+    head = smoothstep(-170 * MM, -92 * MM, y + _NECK_TILT * (z - _NECK[1] * MM))
     jaw = _jaw_share(assembly)
     result = np.zeros((len(x), 5))
     result[:, JAW] = jaw
@@ -79,6 +81,8 @@ def weights(assembly: Assembly) -> Array:
 
 
 def _jaw_share(assembly: Assembly) -> Array:
+    """(V,) weight of the jaw: all of the lower lip, half at the corner of the mouth, and on the
+    cheek a stretch that widens towards the ear."""
     vertices, parts = assembly.vertices, assembly.parts
     x, y, z = np.abs(vertices[:, 0]), vertices[:, 1], vertices[:, 2]
     # Below the line from the lips' contact back to the hinge.
@@ -92,17 +96,17 @@ def _jaw_share(assembly: Assembly) -> Array:
     share = share * smoothstep(14 * MM, 48 * MM, np.hypot(y - hinge_y, z - hinge_z))
     below = np.arctan2(y - hinge_y, np.maximum(z - hinge_z, 1e-6))
     share = share * smoothstep(-1.52, -0.92, below) * smoothstep(-44 * MM, -10 * MM, z)
+    share = share * smoothstep(-132 * MM, -100 * MM, y)
     share[np.isin(parts, (Part.EAR, Part.NOSTRIL))] = 0.0
     inside = np.isin(parts, (Part.LIPS, Part.INNER_MOUTH))
-    lower = displacement.lower_jaw(assembly)
-    lips = parts == Part.LIPS
-    lower[lips] = y[lips] < mouth.contact_height(x[lips])
     from_corner = smoothstep(0.0, _CORNER_REACH, corner_x - x)
     # Towards the throat roof and floor draw together again.
-    from_corner = from_corner * np.where(parts == Part.INNER_MOUTH, smoothstep(0, 22 * MM, z), 1)
-    share = np.where(inside, 0.5 + np.where(lower, 0.5, -0.5) * from_corner, share)
+    from_corner = from_corner * np.where(
+        parts == Part.INNER_MOUTH, smoothstep(-6 * MM, 18 * MM, z), 1
+    )
+    share = np.where(inside, 0.5 - 0.5 * assembly.jaw * from_corner, share)
     rigid = np.isin(parts, (Part.TEETH, Part.GUMS, Part.TONGUE))
-    return np.where(rigid, lower.astype(float), share)
+    return np.where(rigid, assembly.jaw < 0, share)
 
 
 def _smooth_sign(t: Array) -> Array:

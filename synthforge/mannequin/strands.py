@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from synthforge.camera import Camera
-from synthforge.mannequin.appearance import Scene
-from synthforge.mannequin.lighting import Shadow, ambient_cube
+from synthforge.mannequin.lighting import Shadow, ambient_cube, unit
+from synthforge.mannequin.scene import Scene
 
 _EMPTY = torch.iinfo(torch.int64).max
 _POINTS_AT_ONCE = {"cpu": 1 << 16, "cuda": 1 << 22}
@@ -34,6 +33,12 @@ class Strands:
     samples: int
     shine: float
 
+    @property
+    def mean_length(self) -> Tensor:
+        """Generator units; of every 16th strand."""
+        points = self.points[:, ::16]
+        return (points[:, :, 1:] - points[:, :, :-1]).norm(dim=0).sum(1).mean()
+
     def __len__(self) -> int:
         return self.points.shape[1]
 
@@ -46,7 +51,7 @@ def _polyline_weights(knots: int, samples: int, device: torch.device) -> Tensor:
 
 @dataclass(frozen=True)
 class Splat:
-    """Which strand each pixel shows: pixel, index (strand * samples + sample), z: [P] each."""
+    """The P pixels in which a group is seen: pixel, index (strand * samples + sample): [P]."""
 
     pixel: Tensor
     index: Tensor
@@ -76,7 +81,7 @@ def splat(groups: list[Strands], camera: Camera, size: int, z_behind: Tensor) ->
             u = ((K[0, 0] * x + K[0, 1] * y) / z + K[0, 2]) * size
             v = (K[1, 1] * y / z + K[1, 2]) * size
             u, v, z = u @ weights, v @ weights, z @ weights
-            inside = (u >= 0) & (u < size) & (v >= 0) & (v < size)
+            inside = (u >= 0) & (u < size) & (v >= 0) & (v < size) & (z > 0)
             pixel = torch.where(inside, v.int() * size + u.int(), size * size).long()
             strand = torch.arange(first, first + part.shape[1], device=device)
             index = (base + strand[:, None] * group.samples) + along
@@ -122,9 +127,9 @@ def shade_strands(
         knot = place.long().clamp(max=knots - 2)
         start = points.index_select(0, strand * knots + knot)
         end = points.index_select(0, strand * knots + knot + 1)
-        tangent = F.normalize(end - start, dim=-1)
+        tangent = unit(end - start)
         position = start + (end - start) * (place - knot)[:, None]
-        outward = F.normalize(position - center, dim=-1)
+        outward = unit(position - center)
         color = group.color.index_select(0, strand)
         exposed = group.exposed.index_select(0, strand)
 
@@ -138,8 +143,8 @@ def shade_strands(
         tinted = _lobe(cos_tl, sin_tl, cos_tv, sin_tv, 0.16, 16.0)
         glow = (0.75 * sin_tl * color.T + group.shine * (0.05 * white + 0.8 * tinted * color.T)).T
         ambient = (outward.clamp(min=0) ** 2) @ cube[:3] + ((-outward).clamp(min=0) ** 2) @ cube[3:]
-        shade = 0.30 + 0.70 * exposed * (0.45 + 0.55 * along)
-        total = glow * key_color * arrived[:, None] + color * ambient * 0.85
+        shade = 0.38 + 0.62 * exposed * (0.45 + 0.55 * along)
+        total = glow * key_color * arrived[:, None] + color * ambient * 1.1
         image.index_copy_(0, pixel, total * shade[:, None])
 
 

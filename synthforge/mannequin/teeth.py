@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synthforge.mannequin.profiles import MM, Array, gauss
+from synthforge.mannequin.profiles import MM, Array, arc_length, gauss
 
 
 @dataclass(frozen=True)
@@ -29,20 +29,20 @@ class Arch:
 
 UPPER = Arch(
     up=1,
-    half_width=27.0,
+    half_width=25.5,
     depth=41.0,
-    back_z=4.8,
-    edge_y=-50.0,
+    back_z=4.0,
+    edge_y=-50.6,
     crown=9.6,
     widths=(8.5, 6.7, 7.6, 7.0, 6.8, 9.5),
     edges=(0.0, 0.7, 0.2, 0.9, 1.2, 1.6),
 )
 LOWER = Arch(
     up=-1,
-    half_width=24.5,
-    depth=39.0,
-    back_z=4.4,
-    edge_y=-49.6,
+    half_width=23.0,
+    depth=38.0,
+    back_z=4.0,
+    edge_y=-50.2,
     crown=8.4,
     widths=(5.4, 5.9, 6.8, 7.0, 7.2, 10.0),
     edges=(0.0, 0.1, 0.1, 0.6, 0.9, 1.3),
@@ -70,7 +70,7 @@ def arch_rows(arch: Arch) -> tuple[Array, Array]:
     """Columns of sections (C, 9, 3) from the midline back, and which points are gum (C, 9)."""
     angle = np.linspace(0, np.pi / 2, 400)
     curve = np.stack([arch.half_width * np.sin(angle), arch.depth * np.cos(angle)], -1)
-    length = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(curve, axis=0), axis=1))])
+    length = arc_length(curve)
     starts = np.concatenate([[0], np.cumsum(arch.widths)])
     along, shape, shorter = [], [], []
     for start, width, edge in zip(starts, arch.widths, arch.edges, strict=False):
@@ -93,8 +93,8 @@ def arch_rows(arch: Arch) -> tuple[Array, Array]:
         point = center + forward * (out - groove)[:, None]
         scallop = np.where(height == 1.08, 0.05 * (1 - 2 * crown), 0.0)
         notch = (1 - crown) * 0.07 * (height < 0.5)
-        edge = np.array(shorter) * (1 - min(height, 1.0))
-        rise = arch.crown * (height + scallop + notch) + edge
+        shortened = np.array(shorter) * (1 - min(height, 1.0))
+        rise = arch.crown * (height + scallop + notch) + shortened
         columns[:, k, 0] = point[:, 0]
         columns[:, k, 1] = arch.edge_y + arch.up * rise
         columns[:, k, 2] = arch.back_z + point[:, 1]

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthforge.landmarks import LEFT_EYE, RIGHT_EYE
+from synthforge.landmarks import LEFT_BROW, LEFT_EYE, RIGHT_EYE
 from synthforge.mannequin.build import build_head
+from synthforge.mannequin.fields import smooth_curve
 from synthforge.mannequin.parts import Part
 
 
@@ -58,6 +59,15 @@ def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
     for k in range(3):
         total.index_add_(0, faces[:, k], face_normal)
     return torch.nn.functional.normalize(total, dim=-1, eps=1e-20)
+
+
+def brow_curve(head: Template) -> Tensor:
+    """Middle of the subject's left brow, inner to outer end: float32 [33, 3].
+
+    Annotators put the brow's landmarks on its upper half.
+    """
+    lower = head.landmarks.new_tensor([0.0, 0.0013, 0.0])
+    return smooth_curve(head.landmarks[LEFT_BROW] - lower, 33)
 
 
 @functools.cache

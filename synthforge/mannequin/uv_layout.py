@@ -16,8 +16,8 @@ from synthforge.mannequin.profiles import MM, Array
 
 _SKIN_BOTTOM, _SKIN_TOP = 0.17, 0.995
 # The skin's v by height of the front midline (mm): chin to forehead get two thirds.
-_HEIGHTS = ((-118.0, 0.15), (-95.0, 0.23), (60.0, 0.80))
-_FRONT_SHARE = 0.55
+_HEIGHTS = ((-118.0, 0.09), (-95.0, 0.15), (66.0, 0.84))
+_FRONT_SHARE = 0.48
 MOUTH_CENTER, MOUTH_RADIUS = np.array([0.5, 0.085]), 0.068
 EYEBALL_CENTER, EYEBALL_RADIUS = np.array([0.932, 0.082]), 0.062
 UPPER_TEETH_BOX = (0.585, 0.795, 0.090, 0.155)
@@ -27,7 +27,7 @@ TONGUE_BOX = (0.815, 0.858, 0.012, 0.155)
 
 @functools.cache
 def _level_to_v() -> PchipInterpolator:
-    levels = [float(skull.level_at_height(y * MM)) for y, _ in _HEIGHTS]
+    levels = skull.level_at_height(np.array([y for y, _ in _HEIGHTS]) * MM)
     return PchipInterpolator(
         [0.0, *levels, skull.crown_level()], [0.0, *(v for _, v in _HEIGHTS), 1.0]
     )
@@ -38,9 +38,7 @@ def skin(theta: Array, level: Array) -> Array:
     turn = theta / np.pi
     across = turn + _FRONT_SHARE * np.sin(np.pi * turn) / np.pi
     up = _level_to_v()(level)
-    return np.stack(
-        [0.5 + 0.498 * across, _SKIN_BOTTOM + (_SKIN_TOP - _SKIN_BOTTOM) * up], -1
-    )
+    return np.stack([0.5 + 0.498 * across, _SKIN_BOTTOM + (_SKIN_TOP - _SKIN_BOTTOM) * up], -1)
 
 
 def box(corners: tuple[float, float, float, float], u: Array, v: Array) -> Array:

@@ -30,36 +30,37 @@ from flame_pytorch.tensors import (
     is_tensor,
     to_tensor,
 )
-from flame_pytorch.values import MAPPING_NAMES, to_mapping, to_text
+from flame_pytorch.values import INERT_NAMES, MAPPING_NAMES, to_mapping, to_text
 from synthforge.assets.modules import PERSISTENT_OBJECT, module_state, module_tensors
 from synthforge.next3d.config import Next3DConfig
 
 _WAY_OUT = (
-    "Download next3d_ffhq_512.pkl again from the Next3D repository "
-    "(github.com/MrTornado24/Next3D), or use --generator mannequin"
+    "next3d_ffhq_512.pkl is at the Next3D project page, https://mrtornado24.github.io/Next3D; "
+    "or use --generator mannequin"
 )
 
 _FORMAT = "synthforge next3d 1"
 _MASK_KEY = "synthforge.uv_face_mask"
 
-# The names that become data.
-_DATA_NAMES = (
-    NUMPY_NAMES | TENSOR_NAMES | STORAGE_DTYPES.keys() | MAPPING_NAMES | {PERSISTENT_OBJECT}
+_NAMES = (
+    NUMPY_NAMES
+    | TENSOR_NAMES
+    | STORAGE_DTYPES.keys()
+    | MAPPING_NAMES
+    | INERT_NAMES
+    | {PERSISTENT_OBJECT}
 )
-# The names that may occur besides: classes of the networks, data types. They stay records.
-_INERT_NAMES = re.compile(
+# Classes of the three networks, in any release of the training code. They stay records.
+_CLASSES = re.compile(
     r"(training\w*|torch_utils|dnnlib|torch\.nn)\.[\w.]+"
-    r"|torch\.(Size|device|float\d+|bfloat16|u?int\d+|bool)"
-    r"|collections\.(defaultdict|deque)"
-    r"|(builtins|__builtin__)\.(object|bool|int|float|complex|str|bytes|bytearray|list|tuple|set"
-    r"|frozenset|range|slice)"
-    r"|copyreg\._reconstructor|copyreg\.__newobj__|copy_reg\._reconstructor"
+    r"|torch\.(Size|device|float\d+|bfloat16|u?int\d+|bool)",
+    re.ASCII,
 )
 
-_SIZE_ATTRIBUTES = ("z_dim", "w_dim", "c_dim", "neural_rendering_resolution")
+_SIZES = ("channel_base", "channel_max", "z_dim", "w_dim", "c_dim", "neural_rendering_resolution")
 _MAX_SIZE = 2**16
 _MAX_PLAIN_DEPTH = 8
-_MAX_PLAIN_VALUES = 10_000
+_MAX_PLAIN_VALUES = 100_000
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def save_safetensors(checkpoint: Checkpoint, path: str | os.PathLike[str]) -> No
 
 
 def _is_allowed(name: str) -> bool:
-    return name in _DATA_NAMES or _INERT_NAMES.fullmatch(name) is not None
+    return name in _NAMES or _CLASSES.fullmatch(name) is not None
 
 
 def _read_generator(generator: object, find_storage: EmbeddedStorages) -> Checkpoint:
@@ -145,8 +146,9 @@ def _checked_mask(mask: Tensor) -> Tensor:
 def _attributes(state: Mapping[object, object], find_storage: EmbeddedStorages) -> dict[str, Any]:
     attributes: dict[str, Any] = {}
     converter = _PlainValues()
-    for key, value in state.items():
-        name = to_text(key)
+    # What the config needs goes first, lest something large uses up what may be converted.
+    for key in sorted(state, key=lambda key: key not in ("_init_kwargs", "rendering_kwargs")):
+        name, value = to_text(key), state[key]
         if name in ("orth_scale", "orth_shift") and is_tensor(value):
             attributes[name] = to_tensor(value, find_storage).flatten()[:3].tolist()
         elif name == "_init_kwargs" or not name.startswith("_"):
@@ -181,19 +183,24 @@ class _PlainValues:
         raise _NotPlain
 
 
+def _checked_size(name: str, size: object) -> int:
+    if not isinstance(size, int) or not 1 <= size <= _MAX_SIZE:
+        raise FileFormatError(
+            f"has the setting {name}={size!r:.60}, expected an integer from 1 to {_MAX_SIZE}"
+        )
+    return size
+
+
 def _config(attributes: Mapping[str, Any]) -> Next3DConfig:
     arguments = attributes.get("init_kwargs")
     rendering = attributes.get("rendering_kwargs")
     if not isinstance(arguments, dict) or not isinstance(rendering, dict):
         raise FileFormatError("holds a generator without its init_kwargs or rendering_kwargs")
     fields: dict[str, Any] = {}
-    for name in ("channel_base", "channel_max", *_SIZE_ATTRIBUTES):
+    for name in _SIZES:
         size = attributes.get(name, arguments.get(name))
-        if size is None:
-            continue
-        if not isinstance(size, int) or not 1 <= size <= _MAX_SIZE:
-            raise FileFormatError(f"has the setting {name}={size!r:.60}, expected an integer")
-        fields[name] = size
+        if size is not None:
+            fields[name] = _checked_size(name, size)
     try:
         if "fill_mouth" in attributes:
             fields["fill_mouth"] = bool(attributes["fill_mouth"])
@@ -221,8 +228,10 @@ def _read_safetensors(path: str | os.PathLike[str]) -> Checkpoint:
         settings: dict[str, Any] = json.loads(metadata["config"])
         for name in ("avg_camera_pivot", "orth_shift"):
             settings[name] = tuple(settings[name])
+        for name in _SIZES:
+            _checked_size(name, settings[name])
         config = Next3DConfig(**settings)
-        attributes = json.loads(metadata["attributes"])
+        attributes = dict(json.loads(metadata["attributes"]))
         mask = tensors.pop(_MASK_KEY)
     except SafetensorError as error:
         raise FileFormatError(f"is not a readable safetensors file: {error}") from None

@@ -222,7 +222,9 @@ def test_a_missing_key_is_named(tmp_path):
 
 def test_other_files_in_its_place(tmp_path):
     path = tmp_path / "generic_model.pkl"
-    with pytest.raises(FileNotFoundError, match=r"generic_model.pkl does not exist"):
+    with pytest.raises(
+        FileNotFoundError, match=r"generic_model.pkl does not exist.*https://flame.is"
+    ):
         read_head_model(path)
     for content, message in [(b"", "is empty"), (b"<html>", "damaged at byte"), (b"N.x", "1 byte")]:
         path.write_bytes(content)

@@ -175,6 +175,11 @@ def test_wrong_shapes_are_named():
         layer(n_shape=301)
 
 
+def test_an_embedding_of_another_head_is_refused():
+    with pytest.raises(ValueError, match=r"refers to triangle \d+, but the model has 20"):
+        FLAME.from_arrays(random_head(faces=20), EMBEDDING)
+
+
 def test_only_the_components_in_use_are_kept():
     flame = layer(n_shape=10, n_expression=5)
     np.testing.assert_array_equal(flame.shapedirs[..., :10], HEAD.shapedirs[..., :10])

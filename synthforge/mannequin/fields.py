@@ -1,0 +1,80 @@
+"""Shapes to paint with: steps, bells, distances to curves, smooth noise over points in space."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def smoothstep(low: float, high: float, x: Tensor) -> Tensor:
+    t = ((x - low) / (high - low)).clamp(0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def bell(x: Tensor, width: float) -> Tensor:
+    return torch.exp(-((x / width) ** 2))
+
+
+def segment_distance(points: Tensor, polyline: Tensor) -> Tensor:
+    """Distance of [N, D] points to a polyline [M, D]: [N]."""
+    best = torch.full((len(points),), math.inf)
+    columns = points.T.contiguous()
+    for a, b in itertools.pairwise(polyline):
+        ab = b - a
+        offset = [column - a[k] for k, column in enumerate(columns)]
+        t = sum(o * ab[k] for k, o in enumerate(offset)) / (ab @ ab)
+        t = t.clamp(0, 1)
+        square = sum((o - t * ab[k]) ** 2 for k, o in enumerate(offset))
+        best = torch.minimum(best, square)
+    return best.sqrt()
+
+
+def inside_polygon(points: Tensor, polygon: Tensor) -> Tensor:
+    """Even-odd test of [N, 2] points in a closed polygon [M, 2]: bool [N]."""
+    inside = torch.zeros(len(points), dtype=torch.bool)
+    for a, b in zip(polygon, polygon.roll(-1, 0), strict=True):
+        crosses = (a[1] > points[:, 1]) != (b[1] > points[:, 1])
+        x = a[0] + (points[:, 1] - a[1]) / (b[1] - a[1] + 1e-12) * (b[0] - a[0])
+        inside ^= crosses & (points[:, 0] < x)
+    return inside
+
+
+def smooth_curve(points: Tensor, samples: int, closed: bool = False) -> Tensor:
+    """Catmull-Rom curve through [M, D] points: [samples, D]."""
+    if closed:
+        padded = torch.cat([points[-1:], points, points[:2]])
+        spans = len(points)
+    else:
+        padded = torch.cat([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
+        spans = len(points) - 1
+    t = torch.linspace(0, spans, samples, device=points.device).clamp(max=spans - 1e-4)
+    i = t.long()
+    f = (t - i)[:, None]
+    p0, p1, p2, p3 = (padded[i + k] for k in range(4))
+    return 0.5 * (
+        2 * p1
+        + (p2 - p0) * f
+        + (2 * p0 - 5 * p1 + 4 * p2 - p3) * f**2
+        + (3 * p1 - p0 - 3 * p2 + p3) * f**3
+    )
+
+
+def value_noise(points: Tensor, wavelength: float, octaves: int, seed: int) -> Tensor:
+    """Smooth noise over [N, 3] points in metres, about zero mean and unit variance: [N]."""
+    generator = torch.Generator().manual_seed(seed)
+    total = torch.zeros(len(points))
+    power = 0.0
+    for octave in range(octaves):
+        size, amplitude = 48, 0.6**octave
+        lattice = torch.randn(1, 1, size, size, size, generator=generator)
+        lattice = F.pad(lattice, (0, 1, 0, 1, 0, 1), mode="circular")
+        cell = points * (2**octave / wavelength) / size
+        grid = (cell - torch.floor(cell)) * 2 - 1
+        noise = F.grid_sample(lattice, grid.view(1, 1, 1, -1, 3), align_corners=True)
+        total += amplitude * noise.view(-1)
+        power += (0.55 * amplitude) ** 2
+    return total / math.sqrt(power)

@@ -1,0 +1,267 @@
+"""What sits where on the skin: every map of skin_maps.py as a value at points of the neutral head.
+
+Widths and distances are metres; most features are placed from the 68 landmarks.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from synthforge.landmarks import LEFT_EYE, OUTER_LIP
+from synthforge.mannequin.fields import (
+    bell,
+    inside_polygon,
+    segment_distance,
+    smooth_curve,
+    smoothstep,
+    value_noise,
+)
+from synthforge.mannequin.hairline import hairline_height, recession
+from synthforge.mannequin.template import Template, brow_curve
+from synthforge.mannequin.wrinkles import wrinkle_depth
+from synthforge.regions import REGION_ID
+
+_SEED = 20240607
+_FAR_M = 0.05
+
+Maps = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Points:
+    """N points of the neutral head's surface. positions, normals: [N, 3]; region: int64 [N]."""
+
+    head: Template
+    positions: Tensor
+    normals: Tensor
+    region: Tensor
+
+    @functools.cached_property
+    def mirrored(self) -> Tensor:
+        """Positions folded to the subject's left: [N, 3]."""
+        x, y, z = self.positions.unbind(-1)
+        return torch.stack([x.abs(), y, z], -1)
+
+    @functools.cached_property
+    def front(self) -> Tensor:
+        """1 on the face, 0 on the back of the head."""
+        eye_z = self.head.landmarks[LEFT_EYE, 2].mean()
+        return smoothstep(-0.055, -0.020, self.positions[:, 2] - eye_z)
+
+    @functools.cached_property
+    def skin(self) -> Tensor:
+        """1 on skin and lips, 0 on eyeballs and in the mouth."""
+        return 1 - self.within("right_eyeball", "left_eyeball", "inner_mouth")
+
+    @functools.cached_property
+    def lip(self) -> Tensor:
+        return self.within("upper_lip", "lower_lip")
+
+    @functools.cached_property
+    def bare(self) -> Tensor:
+        """1 on skin that is not lip."""
+        return self.skin * (1 - self.lip)
+
+    def within(self, *regions: str) -> Tensor:
+        """1 inside any of the regions."""
+        ids = torch.tensor([REGION_ID[name] for name in regions])
+        return torch.isin(self.region, ids).float()
+
+    def around(
+        self, x: Tensor | float, y: Tensor | float, width_x: float, width_y: float
+    ) -> Tensor:
+        """A blob on both sides of the face."""
+        px, py, _ = self.mirrored.unbind(-1)
+        center = x.abs() if isinstance(x, Tensor) else x
+        return bell(px - center, width_x) * bell(py - y, width_y) * self.front
+
+    def near(self, landmark: int, width_x: float, width_y: float) -> Tensor:
+        x, y, _ = self.head.landmarks[landmark]
+        return self.around(x, y, width_x, width_y)
+
+    def distance(self, curve: Tensor, reach: float, mirrored: bool = True) -> Tensor:
+        """Distance seen from the front to a curve [M, 3], up to `reach` from its middle."""
+        xy = (self.mirrored if mirrored else self.positions)[:, :2]
+        close = (xy - curve[:, :2].mean(0)).norm(dim=-1) < reach
+        distance = torch.full_like(xy[:, 0], _FAR_M)
+        distance[close] = segment_distance(xy[close], curve[:, :2])
+        return distance
+
+    def noise(self, wavelength: float, octaves: int, offset: int) -> Tensor:
+        return value_noise(self.positions, wavelength, octaves, _SEED + offset)
+
+
+def skin_features(points: Points) -> Maps:
+    """Every map: [N] each."""
+    fine, medium = points.noise(0.0016, 2, 1), points.noise(0.006, 2, 2)
+    return {
+        **_tones(points, medium),
+        **_blemishes(points),
+        **_eyes(points),
+        **_mouth(points, fine, medium),
+        **_hair(points, medium),
+        **_relief(points, fine),
+    }
+
+
+def _tones(points: Points, medium: Tensor) -> Maps:
+    """Blotches and the places where blood shows."""
+    mark = points.head.landmarks
+    eye = mark[LEFT_EYE].mean(0)
+    brow_y = brow_curve(points.head)[:, 1].mean()
+    _, y, z = points.mirrored.unbind(-1)
+    nose_tip, nose_base = mark[30], mark[33]
+    below_chin = y - mark[8, 1] + 0.35 * (nose_base[2] - z - 0.03).clamp(min=0)
+    nose_red = points.near(30, 0.016, 0.013) + 0.6 * points.near(35, 0.007, 0.008)
+    nostril_x = (0.5 * (mark[34, 0] + mark[35, 0])).abs()
+    under_nose = smoothstep(-0.2, -0.75, points.normals[:, 1]) * (z > nose_base[2] - 0.02)
+    x = points.mirrored[:, 0]
+    return {
+        "base": torch.ones_like(y),
+        "mottling_red": (points.noise(0.025, 2, 3) + 0.5 * medium) * points.skin,
+        "mottling_brown": (points.noise(0.020, 2, 4) + 0.6 * medium) * points.skin,
+        "mottling_other": points.noise(0.016, 2, 80) * points.skin,
+        "blush": points.around(0.043, eye[1] - 0.034, 0.020, 0.017) * points.skin,
+        "nose_red": (nose_red + 0.35 * points.near(8, 0.022, 0.014)) * points.skin,
+        "ear_red": points.within("left_ear", "right_ear"),
+        "nostril": bell(x - nostril_x, 0.0034)
+        * bell(y - nose_base[1] - 0.0005, 0.0040)
+        * under_nose,
+        "forehead": smoothstep(0.01, 0.03, y - brow_y) * points.front,
+        "neck": smoothstep(-0.012, -0.035, below_chin),
+        "oil": (
+            0.55
+            + 0.45 * points.around(0.0, brow_y + 0.022, 0.035, 0.02)
+            + 0.55 * points.around(nose_tip[0], nose_tip[1], 0.013, 0.03)
+            + 0.25 * points.around(0.038, eye[1] - 0.022, 0.016, 0.012)
+            - 0.2 * (1 - points.front)
+        ),
+    }
+
+
+def _blemishes(points: Points) -> Maps:
+    """Freckles, age spots and moles, several independent maps of each."""
+    mark = points.head.landmarks
+    eye_y = mark[LEFT_EYE, 1].mean()
+    patchy, spot_patch = 0.35 * points.noise(0.02, 1, 6), 0.5 * points.noise(0.03, 1, 8)
+    sunny = points.around(0.030, eye_y - 0.028, 0.030, 0.022) + points.near(30, 0.016, 0.03)
+    sunny = (sunny.clamp(0, 1) + 0.25 * points.front) * points.bare
+    maps = {}
+    for k in range(2):
+        freckles = smoothstep(1.0, 2.1, points.noise(0.0017, 1, 50 + k) + patchy)
+        spots = smoothstep(1.25, 1.9, points.noise(0.0075, 1, 60 + k) + spot_patch)
+        maps[f"freckles_{k}"] = freckles * sunny
+        maps[f"spots_{k}"] = spots * (points.front * 0.6 + 0.4) * points.bare
+    for k in range(4):
+        maps[f"moles_{k}"] = _moles(points, _SEED + 70 + k) * points.bare
+    return maps
+
+
+def _moles(points: Points, seed: int, count: int = 5) -> Tensor:
+    """Round moles of 1 to 3 mm at random places of the face."""
+    generator = torch.Generator().manual_seed(seed)
+    on_face = torch.nonzero(points.front > 0.5).squeeze(1)
+    chosen = on_face[torch.randint(len(on_face), (count,), generator=generator)]
+    radii = 0.0006 + 0.0010 * torch.rand(count, generator=generator) ** 2
+    total = torch.zeros(len(points.positions))
+    for center, radius in zip(points.positions[chosen], radii.tolist(), strict=True):
+        distance = (points.positions - center).square().sum(-1).sqrt()
+        total = torch.maximum(total, smoothstep(1.5 * radius, 0.6 * radius, distance))
+    return total
+
+
+def _eyes(points: Points) -> Maps:
+    """Lids, lash line, make-up, shadows below the eye."""
+    mark = points.head.landmarks
+    eye = mark[LEFT_EYE].mean(0)
+    x, y, _ = points.mirrored.unbind(-1)
+    curve = smooth_curve(mark[LEFT_EYE], 60, closed=True)
+    distance = points.distance(torch.cat([curve, curve[:1]]), 0.032)
+    opening = inside_polygon(points.mirrored[:, :2], curve[:, :2])
+    on_lid = points.front * points.skin
+    upper = smoothstep(-0.0015, 0.0015, y - _lid_axis(x, mark))
+    bag = bell(x - eye[0] + 0.003, 0.015) * bell(y - eye[1] + 0.0115, 0.0060)
+    inner_corner = bell(x - mark[42, 0] + 0.003, 0.006) * bell(y - eye[1] + 0.001, 0.009)
+    inside = opening * on_lid
+    mouth = points.within("inner_mouth")
+    return {
+        "under_eye": (bag + 0.6 * inner_corner) * on_lid,
+        "lid": bell(distance, 0.0075) * on_lid,
+        "lash_line": bell(distance, 0.0010) * on_lid * (0.35 + 0.65 * upper),
+        "eye_shadow": bell((distance - 0.0035).clamp(min=0), 0.0060) * on_lid * upper,
+        "eyeliner": bell(distance - 0.0004, 0.0015) * on_lid * (0.25 + 0.75 * upper),
+        "waterline": inside * smoothstep(0.0003, 0.0012, distance),
+        "wet": (inside + mouth).clamp(0, 1),
+        "brow_shadow": bell(points.distance(brow_curve(points.head), 0.05), 0.0042) * points.front,
+    }
+
+
+def _lid_axis(x: Tensor, mark: Tensor) -> Tensor:
+    """Height of the line from the inner to the outer eye corner at x."""
+    inner, outer = mark[42], mark[45]
+    t = ((x - inner[0]) / (outer[0] - inner[0])).clamp(-0.3, 1.3)
+    return inner[1] + t * (outer[1] - inner[1])
+
+
+def _mouth(points: Points, fine: Tensor, medium: Tensor) -> Maps:
+    """Lips with their lines and the dark line between them."""
+    mark = points.head.landmarks
+    outline = smooth_curve(mark[OUTER_LIP], 60, closed=True)
+    border = points.distance(torch.cat([outline, outline[:1]]), 0.05, mirrored=False)
+    corner_to_corner = [48, 60, 61, 62, 63, 64, 54]
+    parting = points.distance(smooth_curve(mark[corner_to_corner], 32), 0.05, mirrored=False)
+    lines = torch.sin(points.positions[:, 0] * 5200 + 2.5 * medium) * 0.5 + 0.5 * fine
+    return {
+        "lip": points.lip * smoothstep(-0.0002, 0.0016, border),
+        "lip_line": points.lip * bell(parting, 0.0013),
+        "lip_texture": lines * points.lip,
+        "lip_height": lines * points.lip * 6e-5,
+        "mouth_dark": points.within("inner_mouth"),
+    }
+
+
+def _hair(points: Points, medium: Tensor) -> Maps:
+    """Where beard and scalp hair grow."""
+    mark = points.head.landmarks
+    x, y, z = points.mirrored.unbind(-1)
+    nose_base, corner, chin = mark[33], mark[54], mark[8]
+    eye_z = mark[LEFT_EYE, 2].mean()
+    above_border = hairline_height(points.positions, points.head)
+    high, thin = recession(points.positions)
+    cheek_line = corner[1] + 0.018 + 0.75 * (x - corner[0].abs()).clamp(min=0)
+    below_lip = bell(x, 0.006) * bell(y - corner[1] + 0.012, 0.006)
+    jaw = (
+        smoothstep(0.010, -0.012, y - cheek_line)
+        * smoothstep(-0.052, -0.020, y - chin[1])
+        * smoothstep(-0.105, -0.075, z - nose_base[2])
+        * smoothstep(0.0, -0.020, y - nose_base[1] + 0.006)
+        * (1 - 0.65 * below_lip)
+    )
+    moustache = points.around(0.011, 0.5 * (nose_base[1] + mark[51, 1]), 0.014, 0.007)
+    sideburn = smoothstep(0.004, -0.01, above_border) * bell(z - eye_z + 0.058, 0.013)
+    beard = torch.maximum(jaw, moustache) + 0.7 * sideburn * bell(y, 0.05)
+    return {
+        "beard_shadow": beard * points.bare,
+        "hair": above_border + 0.0008 * medium - 0.1 * points.within("left_ear", "right_ear"),
+        "high": high,
+        "thin": thin,
+    }
+
+
+def _relief(points: Points, fine: Tensor) -> Maps:
+    """Pores and wrinkles, as pigment and as height in metres."""
+    x, y, z = points.mirrored.unbind(-1)
+    wobble = points.noise(0.012, 2, 11)
+    wrinkles = wrinkle_depth(x, y, points.positions[:, 0], z, points.head, wobble)
+    wrinkles = wrinkles * points.front * points.bare
+    pores = 0.5 * fine + 0.5 * points.noise(0.0009, 1, 12)
+    return {
+        "pores": fine * points.skin * (1 - 0.6 * points.lip),
+        "wrinkles": wrinkles,
+        "pore_height": pores * 2.2e-5 * points.bare,
+        "wrinkle_height": -5.5e-4 * wrinkles,
+    }

@@ -1,0 +1,143 @@
+"""Strands: where they grow, how they are drawn."""
+
+from dataclasses import replace
+
+import pytest
+import support_mannequin
+import torch
+from support_mannequin import latent, rotation
+
+from synthforge.alignment import UNITS_PER_METRE, place_in_generator
+from synthforge.mannequin.facial_hair import facial_hair
+from synthforge.mannequin.hair import grow_hair
+from synthforge.mannequin.lighting import fit_rotation
+from synthforge.mannequin.person import HAIR_STYLES, person_from
+from synthforge.mannequin.roots import GUIDES, beard_roots, brow_roots, scalp_roots
+from synthforge.mannequin.scalp import head_in_own_frame
+from synthforge.mannequin.strands import Strands, splat
+from synthforge.mannequin.template import template, vertex_normals
+from synthforge.regions import REGION_ID
+
+
+def styled(style, seed=1):
+    person = person_from(latent(seed))
+    return replace(person, hair=replace(person.hair, style=style))
+
+
+def grown(person, vertices):
+    head = template()
+    R = fit_rotation(head.vertices[head.skull], vertices[head.skull])
+    normals = vertex_normals(vertices, head.faces)
+    own = head_in_own_frame(head, vertices, normals, R, UNITS_PER_METRE)
+    marks = head.landmarks
+    return grow_hair(person, head, own) + facial_hair(person, head, own, marks)
+
+
+@pytest.mark.parametrize("style", HAIR_STYLES)
+def test_hair_grows_and_leaves_the_eyes_free(style):
+    head = template()
+    groups = grown(styled(style), place_in_generator(head.vertices))
+    eyes = place_in_generator(head.landmarks[36:48])
+    for group in groups:
+        assert torch.isfinite(group.points).all()
+        assert group.color.shape == (len(group), 3)
+        assert group.color.min() >= 0 and group.color.max() <= 1
+    scalp_hair = groups[0].points
+    in_front = scalp_hair[2] > eyes[:, 2].amin()
+    for side in (eyes[:6], eyes[6:]):
+        low, high = side.amin(0), side.amax(0)
+        over = in_front
+        for axis in (0, 1):
+            over = over & (scalp_hair[axis] > low[axis]) & (scalp_hair[axis] < high[axis])
+        assert over.any(1).float().mean() < 0.002
+
+
+@pytest.mark.parametrize("style", ["crop", "long", "afro"])
+def test_hair_turns_with_the_head(style):
+    """The same person in another pose: the same hair, turned."""
+    head = template()
+    vertices = place_in_generator(head.vertices)
+    R, shift = rotation(4), torch.tensor([0.1, -0.2, 0.05])
+    still = grown(styled(style), vertices)[0]
+    turned = grown(styled(style), vertices @ R.T + shift)[0]
+    expected = torch.einsum("ij,jnt->int", R, still.points) + shift[:, None, None]
+    error = (turned.points - expected).norm(dim=0)
+    assert error.median() < 1e-4
+    assert (error < 5e-3).float().mean() > 0.99
+    assert torch.equal(turned.color, still.color)
+
+
+def test_roots_are_on_their_triangles_and_places():
+    head = template()
+    scalp, beard, brow = scalp_roots("cpu"), beard_roots("cpu"), brow_roots("cpu")
+    for roots in (scalp, beard, brow):
+        assert torch.allclose(roots.bary.sum(1), torch.ones(len(roots.bary)), atol=1e-5)
+        assert roots.bary.min() > -1e-4
+        assert torch.allclose(roots.posed(head.vertices, head.faces), roots.position, atol=1e-6)
+    assert len(scalp.face) > 15000 and scalp.guide.max() < GUIDES
+    ears = torch.tensor([REGION_ID["left_ear"], REGION_ID["right_ear"]])
+    assert not torch.isin(head.region[scalp.face], ears).any()
+    lips = torch.tensor([REGION_ID["upper_lip"], REGION_ID["lower_lip"]])
+    assert not torch.isin(head.region[beard.face], lips).any()
+    assert (scalp.position[:, 1] > head.landmarks[8, 1]).float().mean() > 0.95
+    assert (beard.position[:, 1] < head.landmarks[30, 1]).float().mean() > 0.9
+
+
+def test_brows_are_mirrored():
+    position = brow_roots("cpu").position
+    left, right = position.chunk(2)
+    assert torch.allclose(left * torch.tensor([-1.0, 1, 1]), right, atol=5e-4)
+
+
+def test_splat_is_a_z_buffer_of_points():
+    """Against a plain loop over all points."""
+    size = 24
+    generator = torch.Generator().manual_seed(0)
+    camera = support_mannequin.samples(1)[2]
+    groups = [
+        Strands(
+            points=0.25 * torch.randn(3, count, 4, generator=generator),
+            color=torch.zeros(count, 3),
+            exposed=torch.ones(count),
+            samples=7,
+            shine=1.0,
+        )
+        for count in (30, 20)
+    ]
+    wall = camera.to_cam(torch.zeros(1, 1, 3))[0, 0, 2]
+    z_behind = torch.full((size * size,), float(wall) + 0.1)
+    seen = splat(groups, camera, size, z_behind)
+
+    nearest = {}
+    for g, group in enumerate(groups):
+        knots = torch.linspace(0, 3, group.samples)
+        pixels, z = camera.project(group.points.permute(1, 2, 0).reshape(1, -1, 3), size)
+        pixels, z = pixels.view(len(group), 4, 2), z.view(len(group), 4)
+        for strand in range(len(group)):
+            for k, place in enumerate(knots.tolist()):
+                i = min(int(place), 2)
+                t = place - i
+                x, y = (pixels[strand, i] * (1 - t) + pixels[strand, i + 1] * t).tolist()
+                depth = float(z[strand, i] * (1 - t) + z[strand, i + 1] * t)
+                if not (0 <= x < size and 0 <= y < size) or depth >= float(z_behind[0]):
+                    continue
+                pixel = int(y) * size + int(x)
+                if depth < nearest.get(pixel, (9e9,))[0]:
+                    nearest[pixel] = (depth, g, strand * group.samples + k)
+    found = {
+        int(pixel): (g, int(index))
+        for g, part in enumerate(seen)
+        for pixel, index in zip(part.pixel, part.index, strict=True)
+    }
+    assert len(found) > 50
+    agree = sum(found.get(pixel) == value[1:] for pixel, value in nearest.items())
+    assert agree >= 0.98 * len(nearest)
+    assert len(found) == pytest.approx(len(nearest), abs=2)
+
+
+def test_the_template_s_frames():
+    head = template()
+    assert len(head.skull) > 100 and len(head.trunk) > 10
+    assert head.vertices[head.trunk, 1].max() < head.landmarks[8, 1]
+    ball = head.eye_local[head.eyeball]
+    assert torch.allclose(ball[:, :2].norm(dim=-1).max(), torch.tensor(1.0), atol=0.05)

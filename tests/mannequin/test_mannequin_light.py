@@ -1,0 +1,117 @@
+"""Visibility, irradiance, shadows, film and backdrops."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from support_mannequin import latent, rotation
+
+from synthforge.alignment import place_in_generator
+from synthforge.mannequin.background import background
+from synthforge.mannequin.film import develop
+from synthforge.mannequin.lighting import Light, fit_rotation, irradiance, key_shadow, unit
+from synthforge.mannequin.occlusion import directions, look_from, visibility
+from synthforge.mannequin.scene import scene_from
+from synthforge.mannequin.template import template
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return scene_from(latent(2))
+
+
+def nearest_vertex(landmark):
+    head = template()
+    return int((head.vertices - head.landmarks[landmark]).norm(dim=-1).argmin())
+
+
+def test_directions_are_even_over_the_sphere():
+    around = directions()
+    assert torch.allclose(around.norm(dim=-1), torch.ones(len(around)), atol=1e-6)
+    assert around.mean(0).abs().max() < 0.02
+
+
+def test_look_from_is_a_rotation():
+    for R in look_from(directions()):
+        assert torch.allclose(R @ R.T, torch.eye(3), atol=1e-5)
+        assert torch.linalg.det(R) > 0
+
+
+def test_a_viewer_in_front_has_the_subject_s_left_on_its_right():
+    left, up, forward = look_from(torch.tensor([0.0, 0.0, 1.0]))
+    assert torch.equal(left, torch.tensor([-1.0, 0.0, 0.0]))
+    assert torch.equal(up, torch.tensor([0.0, 1.0, 0.0]))
+    assert torch.equal(forward, torch.tensor([0.0, 0.0, -1.0]))
+
+
+def test_the_forehead_sees_more_sky_than_the_inner_eye_and_the_chin_s_underside():
+    seen = visibility("cpu")
+    assert seen.min() >= 0 and seen.max() <= 1
+    up = directions()[:, 1] > 0.5
+    open_to_sky = seen[:, up].mean(1)
+    assert open_to_sky[nearest_vertex(27)] > open_to_sky[nearest_vertex(33)] + 0.2
+    facing = (template().normals @ directions().T).clamp(min=0)
+    openness = (seen * facing).sum(1) / facing.sum(1)
+    assert openness[nearest_vertex(30)] > 0.9
+    assert openness[nearest_vertex(39)] < openness[nearest_vertex(30)]
+
+
+def test_a_uniform_sky_gives_its_own_radiance_to_what_is_open(scene):
+    head = template()
+    grey = replace(scene, sky=(0.5, 0.5, 0.5), ground=(0.5, 0.5, 0.5), fills=())
+    eye = torch.eye(3)
+    count = len(head.vertices)
+    light = irradiance(grey, head.normals, head.faces, torch.ones(count), eye, eye)
+    assert torch.allclose(light[nearest_vertex(30)], torch.full((3,), 0.5), atol=0.06)
+    assert light.max() < 0.56
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_fit_rotation_finds_the_rotation(seed):
+    points = torch.randn(50, 3, generator=torch.Generator().manual_seed(seed + 10))
+    R = rotation(seed)
+    found = fit_rotation(points, 2.5 * points @ R.T + torch.tensor([1.0, -2.0, 0.3]))
+    assert torch.allclose(found, R, atol=1e-5)
+
+
+def test_unit_vectors():
+    x = torch.randn(100, 3, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(unit(x), torch.nn.functional.normalize(x, dim=-1), atol=1e-6)
+
+
+def test_the_far_side_of_the_head_is_in_shadow():
+    head = template()
+    vertices = place_in_generator(head.vertices)
+    key = Light((0.0, 0.0, 1.0), (1.0, 1.0, 1.0), 0.2)
+    away = vertices.new_full((1, 3), 50.0)
+    shadow = key_shadow(
+        key, torch.eye(3), vertices, head.faces, vertices.mean(0), away, torch.tensor(1e-4)
+    )
+    lit = shadow.lit(shadow.to_light(vertices))
+    front = nearest_vertex(30)
+    back = int(head.vertices[:, 2].argmin())
+    assert lit[front] > 0.95
+    assert lit[back] < 0.05
+
+
+def test_film_keeps_black_black_and_range(scene):
+    picture = develop(replace(scene, grain=0.0), torch.zeros(3, 64, 64))
+    assert picture.max() < -0.85
+    bright = develop(scene, torch.full((3, 64, 64), 1e3))
+    assert bright.max() <= 1 and bright.mean() > 0.8
+
+
+def test_more_light_is_a_brighter_picture(scene):
+    ramp = torch.linspace(0, 3, 64).expand(3, 64, 64).contiguous()
+    clean = replace(scene, grain=0.0, vignette=0.0)
+    luma = develop(clean, ramp).mean((0, 1))
+    assert (luma.diff() > -1e-4).all()
+
+
+@pytest.mark.parametrize("kind", ["studio", "room", "bokeh", "foliage", "sky"])
+def test_backdrops_are_pictures(scene, kind):
+    picture = background(replace(scene, backdrop=kind), 96, "cpu")
+    assert picture.shape == (3, 96, 96)
+    assert picture.min() >= 0 and torch.isfinite(picture).all()
+    assert picture.std() > 0
+    assert torch.equal(picture, background(replace(scene, backdrop=kind), 96, "cpu"))
