@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -20,7 +19,9 @@ from synthforge.config import Precision, Variant
 from synthforge.mesh import Topology
 from synthforge.next3d import mouth, texture_raster, volume
 from synthforge.next3d.allocator import keep_freed_memory
+from synthforge.next3d.checkpoint import load_checkpoint
 from synthforge.next3d.config import Next3DConfig
+from synthforge.next3d.output import SynthesisOutput
 from synthforge.next3d.style_unet import StyleUNet
 from synthforge.next3d.superresolution import SuperResolution
 from synthforge.next3d.synthesis import NUM_WS, MappingNetwork, SynthesisNetwork
@@ -40,36 +41,6 @@ _DTYPES: dict[str, torch.dtype] = {
 }
 _UV_SIZE = 256
 _LANDMARKS = 68
-
-
-@dataclass(frozen=True)
-class SynthesisOutput:
-    """Images of B heads. R rays a side; lengths are generator units.
-
-    image: float32 [B, 3, 512, 512], RGB in [-1, 1], not clamped.
-    ray_distance: float32 [B, 1, R, R], along each ray; meaningless where weights are nearly 0.
-    weights: float32 [B, 1, R, R] in [0, 1], opacity.
-    features: float32 [B, 32, R, R]; the first three are a coarse image in [-1, 1].
-    coarse_density: float32 [B, R * R * S], at the S coarse samples of every ray, ray by ray, before
-        the softplus of the marching.
-    coarse_depths: float32 [S], their distance along any ray.
-    camera: the rays' cameras.
-    """
-
-    image: Tensor
-    ray_distance: Tensor
-    weights: Tensor
-    features: Tensor
-    coarse_density: Tensor
-    coarse_depths: Tensor
-    camera: Camera
-
-    @property
-    def coarse_points(self) -> Tensor:
-        """float32 [B, R * R * S, 3], the generator's world: where coarse_density was taken."""
-        origins, directions = self.camera.rays(self.features.shape[-1])
-        along = self.coarse_depths[:, None] * directions[:, :, None]
-        return (origins[:, :, None] + along).flatten(1, 2)
 
 
 class Next3D(nn.Module):
@@ -169,24 +140,14 @@ class Next3D(nn.Module):
         Raises what `checkpoint.load_checkpoint` raises for bad files, and ValueError naming
         missing or mis-shaped weights.
         """
-        from synthforge.next3d.checkpoint import load_checkpoint
-
         checkpoint = load_checkpoint(path)
         tensors = checkpoint.tensors
         absent = [name for name in ("faces", "face_uvcoords") if name not in tensors]
         if absent:
             raise ValueError(describe_mismatch(absent, []))
-        with torch.device("meta"):
-            generator = cls(
-                checkpoint.config,
-                torch.empty_like(tensors["faces"]),
-                torch.empty_like(tensors["face_uvcoords"]),
-                checkpoint.uv_face_mask,
-                variant,
-                precision,
-            )
+        mesh = tensors["faces"], tensors["face_uvcoords"]
+        generator = cls(checkpoint.config, *mesh, checkpoint.uv_face_mask, variant, precision)
         generator.load_state_dict(tensors, assign=True)
-        generator.uv_face_mask = checkpoint.uv_face_mask.float()
         return generator.to(device)
 
     def load_state_dict(
@@ -205,8 +166,12 @@ class Next3D(nn.Module):
             self._set_mesh(state_dict["faces"], state_dict["face_uvcoords"])
 
     def _set_mesh(self, faces: Tensor, face_uvcoords: Tensor) -> None:
-        count = faces.shape[1] if faces.ndim == 3 else -1
-        if tuple(faces.shape) != (1, count, 3) or tuple(face_uvcoords.shape) != (1, count, 3, 3):
+        count = faces.shape[1] if faces.ndim == 3 else 0
+        if (
+            not count
+            or tuple(faces.shape) != (1, count, 3)
+            or tuple(face_uvcoords.shape) != (1, count, 3, 3)
+        ):
             raise ValueError(
                 f"faces {tuple(faces.shape)} and face_uvcoords {tuple(face_uvcoords.shape)}, "
                 "expected (1, F, 3) and (1, F, 3, 3)"
@@ -214,9 +179,9 @@ class Next3D(nn.Module):
         device = self.uv_face_mask.device
         self.faces = faces.to(device, torch.int64)
         self.face_uvcoords = face_uvcoords.to(device, torch.float32)
-        if not self.faces.is_meta and int(self.faces.min()) < 0:
+        if int(self.faces.min()) < 0:
             raise ValueError("faces hold negative vertex indices")
-        self._vertex_count = int(self.faces.max()) + 1 if not self.faces.is_meta else 0
+        self._vertex_count = int(self.faces.max()) + 1
 
     @property
     def device(self) -> torch.device:

@@ -10,6 +10,7 @@ from synthforge.camera import Camera
 from synthforge.generator import GeneratorOutput
 from synthforge.mesh import Mesh
 from synthforge.next3d import Next3D, Next3DConfig, Next3DGenerator
+from synthforge.next3d.checkpoint import Checkpoint, save_safetensors
 
 # A quarter of TINY's rays: these tests are about plumbing.
 CONFIG = dataclasses.replace(support.TINY, neural_rendering_resolution=8)
@@ -155,6 +156,26 @@ def test_load_state_dict_names_what_does_not_fit(generator):
         before.load_state_dict(state)
     assert "backbone.synthesis.b64.conv1.bias (3,), expected (16,)" in str(error.value)
     assert torch.equal(before.state_dict()["decoder.net.2.weight"], kept)
+
+
+def test_load_takes_a_saved_checkpoint(generator, tmp_path):
+    mesh = {"faces": generator.faces, "face_uvcoords": generator.face_uvcoords}
+    tensors = {name: x.contiguous() for name, x in {**generator.state_dict(), **mesh}.items()}
+    checkpoint = Checkpoint(CONFIG, tensors, generator.uv_face_mask, {})
+    path = tmp_path / "copy.safetensors"
+    save_safetensors(checkpoint, path)
+    loaded = Next3D.load(path, variant="original")
+    assert (loaded.config, loaded.variant) == (CONFIG, "original")
+    assert torch.equal(loaded.faces, generator.faces)
+    assert torch.equal(loaded.uv_face_mask, generator.uv_face_mask)
+    for name, tensor in loaded.state_dict().items():
+        assert torch.equal(tensor, tensors[name])
+        assert tensor.stride() == generator.state_dict()[name].stride()
+
+    del tensors["faces"], tensors["decoder.net.0.bias"]
+    save_safetensors(checkpoint, path)
+    with pytest.raises(ValueError, match="faces"):
+        Next3D.load(path)
 
 
 def test_live_names_are_the_checkpoints():
