@@ -16,7 +16,7 @@ from synthforge.mannequin.skin_maps import PIGMENT_MAPS, TEXTURE_SIZE, SkinMaps,
 
 # Log linear-RGB albedo of the fairest skin, and what pigments at full strength add to it.
 # Fitted by eye to published skin reflectances (Krishnaswamy & Baranoski 2004, figure 5).
-_FAIR = (-0.20, -0.58, -0.86)
+_FAIR = (-0.27, -0.68, -0.97)
 _MELANIN = (-2.00, -2.38, -2.66)
 _HEMOGLOBIN = (-0.05, -0.36, -0.30)
 # Lips have less melanin above their blood: a cooler red.

@@ -24,7 +24,7 @@ _CLOTH_M = 0.0035
 _FAR_M = 1.0
 # Linear RGB albedo, replaces the texture wholly, gloss.
 _PART_MATERIALS = {
-    Part.TEETH: (0.74, 0.68, 0.58, 1.0, 0.7),
+    Part.TEETH: (0.80, 0.73, 0.61, 1.0, 0.4),
     Part.GUMS: (0.42, 0.12, 0.11, 1.0, 0.5),
     Part.TONGUE: (0.40, 0.13, 0.12, 1.0, 0.4),
 }

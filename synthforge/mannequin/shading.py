@@ -120,7 +120,7 @@ def shade(
         highlight = _highlight(detailed @ halfway, gloss, scene.key.softness, sharpening)
         highlight = highlight * fresnel * lit * fine.clamp(0, 1) ** 0.5
         grazing = (1 - (detailed @ viewer).clamp(0, 1)) ** 4
-        sheen = (0.02 + 0.30 * grazing) * (0.25 + 0.6 * gloss) + 0.15 * wet
+        sheen = (0.02 + 0.30 * grazing) * (0.25 + 0.6 * gloss) + 0.07 * wet
         color = albedo * light + highlight[:, None] * key_color + ambient * sheen[:, None]
 
         eye = surface.eye.index_select(0, face)
