@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from synthforge.assets.published_alignment import read_published_alignment
 from synthforge.generator import Generator
 
 Activation = Literal["none", "tanh", "relu"]
@@ -122,6 +123,11 @@ def _fibonacci_sphere(count: int) -> Tensor:
     return torch.stack([radius * torch.cos(angle), height, radius * torch.sin(angle)], 1).float()
 
 
+def trained_path(pretrained_dir: Path, generator_name: str) -> Path:
+    """Where train_alignment_mlp.py puts weights, and generate_synthforge_data.py looks for them."""
+    return pretrained_dir / f"alignment_{generator_name}.safetensors"
+
+
 def published_alignment() -> AlignmentMLP:
     """The published map for Next3D."""
     return AlignmentMLP.from_affine(torch.tensor(PUBLISHED_A), torch.tensor(PUBLISHED_B))
@@ -164,11 +170,14 @@ def save_alignment(path: Path, mlp: AlignmentMLP, origin: AlignmentOrigin) -> No
     os.replace(partial, path)
 
 
-def read_alignment(path: Path) -> tuple[AlignmentMLP, AlignmentOrigin]:
-    """Weights that `save_alignment` wrote, and their origin.
+def read_alignment(path: Path) -> tuple[AlignmentMLP, AlignmentOrigin | None]:
+    """Weights that `save_alignment` wrote and their origin; or, from a name ending in .pth, the
+    published ones for Next3D, which hold no origin.
 
-    Raises AlignmentError for a missing, foreign or damaged file.
+    Raises AlignmentError or FileFormatError for a missing, foreign or damaged file.
     """
+    if path.suffix == ".pth" and path.exists():
+        return _read_published(path), None
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -210,6 +219,13 @@ def load_alignment(
     trained for another generator or head.
     """
     mlp, origin = read_alignment(path)
+    if origin is None:
+        if generator.name != "next3d" and not force:
+            raise AlignmentError(
+                f"{path} holds the published weights for next3d; this run uses {generator.name} "
+                f"{generator.fingerprint}. Leave --alignment out, or pass --force_alignment."
+            )
+        return mlp
     trained = (origin.generator_fingerprint, origin.head_fingerprint)
     wanted = (generator.fingerprint, head_fingerprint)
     if trained != wanted and not force:
@@ -219,6 +235,16 @@ def load_alignment(
             f"{generator.name} {wanted[0]} with head {wanted[1]}. Train again with "
             f"train_alignment_mlp.py --generator {generator.name}, or pass --force_alignment."
         )
+    return mlp
+
+
+def _read_published(path: Path) -> AlignmentMLP:
+    mlp = AlignmentMLP()
+    inner, outer = read_published_alignment(path)
+    with torch.no_grad():
+        for layer, published in ((mlp.inner, inner), (mlp.outer, outer)):
+            layer.weight.copy_(published.weight)
+            layer.bias.copy_(published.bias)
     return mlp
 
 

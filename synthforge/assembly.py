@@ -14,6 +14,7 @@ from synthforge.alignment import (
     load_alignment,
     place_in_generator,
     published_alignment,
+    trained_path,
 )
 from synthforge.assets.locate import AssetError, Assets, choose_generator, find_assets, require_all
 from synthforge.config import (
@@ -75,31 +76,29 @@ def pick_device(name: str) -> torch.device:
 def build_rig(config: GenerateConfig, tell: Callable[[str], None] = print) -> Rig:
     """Load or build everything that `config` asks for.
 
+    The alignment is config.alignment's, or what train_alignment_mlp.py left in the folder of
+    pretrained models, or the generator's own.
+
     tell: takes the lines that a user should see, such as which generator was picked.
     Raises ConfigError, AssetError, FileFormatError, AlignmentError, BackendMissingError or
     DetectorError, each with its way out.
     """
     device = pick_device(config.device)
     check_backend(config.rasterizer)
-    assets = find_assets(config.assets.model_dir, config.assets.pretrained_dir)
-    name = choose_generator(assets) if config.generator == "auto" else config.generator
-    if name == "next3d":
-        head, generator, alignment = next3d_parts(assets, config, device)
-    else:
-        if config.generator == "auto":
-            tell(
-                f"No Next3D or FLAME files in {config.assets.pretrained_dir}/ and "
-                f"{config.assets.model_dir}/: using the built-in head (--generator mannequin)."
-            )
-        head, generator, alignment = mannequin_parts(device)
+    head, generator, alignment = build_parts(config, device, tell)
     if "uv" in config.extras and not head.has_uvs:
         raise ConfigError(
             f"--extras uv needs {config.assets.model_dir / 'FLAME_texture.npz'}, which holds "
             "FLAME's UV layout; bring it from flame.is.tue.mpg.de, or leave uv out"
         )
-    if config.alignment is not None:
+    weights = config.alignment
+    trained = trained_path(config.assets.pretrained_dir, generator.name)
+    if weights is None and trained.exists():
+        weights = trained
+        tell(f"Alignment: {trained}, from train_alignment_mlp.py")
+    if weights is not None:
         alignment = load_alignment(
-            config.alignment, generator, head.fingerprint, force=config.force_alignment
+            weights, generator, head.fingerprint, force=config.force_alignment
         ).to(device)
     return Rig(
         device,
@@ -109,6 +108,22 @@ def build_rig(config: GenerateConfig, tell: Callable[[str], None] = print) -> Ri
         build_detector(config.detector, device, tell),
         replace(DEFAULT_SAMPLING[generator.name], **config.sampling_overrides),
     )
+
+
+def build_parts(
+    config: GenerateConfig, device: torch.device, tell: Callable[[str], None]
+) -> tuple[Head, Generator, AlignmentMLP]:
+    """The head and generator that `config` picks, and the alignment that comes with them."""
+    assets = find_assets(config.assets.model_dir, config.assets.pretrained_dir)
+    name = choose_generator(assets) if config.generator == "auto" else config.generator
+    if name == "next3d":
+        return next3d_parts(assets, config, device)
+    if config.generator == "auto":
+        tell(
+            f"No Next3D or FLAME files in {config.assets.pretrained_dir}/ and "
+            f"{config.assets.model_dir}/: using the built-in head (--generator mannequin)."
+        )
+    return mannequin_parts(device)
 
 
 def mannequin_parts(device: torch.device) -> tuple[Head, Generator, AlignmentMLP]:

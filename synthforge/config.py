@@ -100,7 +100,7 @@ NEXT3D_SAMPLING = SamplingConfig(
 MANNEQUIN_SAMPLING = SamplingConfig(
     shape=Range(-1.5, 1.5),
     expression=Range(-1, 1),
-    jaw_rad=Range(0, 0.2),
+    jaw_rad=Range(0, 0.15),
     head_yaw_rad=Range(-0.2, 0.2),
     head_pitch_rad=Range(-0.1, 0.1),
     yaw_rad=Range(-0.4, 0.4),
@@ -249,6 +249,8 @@ class AlignmentTrainingConfig:
     Ours, since training runs in centred coordinates of unit size and must converge from depth
     alone: lr and epochs (published: 3e-3 on raw coordinates, 10), num_val (published: 100).
 
+    output: alignment_<generator>.safetensors in the folder of pretrained models if not given.
+    cache_dir: a folder beside the output if not given.
     hidden, activation: the network; without an activation it is an affine map.
     stop_change, stop_patience: training ends when the validation score, percent or mm, changes by
     less than this for so many epochs in a row.
@@ -257,7 +259,7 @@ class AlignmentTrainingConfig:
     well placed one does.
     """
 
-    output: Path
+    output: Path | None = None
     num_train: int = 50
     num_val: int = 25
     epochs: int = 40
@@ -278,6 +280,7 @@ class AlignmentTrainingConfig:
     stop_change: float = 3e-5
     stop_patience: int = 3
     max_attempts: int = 20
+    assets: AssetPaths = field(default_factory=AssetPaths)
 
     def __post_init__(self) -> None:
         for name in ("num_train", "num_val", "epochs", "batch_size", "stop_patience"):

@@ -23,8 +23,8 @@ from synthforge.config import DetectorName
 Detector = Callable[[Tensor], list[Tensor | None]]
 
 INSTALL_HINT = (
-    "The landmark detector face-alignment is not installed. Install it with "
-    "`pip install synthforge[detector]`, or pass --detector none."
+    "face-alignment is not installed. Install it with `pip install synthforge[detector]`, "
+    "or pass --detector none."
 )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from synthforge.camera import Camera
@@ -31,6 +32,11 @@ class GeneratorOutput:
     opacity: Tensor
     points_gen: Tensor | None = None
     density: Tensor | None = None
+
+    def pictures(self) -> Tensor:
+        """uint8 RGB [B, 512, 512, 3], converted as the public Next3D scripts convert."""
+        pixels = (self.image * 127.5 + 128).clamp(0, 255).to(torch.uint8)
+        return pixels.permute(0, 2, 3, 1)
 
     def __getitem__(self, index: slice | Tensor) -> GeneratorOutput:
         given = {entry.name: getattr(self, entry.name) for entry in fields(self)}

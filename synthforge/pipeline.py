@@ -108,7 +108,7 @@ def make_samples(
     output = rig.generator.generate(parameters.z, mesh_flame, camera)
     mesh_gen = rig.align(mesh_flame)
 
-    images = to_uint8(output.image)
+    images = output.pictures()
     accepted: list[int] = list(range(len(ids)))
     rejections: list[Rejection] = []
     detections: dict[str, NDArray[Any]] = {}
@@ -206,8 +206,3 @@ def _stored(images: Tensor) -> NDArray[Any]:
     """torch has no full uint16: 16-bit images come as int32."""
     array = images.cpu().numpy()
     return array if array.dtype == np.uint8 else array.astype(np.uint16)
-
-
-def to_uint8(image: Tensor) -> Tensor:
-    """[B, 3, H, W] in [-1, 1] -> uint8 RGB [B, H, W, 3], as the public Next3D scripts convert."""
-    return (image * 127.5 + 128).clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)

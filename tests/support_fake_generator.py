@@ -91,7 +91,9 @@ class FakeHead:
 
     def mesh(self, parameters, camera) -> Mesh:
         heads = [self._one(shape.double().numpy()) for shape in parameters.shape.cpu()]
-        vertices, landmarks = (torch.from_numpy(np.stack(part)).float() for part in zip(*heads, strict=True))
+        vertices, landmarks = (
+            torch.from_numpy(np.stack(part)).float() for part in zip(*heads, strict=True)
+        )
         return Mesh(vertices, landmarks, self.topology)
 
     def _one(self, shape):
@@ -110,15 +112,18 @@ class FakeHead:
 
 
 class FakeGenerator:
-    """Draws the mesh where A @ x + b puts it: a shaded picture, depth and surface points."""
+    """Draws the mesh where A @ x + b puts it: a shaded picture, depth and surface points.
+
+    fringe: hair hangs 12 to 20 mm before the upper forehead, which the mesh knows nothing of.
+    """
 
     name = "fake"
     latent_size = 4
     shape_latents = 0
 
-    def __init__(self, A, b, size: int = 128) -> None:
-        self.A, self.b, self.size = A, b, size
-        self.fingerprint = f"fake-{A.sum():.6f}-{b.sum():.6f}"
+    def __init__(self, A, b, size: int = 128, fringe: bool = False) -> None:
+        self.A, self.b, self.size, self.fringe = A, b, size, fringe
+        self.fingerprint = f"fake-{size}-{fringe}-{A.flatten().tolist()}-{b.tolist()}"
         self.calls = 0
 
     def true_landmarks(self, mesh_flame):
@@ -140,6 +145,10 @@ class FakeGenerator:
         shade = seen.interpolate(light[:, :, None, None].expand(-1, -1, 3, 3)) * 1.6 - 0.8
         opacity = seen.covered.float()[:, None]
         z_depth = seen.z[:, None].where(seen.covered[:, None], 3.0)
+        if self.fringe:
+            y_gen = seen.interpolate(vertices[:, faces])[..., 1]
+            strands = 0.04 + 0.01 * torch.sin(40 * y_gen)
+            z_depth = z_depth - (strands * (seen.covered & (y_gen > 0.17)))[:, None]
         centers = (torch.arange(self.size) + 0.5).expand(self.size, self.size)
         points_px = torch.stack([centers, centers.T], -1).reshape(1, -1, 2)
         points = camera.unproject(

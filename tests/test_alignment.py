@@ -1,4 +1,5 @@
 import math
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -7,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from synthforge.alignment import (
     PUBLISHED_A,
@@ -165,3 +167,40 @@ def test_damaged_files(tmp_path, trained, damage):
     save_file(tensors, path, metadata=metadata)
     with pytest.raises(AlignmentError, match="damaged"):
         read_alignment(path)
+
+
+@pytest.fixture
+def published_file(tmp_path):
+    """The published figures as the original saves them: a whole module, pickled by torch."""
+
+    class MLP(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer1 = nn.Linear(3, 4)
+            self.layer2 = nn.Linear(4, 3)
+
+    MLP.__module__, MLP.__qualname__ = "__main__", "MLP"
+    main = sys.modules["__main__"]
+    main.MLP = MLP
+    module, ours = MLP(), published_alignment()
+    module.layer1.load_state_dict(ours.inner.state_dict())
+    module.layer2.load_state_dict(ours.outer.state_dict())
+    path = tmp_path / "fixMapMLP01.pth"
+    torch.save(module, path)
+    del main.MLP
+    return path
+
+
+def test_the_published_file_is_read_as_data(published_file, points):
+    mlp, origin = read_alignment(published_file)
+    assert origin is None
+    with torch.no_grad():
+        torch.testing.assert_close(mlp(points), published_alignment()(points))
+
+
+def test_the_published_file_is_for_next3d(published_file):
+    load_alignment(published_file, NEXT3D, "any head")
+    other = SimpleNamespace(**{**vars(NEXT3D), "name": "mannequin"})
+    with pytest.raises(AlignmentError, match="published weights for next3d; this run uses mann"):
+        load_alignment(published_file, other, "any head")
+    load_alignment(published_file, other, "any head", force=True)

@@ -20,7 +20,7 @@ from synthforge.fitting.samples import Samples
 
 # Settings that may differ between a run and its resumption; what the samples depend on is in
 # their own key.
-_FREE = ("output", "device", "cache_dir", "resume", "detector", "generator", "epochs")
+_FREE = ("output", "device", "cache_dir", "resume", "detector", "generator", "assets", "epochs")
 
 
 @dataclass

@@ -66,6 +66,9 @@ class FaceSurface:
         is_face = torch.isin(face_regions, skin)
         return cls(topology.faces, is_face, topology.faces[is_face].unique())
 
+    def to(self, device: torch.device | str) -> FaceSurface:
+        return FaceSurface(self.faces.to(device), self.is_face.to(device), self.vertices.to(device))
+
 
 @dataclass(frozen=True)
 class View:

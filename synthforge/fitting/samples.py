@@ -6,38 +6,22 @@ sampling ranges and seed. (The public SynthForge code drew its training samples 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
-from torch.nn import functional as F
 from tqdm import tqdm
 
-from synthforge.alignment import place_in_generator
 from synthforge.camera import Camera
-from synthforge.config import SamplingConfig
-from synthforge.detectors import Detector
 from synthforge.fitting import TrainingError
-from synthforge.generator import Generator, GeneratorOutput
-from synthforge.head import Head
-from synthforge.sampling import Parameters, SampleId, draw
+from synthforge.fitting.drawing import SampleSource, draw_batch
+from synthforge.sampling import SampleId
 
-# Part of every cache's key: raise it when what a sample holds changes.
-_VERSION = 1
-# Depth is compared at this resolution at most, as in the public SynthForge code.
-_DEPTH_SIZE = 128
-_POINTS = 2048
-# The generator's dense points, from the public SynthForge code: density, scaled to [0, 1] over the
-# image, above 0.4, and z above 0.1, which drops the back of the head.
-_MIN_DENSITY = 0.4
-_MIN_POINT_Z = 0.1
 # Indices of validation samples begin here, so that num_train never moves them.
 VALIDATION_START = 1_000_000
 
@@ -87,37 +71,6 @@ class Samples:
             return file.get_tensor("image")
 
 
-@dataclass(frozen=True)
-class SampleSource:
-    """Everything that a sample depends on but its index.
-
-    detector_name: part of the cache's key; "none" if there is no detector.
-    """
-
-    head: Head
-    generator: Generator
-    sampling: SamplingConfig
-    seed: int
-    device: torch.device
-    detector: Detector | None = None
-    detector_name: str = "none"
-    max_attempts: int = 20
-
-    @property
-    def key(self) -> str:
-        """Names the folder of the cache."""
-        facts = {
-            "version": _VERSION,
-            "generator": self.generator.fingerprint,
-            "head": self.head.fingerprint,
-            "sampling": asdict(self.sampling),
-            "seed": self.seed,
-            "detector": self.detector_name,
-        }
-        digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-        return f"{self.generator.name}-{digest[:16]}"
-
-
 def load_samples(
     source: SampleSource, indices: Sequence[int], cache_dir: Path, batch_size: int = 4
 ) -> Samples:
@@ -133,7 +86,7 @@ def load_samples(
         attempts = dict.fromkeys(missing, 0)
         while attempts:
             batch = [SampleId(source.seed, i, n) for i, n in list(attempts.items())[:batch_size]]
-            drawn = _draw_batch(source, batch)
+            drawn = draw_batch(source, batch)
             for sample, tensors in zip(batch, drawn, strict=True):
                 if tensors is not None:
                     _write(_file(folder, sample.index), tensors)
@@ -147,78 +100,6 @@ def load_samples(
                         f"{sample.index}. Narrow the camera's ranges, or pass --detector none."
                     )
     return _read([_file(folder, i) for i in indices], source)
-
-
-def _draw_batch(source: SampleSource, ids: list[SampleId]) -> list[dict[str, Tensor] | None]:
-    """One dict of tensors a sample; None where the detector found no face."""
-    generator = source.generator
-    parameters = draw(ids, source.sampling, generator.latent_size, generator.shape_latents)
-    parameters = parameters.to(source.device)
-    with torch.no_grad():
-        camera = parameters.camera
-        mesh_flame = source.head.mesh(parameters, camera)
-        output = generator.generate(parameters.z, mesh_flame, camera)
-        images = ((output.image.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-        images = images.permute(0, 2, 3, 1).contiguous()
-        keypoints = source.detector(images) if source.detector else None
-        z_depth, opaque = _depth_target(output, camera)
-        whole = {
-            "image": images,
-            "vertices_gen": place_in_generator(mesh_flame.vertices),
-            "landmarks_gen": place_in_generator(mesh_flame.landmarks),
-            "camera": camera.vector,
-            "z_depth": z_depth,
-            "opaque": opaque,
-            "points_gen": _dense_points(output, camera, parameters),
-        }
-    drawn: list[dict[str, Tensor] | None] = []
-    for i in range(len(ids)):
-        tensors = {name: value[i].cpu().contiguous() for name, value in whole.items()}
-        if keypoints is not None:
-            found = keypoints[i]
-            if found is None:
-                drawn.append(None)
-                continue
-            tensors["keypoints_px"] = found.float().cpu().contiguous()
-        drawn.append(tensors)
-    return drawn
-
-
-def _depth_target(output: GeneratorOutput, camera: Camera) -> tuple[Tensor, Tensor]:
-    """z-depth [B, h, h] and where it is to be trusted, at `_DEPTH_SIZE` or less.
-
-    Distances along rays become z-depth at their own resolution, before they are averaged.
-    """
-    z_depth, opacity = camera.z_depth(output.ray_distance), output.opacity
-    size = min(z_depth.shape[-1], _DEPTH_SIZE)
-    pooled = F.adaptive_avg_pool2d(z_depth, size)
-    # Opaque through and through, so that no average mixes in the background.
-    opaque = -F.adaptive_max_pool2d(-opacity, size) > 0.5
-    return pooled[:, 0], (opaque & torch.isfinite(pooled))[:, 0]
-
-
-def _dense_points(output: GeneratorOutput, camera: Camera, parameters: Parameters) -> Tensor:
-    """[B, _POINTS, 3]: points of the generator's volume, or of its depth if it offers none."""
-    if output.points_gen is not None and output.density is not None:
-        density = output.density
-        low, high = density.amin(1, keepdim=True), density.amax(1, keepdim=True)
-        points = output.points_gen
-        kept = (density - low) / (high - low).clamp_min(1e-12) > _MIN_DENSITY
-    else:
-        size = output.ray_distance.shape[-1]
-        origins, directions = camera.rays(size)
-        points = origins + directions * output.ray_distance.flatten(1)[..., None]
-        kept = output.opacity.flatten(1) > 0.5
-    kept = kept & (points[..., 2] > _MIN_POINT_Z)
-    chosen = []
-    for sample, row, keep in zip(parameters.ids, points, kept, strict=True):
-        index = torch.nonzero(keep).squeeze(1)
-        if not len(index):
-            raise TrainingError(f"the generator shows no surface in sample {sample.index}")
-        draws = torch.Generator().manual_seed(sample.index)
-        pick = torch.randint(len(index), (_POINTS,), generator=draws)
-        chosen.append(row[index[pick.to(index.device)]])
-    return torch.stack(chosen)
 
 
 def _file(folder: Path, index: int) -> Path:

@@ -162,7 +162,7 @@ def _run_epoch(
 ) -> dict[str, float]:
     """One pass over the samples; the mean of each term."""
     # Seeded by the epoch, so that a resumed run goes on as if it had never stopped.
-    randomness = torch.Generator().manual_seed((config.seed << 20) + number)
+    randomness = torch.Generator().manual_seed((config.seed * 1_000_003 + number) % 2**63)
     batches = torch.randperm(len(train), generator=randomness).split(config.batch_size)
     totals: dict[str, float] = {}
     for i, index in enumerate(batches):
@@ -183,17 +183,16 @@ def _run_epoch(
             robust_scale,
             randomness,
         )
-        values = torch.stack(list(terms.values())).tolist()
-        for name, value in zip(terms, values, strict=True):
+        weighted = torch.stack(list(terms.values()))
+        for name, value in zip(terms, weighted.tolist(), strict=True):
             if not math.isfinite(value):
                 raise TrainingError(
                     f"the {name} loss became {value} at step {step + 1} (epoch {number + 1}). "
-                    f"Lower --lr (now {config.lr:g}); the best weights so far are in the "
-                    "checkpoint, and --resume goes on from there."
+                    f"Lower --lr (now {config.lr:g})."
                 )
             totals[name] = totals.get(name, 0.0) + value / len(batches)
         optimizer.zero_grad()
-        sum(terms.values(), torch.zeros((), device=index.device)).backward()
+        weighted.sum().backward()
         optimizer.step()
     return totals
 

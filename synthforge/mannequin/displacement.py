@@ -52,6 +52,8 @@ class Anchors:
 
 
 def anchors(assembly: Assembly) -> Anchors:
+    """Globes, lid margins and the skin next to them are anchored to the eye; teeth and tongue to
+    the face's surface before them, at their own x; the mouth's cavity in between."""
     vertices, parts = assembly.vertices, assembly.parts
     x, y, z = vertices.T
     eye_share = np.zeros(len(vertices))

@@ -10,7 +10,7 @@ import functools
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from synthforge.mannequin.profiles import MM, Array, gauss, smoothstep, unit
+from synthforge.mannequin.profiles import MM, Array, arc_length, gauss, smoothstep, unit
 
 POINTS = 28
 # Outline, mm: an adult ear is about 62 by 34 (Farkas 1994).
@@ -43,7 +43,6 @@ _RINGS = (
     (0.20, 0.20, None),
 )
 _FRONT_LIFT = (0.0, 0.1, 0.3, 0.55, 0.8)
-RING_COUNT = len(_RINGS)
 
 
 @functools.cache
@@ -61,7 +60,7 @@ def _outline() -> Array:
     knots = np.concatenate([_OUTLINE, _OUTLINE[:1]])
     spline = CubicSpline(np.arange(len(knots)), knots, bc_type="periodic")
     fine = spline(np.linspace(0, len(knots) - 1, 600))
-    length = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(fine, axis=0), axis=1))])
+    length = arc_length(fine)
     even = np.linspace(0, length[-1], POINTS, endpoint=False)
     return np.stack([np.interp(even, length, fine[:, k]) for k in range(2)], -1)
 

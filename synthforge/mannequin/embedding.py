@@ -25,16 +25,11 @@ _ON_SKIN = {
 _ON_BROW = {22: 11.8, 23: 23.5, 24: 35.5, 25: 46.5, 26: 54.8}
 # Points of the left lid margin: iBUG index to position along the contour.
 _ON_LID = {42: 0, 43: 5, 44: 11, 45: 16, 46: 21, 47: 27}
-# Points of the lips, left half: iBUG index to frontal x (mm) and whether it is the upper lip.
-_ON_BORDER = {51: (0, True), 52: (5.6, True), 53: (14.5, True), 54: (25.0, True)} | {
-    57: (0, False),
-    56: (7.5, False),
-    55: (15.0, False),
-}
-_ON_CONTACT = {62: (0, True), 63: (6.8, True), 64: (22.5, True)} | {
-    66: (0, False),
-    65: (6.8, False),
-}
+# Points of the lips, left half: iBUG index to frontal x in mm.
+_ON_UPPER_BORDER = {51: 0.0, 52: 5.6, 53: 14.5, 54: 25.0}
+_ON_LOWER_BORDER = {57: 0.0, 56: 7.5, 55: 15.0}
+_ON_UPPER_CONTACT = {62: 0.0, 63: 6.8, 64: 22.5}
+_ON_LOWER_CONTACT = {66: 0.0, 65: 6.8}
 # The jaw line from the chin (8) to the ear (16): x, y and z in mm.
 _JAW_LINE = (
     (0, -93.5, 42),
@@ -49,6 +44,7 @@ _JAW_LINE = (
 )
 _CONTOUR_ROWS = 40
 _CONTOUR_STEPS = 48
+_OUTLINE_TOLERANCE = 0.5 * MM
 Point = tuple[int, Array]
 
 
@@ -62,8 +58,13 @@ def embed(assembly: Assembly) -> LandmarkEmbedding:
         points[index] = on_mesh.from_front(x * MM, float(height))
     for index, place in _ON_LID.items():
         points[index] = on_mesh.vertex(assembly.rings["lid"][place])
-    for ring, table in (("lip_border", _ON_BORDER), ("lip_contact", _ON_CONTACT)):
-        for index, (x, upper) in table.items():
+    for ring, upper, table in (
+        ("lip_border", True, _ON_UPPER_BORDER),
+        ("lip_border", False, _ON_LOWER_BORDER),
+        ("lip_contact", True, _ON_UPPER_CONTACT),
+        ("lip_contact", False, _ON_LOWER_CONTACT),
+    ):
+        for index, x in table.items():
             points[index] = on_mesh.along_lip(assembly.rings[ring], x * MM, upper)
     for index in list(points):
         points.setdefault(FLIP[index], on_mesh.mirrored(points[index]))
@@ -96,10 +97,15 @@ def _contour(on_mesh: _Locator, paths: list[list[Point]], yaw: float) -> list[Po
 
 
 def _outermost(on_mesh: _Locator, path: list[Point], yaw: float) -> Point:
-    """The point of a path that is furthest to the left when the head turns left."""
+    """The point of a path that is furthest to the left when the head turns left.
+
+    Or rather the foremost of those that are as good as that: on the very outline a point would
+    count as hidden.
+    """
     positions = np.stack([on_mesh.position(point) for point in path])
     across = positions[:, 0] * np.cos(yaw) + positions[:, 2] * np.sin(yaw)
-    return path[int(across.argmax())]
+    outermost = np.flatnonzero(across > across.max() - _OUTLINE_TOLERANCE)
+    return path[int(outermost[-1])]
 
 
 class _Locator:

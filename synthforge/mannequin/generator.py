@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from synthforge.alignment import UNITS_PER_METRE, place_in_generator
+from synthforge.alignment import UNITS_PER_METRE, apply_affine, place_in_generator
 from synthforge.camera import Camera
 from synthforge.generator import GeneratorOutput
 from synthforge.mannequin.albedo import skin_texture
@@ -63,7 +63,10 @@ class Mannequin:
 
     @property
     def fingerprint(self) -> str:
-        return _fingerprint()
+        if self.displacement is None:
+            return _fingerprint()
+        moved = b"".join(part.cpu().numpy().tobytes() for part in self.displacement)
+        return hashlib.sha256(_fingerprint().encode() + moved).hexdigest()[:16]
 
     @torch.no_grad()
     def generate(self, z: Tensor, mesh_flame: Mesh, camera: Camera) -> GeneratorOutput:
@@ -98,9 +101,8 @@ class Mannequin:
     def _placed(self, points_flame: Tensor) -> Tensor:
         points = place_in_generator(points_flame.to(self.device).float())
         if self.displacement is not None:
-            A, b = (t.to(points) for t in self.displacement)
-            x, y, z = points.unsqueeze(-1).unbind(-2)
-            points = x * A[:, 0] + y * A[:, 1] + z * A[:, 2] + b
+            A, b = (part.to(points) for part in self.displacement)
+            points = apply_affine(A, b, points)
         return points
 
     def _picture(

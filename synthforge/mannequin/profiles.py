@@ -37,5 +37,11 @@ def curve(x_mm: Sequence[float], y_mm: Sequence[float]) -> Callable[[Array], Arr
     return lambda t: spline(np.clip(t, x[0], x[-1]))
 
 
+def arc_length(line: Array) -> Array:
+    """Length travelled along a polyline (N, D) up to each of its points, (N,)."""
+    steps = np.linalg.norm(np.diff(line, axis=0), axis=1)
+    return np.concatenate([[0.0], np.cumsum(steps)])
+
+
 def unit(vector: Array) -> Array:
     return vector / np.linalg.norm(vector, axis=-1, keepdims=True)

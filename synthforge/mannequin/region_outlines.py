@@ -11,10 +11,10 @@ import numpy as np
 from matplotlib.path import Path
 
 from synthforge.mannequin import skull
-from synthforge.mannequin.profiles import MM, Array, curve
+from synthforge.mannequin.profiles import MM, Array, arc_length, curve
 
 _SPACING = 3.0 * MM
-_SKULL_SPACING = 7.0 * MM
+_SKULL_SPACING = 5.0 * MM
 # Brow strip: middle line by frontal x, its half height, and where it begins and ends.
 _BROW_MIDDLE = curve((9, 16, 26, 36, 45, 56), (41.2, 42.8, 44.8, 45.7, 44.2, 38.8))
 _BROW_HALF = curve((9, 16, 30, 42, 56), (2.5, 3.1, 3.0, 2.3, 0.9))
@@ -72,11 +72,6 @@ def is_neck_back(points: Array) -> Array:
     return is_neck(points) & (azimuth(points) > _NECK_BACK_AZIMUTH)
 
 
-def brow_middle(x: Array) -> Array:
-    """Height of the left brow's middle line at frontal x, metres."""
-    return _BROW_MIDDLE(x)
-
-
 def brow_ridge(x: Array) -> Array:
     """Height of the line on which the brow's landmarks lie: between its middle and upper edge."""
     return _BROW_MIDDLE(x) + 0.6 * _BROW_HALF(x)
@@ -131,7 +126,7 @@ def _around(line: Array, spacing: float) -> Array:
 
 def _even(line: Array, spacing: float) -> Array:
     """Points (N, 2) along a polyline, evenly spaced, strictly inside the left half."""
-    length = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
+    length = arc_length(line)
     at = np.linspace(0, length[-1], round(length[-1] / spacing) + 1)
     points = np.stack([np.interp(at, length, line[:, k]) for k in range(2)], -1)
     return points[points[:, 0] > 0.5 * spacing]

@@ -10,7 +10,7 @@ from scipy.sparse import coo_matrix
 from scipy.spatial import Delaunay, cKDTree
 
 from synthforge.mannequin import face, skull
-from synthforge.mannequin.profiles import MM, Array
+from synthforge.mannequin.profiles import MM, Array, arc_length
 
 # Metres of the flat plane per radian of theta: about a head's half breadth.
 PLANE_RADIUS = 0.075
@@ -52,8 +52,8 @@ _ZONES: tuple[tuple[Callable[[Array], Array], float, float], ...] = (
     (_is_nose, 1.75 * MM, 2.4 * MM),
     (_is_brow, 2.7 * MM, 3.1 * MM),
     (_is_inner_face, 3.8 * MM, 4.4 * MM),
-    (_is_front, 5.8 * MM, 6.4 * MM),
-    (_is_head, 10 * MM, 11 * MM),
+    (_is_front, 6.2 * MM, 6.8 * MM),
+    (_is_head, 10.8 * MM, 11.8 * MM),
 )
 
 
@@ -71,8 +71,7 @@ def _staggered_rows(inside: Callable[[Array], Array], between: float, along: flo
     )
     found = []
     for index, (level, row) in enumerate(zip(levels, rows, strict=True)):
-        steps = np.linalg.norm(np.diff(row, axis=0), axis=1)
-        length = np.concatenate([[0.0], np.cumsum(steps)])
+        length = arc_length(row)
         count = max(2, round(length[-1] / along))
         shares = (np.arange(count) + (0.5 if index % 2 else 0.999)) / count
         theta = np.interp(shares[shares < 0.999] * length[-1], length, fine)

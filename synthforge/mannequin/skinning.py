@@ -17,6 +17,7 @@ _ROOT = (-158.0, -58.0)
 _NECK = (-82.0, -54.0)
 _JAW = (-1.0, -38.0)
 _LOOP_REACH = 9.0 * MM
+_NECK_TILT = 0.2
 # From the corner of the mouth outwards, half the height over which the cheek stretches, mm.
 _STRETCH = ((0.0, 4.0), (14.0, 5.5), (25.0, 9.0), (38.0, 17.0), (55.0, 27.0), (80.0, 34.0))
 _CORNER_REACH = 9.0 * MM
@@ -50,7 +51,7 @@ def _means_at(vertices: Array, allowed: Array, y: float, z: float, at_side: bool
         weight = np.where(allowed, np.exp(-((distance / _LOOP_REACH) ** 2)), 0.0)
     else:
         # A loop round the neck, tilted down towards the front as the neck's loops are.
-        tilted = offset[:, 0] + 0.2 * offset[:, 1]
+        tilted = offset[:, 0] + _NECK_TILT * offset[:, 1]
         weight = np.where(allowed, np.exp(-((tilted / _LOOP_REACH) ** 2)), 0.0)
         weight[np.abs(weight) < 1e-4] = 0.0
         weight *= np.where(offset[:, 1] > 0, 1.0, _balance(weight, offset[:, 1]))
@@ -67,7 +68,8 @@ def _balance(weight: Array, offset: Array) -> float:
 def weights(assembly: Assembly) -> Array:
     """(V, 5), rows sum to 1."""
     x, y, z = assembly.vertices.T
-    head = smoothstep(-170 * MM, -92 * MM, y + 0.22 * (z + 50 * MM))
+    # The neck's loops are lower in front than behind: so are the levels of its bending.
+    head = smoothstep(-170 * MM, -92 * MM, y + _NECK_TILT * (z - _NECK[1] * MM))
     jaw = _jaw_share(assembly)
     result = np.zeros((len(x), 5))
     result[:, JAW] = jaw
@@ -79,6 +81,8 @@ def weights(assembly: Assembly) -> Array:
 
 
 def _jaw_share(assembly: Assembly) -> Array:
+    """(V,) weight of the jaw: all of the lower lip, half at the corner of the mouth, and on the
+    cheek a stretch that widens towards the ear."""
     vertices, parts = assembly.vertices, assembly.parts
     x, y, z = np.abs(vertices[:, 0]), vertices[:, 1], vertices[:, 2]
     # Below the line from the lips' contact back to the hinge.
@@ -97,7 +101,9 @@ def _jaw_share(assembly: Assembly) -> Array:
     inside = np.isin(parts, (Part.LIPS, Part.INNER_MOUTH))
     from_corner = smoothstep(0.0, _CORNER_REACH, corner_x - x)
     # Towards the throat roof and floor draw together again.
-    from_corner = from_corner * np.where(parts == Part.INNER_MOUTH, smoothstep(-6 * MM, 18 * MM, z), 1)
+    from_corner = from_corner * np.where(
+        parts == Part.INNER_MOUTH, smoothstep(-6 * MM, 18 * MM, z), 1
+    )
     share = np.where(inside, 0.5 - 0.5 * assembly.jaw * from_corner, share)
     rigid = np.isin(parts, (Part.TEETH, Part.GUMS, Part.TONGUE))
     return np.where(rigid, assembly.jaw < 0, share)

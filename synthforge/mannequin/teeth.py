@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synthforge.mannequin.profiles import MM, Array, gauss
+from synthforge.mannequin.profiles import MM, Array, arc_length, gauss
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def arch_rows(arch: Arch) -> tuple[Array, Array]:
     """Columns of sections (C, 9, 3) from the midline back, and which points are gum (C, 9)."""
     angle = np.linspace(0, np.pi / 2, 400)
     curve = np.stack([arch.half_width * np.sin(angle), arch.depth * np.cos(angle)], -1)
-    length = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(curve, axis=0), axis=1))])
+    length = arc_length(curve)
     starts = np.concatenate([[0], np.cumsum(arch.widths)])
     along, shape, shorter = [], [], []
     for start, width, edge in zip(starts, arch.widths, arch.edges, strict=False):

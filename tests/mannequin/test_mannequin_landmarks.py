@@ -109,7 +109,7 @@ def test_contour_follows_the_outline(head, degrees):
     skin_across = skin[:, 0] * np.cos(yaw) + skin[:, 2] * np.sin(yaw)
     for point, out in zip(row[11:], across[11:], strict=True):
         level = np.abs(skin[:, 1] - point[1]) < 0.004
-        assert skin_across[level].max() - out < 0.005
+        assert skin_across[level].max() - out < 0.006
     if degrees:
         still = points_on(head, embedding.contour_faces[0], embedding.contour_bary[0])
         assert (row[11:15, 2] >= still[11:15, 2] - 1e-9).all()

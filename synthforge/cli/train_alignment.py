@@ -1,0 +1,103 @@
+"""train_alignment_mlp.py: options -> config -> one run -> report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from synthforge.alignment import trained_path
+from synthforge.assembly import build_parts, pick_device
+from synthforge.cli.options import Command, config_option
+from synthforge.config import (
+    AlignmentTrainingConfig,
+    AssetPaths,
+    DetectorName,
+    GenerateConfig,
+    GeneratorName,
+)
+from synthforge.detectors import build_detector
+from synthforge.fitting.run import curves_path, output_path, overlays_path, train_alignment
+
+DEFAULTS = AlignmentTrainingConfig()
+
+
+@click.command(cls=Command)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help="Weights to write.  [default: alignment_<generator>.safetensors in --pretrained_dir]",
+)
+@click.option("--num_train", type=int, default=DEFAULTS.num_train, help="Samples to train on.")
+@click.option("--num_val", type=int, default=DEFAULTS.num_val, help="Samples to validate with.")
+@click.option(
+    "--epochs", type=int, default=DEFAULTS.epochs, help="Passes over the samples, at most."
+)
+@click.option("--batch_size", type=int, default=DEFAULTS.batch_size)
+@click.option("--lr", type=float, default=DEFAULTS.lr, help="Learning rate at the start.")
+@click.option("--seed", type=int, default=DEFAULTS.seed)
+@click.option(
+    "--generator",
+    type=click.Choice(get_args(GeneratorName)),
+    default=DEFAULTS.generator,
+    help="auto: next3d if all of its files are there, mannequin if none are.",
+)
+@click.option(
+    "--detector",
+    type=click.Choice(get_args(DetectorName)),
+    default=DEFAULTS.detector,
+    help="Landmark detector; with none, depth and chamfer alone align.",
+)
+@click.option("--resume", is_flag=True, help="Go on where a run with the same output stopped.")
+@click.option("--device", default=DEFAULTS.device, help="auto, cpu, cuda:0 ...")
+@click.option(
+    "--cache_dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    help="Drawn samples, for later runs.  [default: alignment_cache beside the output]",
+)
+@click.option(
+    "--hidden", type=int, default=DEFAULTS.hidden, help="Width of the network's hidden layer."
+)
+@click.option(
+    "--activation",
+    type=click.Choice(["none", "tanh", "relu"]),
+    default=DEFAULTS.activation,
+    help="none, as published: an affine map.",
+)
+@click.option(
+    "--pretrained_dir", type=click.Path(path_type=Path), default=DEFAULTS.assets.pretrained_dir
+)
+@click.option("--model_dir", type=click.Path(path_type=Path), default=DEFAULTS.assets.model_dir)
+@config_option
+def train(pretrained_dir: Path, model_dir: Path, **options: Any) -> None:
+    """Learn where the head truly sits in the generated face.
+
+    Writes the weights, with the curves of the training and a sheet of heads before and after
+    beside them.
+    """
+
+    def tell(line: str) -> None:
+        click.echo(line, err=True)
+
+    config = AlignmentTrainingConfig(**options, assets=AssetPaths(pretrained_dir, model_dir))
+    device = pick_device(config.device)
+    drawn_with = GenerateConfig(Path(), 1, generator=config.generator, assets=config.assets)
+    head, generator, _ = build_parts(drawn_with, device, tell)
+    detector = build_detector(config.detector, device, tell)
+    result = train_alignment(config, head, generator, detector, device)
+    output = output_path(config, generator)
+    click.echo(f"Curves: {curves_path(output)}")
+    click.echo(f"Before and after: {overlays_path(output)}")
+    click.echo(f"Weights: {output}")
+    if output == trained_path(pretrained_dir, generator.name):
+        click.echo("generate_synthforge_data.py uses them from now on.")
+    else:
+        click.echo(f"Use them with generate_synthforge_data.py --alignment {output}")
+    if result.ended == "interrupted":
+        click.echo("Stopped early with the best weights so far; --resume goes on.", err=True)
+        click.get_current_context().exit(130)
+    if result.ended == "converged":
+        click.echo(f"Stopped after {len(result.history)} epochs: no more change.")
