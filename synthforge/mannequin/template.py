@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthforge.landmarks import LEFT_BROW, LEFT_EYE, RIGHT_EYE
+from synthforge.landmarks import LEFT_BROW
 from synthforge.mannequin.build import build_head
 from synthforge.mannequin.fields import smooth_curve
 from synthforge.mannequin.parts import Part
@@ -41,11 +41,6 @@ class Template:
     skull: Tensor
     trunk: Tensor
     landmarks: Tensor
-
-    @property
-    def eye_centers(self) -> Tensor:
-        """float32 [2, 3], middle of the subject's right and left eye opening."""
-        return torch.stack([self.landmarks[RIGHT_EYE].mean(0), self.landmarks[LEFT_EYE].mean(0)])
 
     def to(self, device: torch.device | str) -> Template:
         return replace(self, **{f.name: getattr(self, f.name).to(device) for f in fields(self)})
