@@ -15,7 +15,8 @@ from synthforge.mannequin.lighting import Shadow, fit_rotation
 from synthforge.mannequin.parts import Part
 from synthforge.mannequin.person import Person
 from synthforge.mannequin.shading import Surface, surface_gradients
-from synthforge.mannequin.template import Template, vertex_normals
+from synthforge.mannequin.template import Template
+from synthforge.mesh import vertex_normals
 from synthforge.regions import REGION_ID
 
 # Shadows are looked up this far above the skin, generator units: it must not shade itself.
