@@ -17,7 +17,7 @@ test: $(VENV)/installed-test ## Set up and run all tests
 	$(IN)/ruff check .
 	$(IN)/ruff format --check .
 	$(IN)/mypy
-	$(IN)/python -m pytest
+	$(IN)/python -m pytest --numprocesses auto
 
 # torch goes first and alone: other packages' requirements would pull gigabytes of CUDA builds.
 $(VENV)/installed: pyproject.toml constraints.txt

@@ -21,7 +21,7 @@ from synthforge.sampling import SampleId
 
 STAGES = (
     "skin_texture",
-    "with_bust",
+    "clothed",
     "grow_hair",
     "facial_hair",
     "key_shadow",

@@ -14,7 +14,7 @@ from torch import Tensor
 from synthforge.alignment import UNITS_PER_METRE
 from synthforge.camera import Camera, rotate
 from synthforge.generator import GeneratorOutput
-from synthforge.mesh import Topology
+from synthforge.mesh import Topology, vertex_normals
 from synthforge.rasterizer import Fragments
 from synthforge.regions import BACKGROUND, PALETTE
 
@@ -76,16 +76,6 @@ def volume_depth16(output: GeneratorOutput, camera: Camera) -> Tensor:
     """
     z_depth = camera.z_depth(output.ray_distance)
     return depth16(z_depth[:, 0], output.opacity[:, 0] > 0.5)
-
-
-def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
-    """Area-weighted unit normals [B, V, 3], in the vertices' frame, outward."""
-    a, b, c = vertices[:, faces].unbind(2)
-    normals = torch.zeros_like(vertices)
-    face_normals = torch.linalg.cross(b - a, c - a)
-    for corner in range(3):
-        normals.index_add_(1, faces[:, corner], face_normals)
-    return torch.nn.functional.normalize(normals, dim=-1)
 
 
 def normal_map(

@@ -16,7 +16,7 @@ from synthforge.mannequin.skin_maps import PIGMENT_MAPS, TEXTURE_SIZE, SkinMaps,
 
 # Log linear-RGB albedo of the fairest skin, and what pigments at full strength add to it.
 # Fitted by eye to published skin reflectances (Krishnaswamy & Baranoski 2004, figure 5).
-_FAIR = (-0.20, -0.58, -0.86)
+_FAIR = (-0.27, -0.68, -0.97)
 _MELANIN = (-2.00, -2.38, -2.66)
 _HEMOGLOBIN = (-0.05, -0.36, -0.30)
 # Lips have less melanin above their blood: a cooler red.
@@ -109,7 +109,7 @@ def _tint_scalp(person: Person, maps: SkinMaps, log_albedo: Tensor) -> None:
     soft = 0.007 if hair.style == "buzz" else 0.012
     covered = ((above + 0.002) / soft).clamp_(0, 1)
     if hair.style == "bald":
-        covered *= ((0.040 - height) / 0.03).clamp_(0, 1) * (1 - high / high.amax()) * 0.4
+        covered *= ((0.040 - height) / 0.03).clamp_(0, 1) * (1 - high / high.amax()) * 0.18
     cover = (0.62 if hair.style == "buzz" else 0.75) * (1 - 0.6 * hair.grey)
     tint = log_albedo.new_tensor(_towards(hair.color, skin_log_albedo(person)))
     log_albedo.addcmul_(tint[:, None] * cover, covered)

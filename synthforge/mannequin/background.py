@@ -73,7 +73,7 @@ def _room(colors: Tensor, generator: torch.Generator) -> Tensor:
         if k == 13:
             color = torch.tensor([1.6, 1.7, 1.8]) * (0.3 + tone)
         image = torch.where(inside, color[:, None, None], image)
-    sigma = 1.5 + 5.0 * float(torch.rand(1, generator=generator))
+    sigma = 2.2 + 4.5 * float(torch.rand(1, generator=generator))
     return _blur(image, sigma)
 
 

@@ -142,18 +142,14 @@ def _beard(person: Person, template: Template, head: Head) -> Strands:
 def _beard_area(person: Person, roots: Roots, template: Template) -> Tensor:
     """bool [N]: full beard, goatee, moustache or chin strap."""
     x, y, _ = roots.position.unbind(-1)
-    corner = template.landmarks[54]
+    corner, chin_y = template.landmarks[54], template.landmarks[8, 1]
     upper = y > corner[1] - 0.002
     middle = x.abs() < corner[0] + 0.006
     density = _uniform(roots.random[:, 6]) < roots.place[:, 0] * 1.2
     match person.beard_style:
         case 0 | 1:
-            return density
+            return density & (y > chin_y - 0.018 + 0.006 * roots.random[:, 9])
         case 2:
-            return (
-                density
-                & middle
-                & (y > template.landmarks[8, 1] - 0.012 + 0.006 * roots.random[:, 9])
-            )
+            return density & middle & (y > chin_y - 0.012 + 0.006 * roots.random[:, 9])
         case _:
             return density & middle & upper

@@ -14,7 +14,7 @@ from synthforge.camera import Camera
 from synthforge.generator import GeneratorOutput
 from synthforge.mannequin.albedo import skin_texture
 from synthforge.mannequin.background import background
-from synthforge.mannequin.body import eye_rotation, surface_of, with_bust
+from synthforge.mannequin.body import clothed, eye_rotation, surface_of
 from synthforge.mannequin.facial_hair import facial_hair
 from synthforge.mannequin.film import develop
 from synthforge.mannequin.hair import grow_hair
@@ -115,7 +115,7 @@ class Mannequin:
         texture = skin_texture(person, device=str(self.device))
         R_view_gen = camera.R_view_gen[0]
         R_gen_head = fit_rotation(head.vertices[head.skull], vertices[head.skull])
-        body = with_bust(head, person, vertices)
+        body = clothed(head, person, vertices)
         own = head_in_own_frame(head, vertices, body.normals, R_gen_head, UNITS_PER_METRE)
         marks = (landmarks - own.origin_gen) @ own.rotation / own.scale + own.origin_head
         groups = grow_hair(person, head, own) + facial_hair(person, head, own, marks)
@@ -129,7 +129,7 @@ class Mannequin:
         light = irradiance(
             scene, body.normals, head.faces, body.open, R_view_gen @ R_gen_head, R_gen_head
         )
-        surface = surface_of(head, person, body, light, shadow)
+        surface = surface_of(head, body, light, shadow)
         R_gen_eyes = torch.stack([eye_rotation(head, vertices, side) for side in (-1, 1)])
 
         size = _IMAGE_SIZE * _SUPERSAMPLING

@@ -68,8 +68,8 @@ def irradiance(
 ) -> Tensor:
     """Environment light at every vertex, with its shadows: linear RGB [V, 3].
 
-    normals: [V, 3] of the posed head and then of the bust, generator frame. faces: the head's.
-    openness: [V], scales the light of the bust, whose visibility is not known. Light scatters
+    normals: [V, 3] of the posed head and then of the trunk, generator frame. faces: the head's.
+    openness: [V], scales the light of the trunk, whose visibility is not known. Light scatters
     below the skin, red light farthest: neighbours share it, red most.
     """
     device = normals.device

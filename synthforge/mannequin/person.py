@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from synthforge.mannequin.draws import RGB, Draws, along, mix, ramp, seed_of
+from synthforge.mannequin.draws import RGB, Draws, along, mix, ramp
 
 # The leading entries of z are shape coefficients, uniform in about +-1.5:
 # masculinity, age, weight, african, east asian.
@@ -73,8 +73,6 @@ class Person:
     each map of blotches.
     """
 
-    masculinity: float
-    age: float
     melanin: float
     redness: float
     yellowness: float
@@ -109,7 +107,6 @@ class Person:
     neckline: float
     collar: int
     eye_pattern: float
-    seed: int
 
 
 def person_from(z: Tensor) -> Person:
@@ -161,8 +158,6 @@ def person_from(z: Tensor) -> Person:
         return ramp(0.72, 1.0, d.u())
 
     return Person(
-        masculinity=masculinity,
-        age=age,
         melanin=melanin,
         redness=d.bell(0.42, 0.45) * (1 - 0.4 * dark),
         yellowness=min(1.0, 0.5 * d.u() + 0.55 * asian * (1 - dark)),
@@ -197,7 +192,6 @@ def person_from(z: Tensor) -> Person:
         neckline=d.u(),
         collar=int(d.u(0, 3.999)),
         eye_pattern=d.u(),
-        seed=seed_of(z[SHAPE_LATENTS:]),
     )
 
 

@@ -70,7 +70,7 @@ def scene_from(z: Tensor) -> Scene:
         fills=(fill, rim),
         sky=scaled(tint, ambient * 1.25),
         ground=scaled(mix(tint, ground_tint, 0.4), ambient * d.u(0.25, 0.75)),
-        exposure=math.exp(d.bell(0.12, 0.42)),
+        exposure=math.exp(d.bell(0.02, 0.36)),
         white_balance=_temperature(-0.85 * warm + d.bell(0, 0.35)),
         contrast=d.bell(1.0, 0.16),
         saturation=d.bell(0.90, 0.18),

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from synthforge.mannequin.albedo import ALBEDO, BUMP, LIP, OIL, WET
 from synthforge.mannequin.eye_shading import shade_eyes
+from synthforge.mannequin.fields import bell
 from synthforge.mannequin.lighting import Shadow, unit
 from synthforge.mannequin.person import Person
 from synthforge.mannequin.scene import Scene
@@ -28,8 +29,8 @@ class Surface:
     """A posed mesh ready to be shaded, generator frame.
 
     faces: int64 [F, 3]; face_uvs: [F, 3, 2].
-    corners: float32 [F, 3, 12], what is interpolated: normal, environment irradiance, position in
-        the shadow map, position in the eyeball.
+    corners: float32 [F, 3, 13], what is interpolated: normal, environment irradiance, position in
+        the shadow map, position in the eyeball, metres above the border of the clothes.
     gradients: float32 [F, 6], the surface gradients of u and of v, per metre.
     material: float32 [F, 5], an albedo (RGB) that replaces the texture's, by how much, and the
         gloss of that material.
@@ -78,22 +79,24 @@ def shade(
     key = R_view_gen.T @ like(scene.key.direction)
     viewer = R_view_gen[2]
     halfway = F.normalize(key + viewer, dim=0)
-    key_color = like(scene.key.color)
+    key_color, cloth_color = like(scene.key.color), like(person.clothing)
     fresnel = _F0 + (1 - _F0) * (1 - (halfway @ viewer).clamp(0, 1)) ** 5
     flat_uvs = surface.face_uvs.flatten(1)
     flat_corners = surface.corners.flatten(1)
     for pixels in covered.split(_CHUNK.get(image.device.type, 1 << 18)):
         face = face_ids.index_select(0, pixels)
         w = weights.index_select(0, pixels)
-        value = _blend(w, flat_corners.index_select(0, face).view(-1, 3, 12))
+        value = _blend(w, flat_corners.index_select(0, face).view(-1, 3, 13))
         uv = _blend(w, flat_uvs.index_select(0, face).view(-1, 3, 2))
         grid = uv * uv.new_tensor([2.0, -2.0]) + uv.new_tensor([-1.0, 1.0])
         texel = F.grid_sample(
             texture, grid[None, None], align_corners=False, padding_mode="border"
         )[0, :, 0]
         material = surface.material.index_select(0, face)
-        replaced = material[:, 3:4]
-        albedo = texel[ALBEDO].T * (1 - replaced) + material[:, :3] * replaced
+        cloth, crease = _cloth(value[:, 12])
+        replaced = torch.maximum(material[:, 3:4], cloth)
+        plain = material[:, :3] + cloth * (cloth_color - material[:, :3])
+        albedo = (texel[ALBEDO].T * (1 - replaced) + plain * replaced) * crease
         normal = unit(value[:, :3])
         gradient = surface.gradients.index_select(0, face)
         bump = texel[BUMP, :, None] * (1 - replaced[None])
@@ -112,12 +115,12 @@ def shade(
             oil * (0.25 + 0.55 * person.oiliness) * (1 - 0.5 * lip)
             + lip * person.lip_gloss * 0.9
             + material[:, 4]
-        )
+        ) * (1 - cloth[:, 0])
         sharpening = 0.10 * lip * person.lip_gloss
         highlight = _highlight(detailed @ halfway, gloss, scene.key.softness, sharpening)
         highlight = highlight * fresnel * lit * fine.clamp(0, 1) ** 0.5
         grazing = (1 - (detailed @ viewer).clamp(0, 1)) ** 4
-        sheen = (0.02 + 0.30 * grazing) * (0.25 + 0.6 * gloss) + 0.15 * wet
+        sheen = (0.02 + 0.30 * grazing) * (0.25 + 0.6 * gloss) + 0.07 * wet
         color = albedo * light + highlight[:, None] * key_color + ambient * sheen[:, None]
 
         eye = surface.eye.index_select(0, face)
@@ -140,6 +143,14 @@ def _blend(weights: Tensor, corners: Tensor) -> Tensor:
     """[N, 3] barycentrics and [N, 3, C] corner values -> [N, C]."""
     a, b, c = corners.unbind(1)
     return weights[:, :1] * a + weights[:, 1:2] * b + weights[:, 2:] * c
+
+
+def _cloth(above: Tensor) -> tuple[Tensor, Tensor]:
+    """From metres above the neckline [N]: 1 where cloth is, and shade of hem and seam: [N, 1]."""
+    cloth = (above < 0).float()
+    hem_shadow = 0.45 * bell(above, 0.0035) * (1 - cloth)
+    seam = 0.30 * bell(above + 0.014, 0.0008)
+    return cloth[:, None], (1 - hem_shadow - seam)[:, None]
 
 
 def _diffuse(smooth: Tensor, fine: Tensor, softness: float, replaced: Tensor) -> Tensor:

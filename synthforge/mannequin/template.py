@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthforge.landmarks import LEFT_BROW, LEFT_EYE, RIGHT_EYE
+from synthforge.landmarks import LEFT_BROW
 from synthforge.mannequin.build import build_head
 from synthforge.mannequin.fields import smooth_curve
 from synthforge.mannequin.parts import Part
+from synthforge.mesh import vertex_normals
 
 
 @dataclass(frozen=True)
@@ -42,23 +43,8 @@ class Template:
     trunk: Tensor
     landmarks: Tensor
 
-    @property
-    def eye_centers(self) -> Tensor:
-        """float32 [2, 3], middle of the subject's right and left eye opening."""
-        return torch.stack([self.landmarks[RIGHT_EYE].mean(0), self.landmarks[LEFT_EYE].mean(0)])
-
     def to(self, device: torch.device | str) -> Template:
         return replace(self, **{f.name: getattr(self, f.name).to(device) for f in fields(self)})
-
-
-def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
-    """Area-weighted unit normals, [V, 3] from [V, 3] and [F, 3]."""
-    a, b, c = (vertices[faces[:, k]] for k in range(3))
-    face_normal = torch.linalg.cross(b - a, c - a)
-    total = torch.zeros_like(vertices)
-    for k in range(3):
-        total.index_add_(0, faces[:, k], face_normal)
-    return torch.nn.functional.normalize(total, dim=-1, eps=1e-20)
 
 
 def brow_curve(head: Template) -> Tensor:

@@ -15,7 +15,8 @@ from synthforge.mannequin.person import HAIR_STYLES, person_from
 from synthforge.mannequin.roots import GUIDES, beard_roots, brow_roots, scalp_roots
 from synthforge.mannequin.scalp import head_in_own_frame
 from synthforge.mannequin.strands import Strands, splat
-from synthforge.mannequin.template import template, vertex_normals
+from synthforge.mannequin.template import template
+from synthforge.mesh import vertex_normals
 from synthforge.regions import REGION_ID
 
 
