@@ -190,7 +190,10 @@ class Next3D(nn.Module):
     @property
     def uv_layout(self) -> UvLayout:
         """The mesh as the rasterizer takes it."""
-        faces, face_uvs = self.faces[0, :, [0, 2, 1]], self.face_uvcoords[0, :, [0, 2, 1], :2]
+        faces, face_uvs = (
+            torch.stack([corners[0, :, k] for k in (0, 2, 1)], 1)
+            for corners in (self.faces, self.face_uvcoords[..., :2])
+        )
         return UvLayout(faces, face_uvs, self.uv_face_mask)
 
     def map_latent(

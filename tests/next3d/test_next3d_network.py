@@ -195,6 +195,17 @@ def test_gpu_precisions_are_refused_on_cpu(inputs, precision):
         generator.synthesize(*inputs)
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize(
+    ("precision", "tolerance"), [("fp32", 1e-3), ("tf32", 0.02), ("fp16", 0.02), ("bf16", 0.05)]
+)
+def test_cuda_draws_what_the_cpu_draws(inputs, output, precision, tolerance):
+    generator = support.generator(CONFIG, precision=precision).to("cuda")
+    got = generator.synthesize(*(x.cuda() for x in inputs))
+    error = (got.image.cpu() - output.image).square().mean().sqrt()
+    assert error < tolerance * output.image.std()
+
+
 def test_bfloat16_is_close_to_float32(inputs, output):
     generator = support.generator(CONFIG, precision="bf16")
     image = generator.synthesize(*(x[:1] for x in inputs)).image
