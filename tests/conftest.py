@@ -3,7 +3,6 @@ import os
 import pytest
 import torch
 
-
 # Processes side by side share the cores; threads of each would only get in each other's way.
 if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)
