@@ -12,6 +12,7 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.weak import WeakIdKeyDictionary
 
 from synthforge.next3d import winograd
 
@@ -162,7 +163,7 @@ def modulated_conv2d(
         styles = styles / styles.abs().amax(1, keepdim=True)
     out_scale = styles.new_full((len(styles), outputs), gain)
     if demodulate:
-        energy = _kernel_energy(weight.transpose(0, 1)).t() if up else _kernel_energy(weight)
+        energy = _energy(weight, up)
         out_scale = gain * (F.linear(styles.square(), energy) + _EPS).rsqrt()
 
     fold = len(styles) == 1
@@ -186,8 +187,26 @@ def modulated_conv2d(
     return y
 
 
-def _kernel_energy(weight: Tensor) -> Tensor:
-    """[A, B, k, k], channels-last -> [A, B], summed squares; ten times slower in other layouts."""
+# Per weight: its address and version when the energy was taken, and the energy.
+_energies: WeakIdKeyDictionary = WeakIdKeyDictionary()
+
+
+def _energy(weight: Tensor, transposed: bool) -> Tensor:
+    """Summed squares of the kernels of a weight [O, I, k, k]: [O, I]. Kept until it changes."""
+    if weight.is_inference() or weight.requires_grad:
+        return _kernel_energy(weight, transposed)
+    state = (weight.data_ptr(), weight._version)
+    kept = _energies.get(weight)
+    if kept is None or kept[0] != state:
+        kept = state, _kernel_energy(weight, transposed)
+        _energies[weight] = kept
+    return kept[1]
+
+
+def _kernel_energy(weight: Tensor, transposed: bool) -> Tensor:
+    # Summed in the order it has in memory: ten times slower otherwise.
+    if transposed:
+        return weight.transpose(0, 1).square().sum((2, 3)).t()
     return weight.square().sum((2, 3))
 
 

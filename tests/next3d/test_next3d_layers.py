@@ -160,3 +160,14 @@ def test_conv2d_and_encoder_stage(goldens):
     condition = layers.downsample2d(unit("x4"))
     assert_close(condition, goldens["enc_in"])
     assert_close(stage(condition, unit("skip")), goldens["enc_out"])
+
+
+def test_kept_energies_follow_the_weight():
+    """Demodulation must see a weight that changed in place."""
+    weight = torch.nn.Parameter(torch.randn(4, 3, 3, 3), requires_grad=False)
+    x, styles = torch.randn(1, 3, 8, 8), torch.rand(1, 3) + 0.5
+    layers.modulated_conv2d(x, weight, styles)
+    weight.mul_(3).add_(0.1)
+    kept = layers.modulated_conv2d(x, weight, styles)
+    fresh = layers.modulated_conv2d(x, weight.clone(), styles)
+    assert torch.equal(kept, fresh)
