@@ -70,7 +70,7 @@ def depth16(z_depth: Tensor, covered: Tensor) -> Tensor:
 
 
 def volume_depth16(output: GeneratorOutput, camera: Camera) -> Tensor:
-    """The generator's own depth (hair and shoulders included) in the steps of `depth16`.
+    """The generator's own depth (Next3D's: hair and shoulders too) in the steps of `depth16`.
 
     int32 [B, h, h] at the generator's resolution; 0 where it is mostly see-through.
     """

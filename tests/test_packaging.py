@@ -72,3 +72,14 @@ assert threading.active_count() == 1
     assert done.returncode == 0, done.stderr
     assert not done.stdout
     assert not list(tmp_path.iterdir())
+
+
+def test_the_readme_maps_every_file():
+    readme = (ROOT / "README.md").read_text()
+    sources = [
+        path
+        for package in ("synthforge", "flame_pytorch", "benchmarks")
+        for path in (ROOT / package).rglob("*.py")
+        if path.name != "__init__.py"
+    ]
+    assert not [str(path) for path in sources if f"| `{path.name}` |" not in readme]
