@@ -151,5 +151,7 @@ def next3d_parts(
         raise
     except ValueError as error:
         raise AssetError(f"{assets.checkpoint} cannot be used: {error}") from error
+    if config.compile:
+        network.compile_networks()
     generator = Next3DGenerator(network, config.truncation_psi, config.truncation_cutoff)
     return read_head(assets).to(device), generator, published_alignment().to(device)

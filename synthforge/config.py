@@ -135,6 +135,7 @@ class GenerateConfig:
     truncation_psi, truncation_cutoff: the public SynthForge code's 0.7 and 14.
     sampling_overrides: fields of SamplingConfig to draw from other ranges than the generator's
     default.
+    compile: torch.compile Next3D's networks; takes minutes at first, so for long runs.
     max_attempts: draws per index before the run gives up on it.
     reject_px: quality gate, mean distance of detected and projected landmarks in pixels at 512
     (public SynthForge code: 11).
@@ -154,6 +155,7 @@ class GenerateConfig:
     truncation_cutoff: int = 14
     precision: Precision = "fp32"
     variant: Variant = "front"
+    compile: bool = False
     detector: DetectorName = "auto"
     reject_px: float = 11.0
     max_attempts: int = 20

@@ -120,6 +120,7 @@ _EPILOG = "Default ranges are from: " + "; ".join(
 )
 @click.option("--variant", type=click.Choice(get_args(Variant)), default=DEFAULTS.variant)
 @click.option("--precision", type=click.Choice(get_args(Precision)), default=DEFAULTS.precision)
+@click.option("--compile", is_flag=True, help="Next3D: torch.compile its networks, for long runs.")
 @click.option(
     "--alignment",
     type=click.Path(path_type=Path),

@@ -193,7 +193,7 @@ _energies: WeakIdKeyDictionary = WeakIdKeyDictionary()
 
 def _energy(weight: Tensor, transposed: bool) -> Tensor:
     """Summed squares of the kernels of a weight [O, I, k, k]: [O, I]. Kept until it changes."""
-    if weight.is_inference() or weight.requires_grad:
+    if torch.compiler.is_compiling() or weight.is_inference() or weight.requires_grad:
         return _kernel_energy(weight, transposed)
     state = (weight.data_ptr(), weight._version)
     kept = _energies.get(weight)

@@ -165,6 +165,21 @@ class Next3D(nn.Module):
         if "faces" in state_dict and "face_uvcoords" in state_dict:
             self._set_mesh(state_dict["faces"], state_dict["face_uvcoords"])
 
+    def compile_networks(self, backend: str = "inductor") -> None:
+        """Compile the five convolutional networks in place, for each batch size that they see.
+
+        The first synthesis then takes a minute or more. Names of weights stay as they are.
+        backend: one of torch.compile's.
+        """
+        for network in (
+            self.texture_backbone["synthesis"],
+            self.mouth_backbone["synthesis"],
+            self.neural_blending["synthesis"],
+            self.backbone["synthesis"],
+            self.superresolution,
+        ):
+            network.compile(backend=backend, dynamic=False)
+
     def _set_mesh(self, faces: Tensor, face_uvcoords: Tensor) -> None:
         count = faces.shape[1] if faces.ndim == 3 else 0
         if (

@@ -25,10 +25,14 @@ _MIN_STRIP_TILES = 128
 
 
 def suits(x: Tensor, weight: Tensor) -> bool:
-    """Whether `conv3x3` takes this input and is faster than a direct convolution."""
+    """Whether `conv3x3` takes this input and is faster than a direct convolution.
+
+    It writes through views, which torch.compile cannot follow.
+    """
     outputs, inputs, *size = weight.shape
     return (
-        x.device.type == "cpu"
+        not torch.compiler.is_compiling()
+        and x.device.type == "cpu"
         and x.dtype == torch.float32
         and len(x) == 1
         and size == [3, 3]

@@ -279,3 +279,15 @@ def test_config_reads_rendering_kwargs():
         Next3DConfig.from_rendering_kwargs({"clamp_mode": "relu"})
     with pytest.raises(ValueError, match="ray_end='far'"):
         Next3DConfig.from_rendering_kwargs({"ray_end": "far"})
+
+
+@pytest.mark.slow
+def test_compiled_networks_draw_the_same(inputs, output):
+    """Traced as torch.compile traces, without its code generator, which takes minutes."""
+    compiled = support.generator(CONFIG)
+    names = list(compiled.state_dict())
+    compiled.compile_networks(backend="aot_eager")
+    with torch.inference_mode():
+        image = compiled.synthesize(*(x[:1] for x in inputs)).image
+    torch.testing.assert_close(image[0], output.image[0], atol=1e-4, rtol=0)
+    assert list(compiled.state_dict()) == names
