@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -20,9 +20,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from synthforge.assets.published_alignment import read_published_alignment
+from synthforge.config import Activation
 from synthforge.generator import Generator
-
-Activation = Literal["none", "tanh", "relu"]
 
 # Generator units per metre, from Next3D's orthographic scale (5 per half plane).
 UNITS_PER_METRE = 2.5

@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 
 GeneratorName = Literal["auto", "next3d", "mannequin"]
 RasterizerName = Literal["auto", "torch", "pytorch3d"]
+Activation = Literal["none", "tanh", "relu"]
 DetectorName = Literal["auto", "fan", "none"]
 Precision = Literal["fp32", "tf32", "fp16", "bf16"]
 Variant = Literal["front", "original"]
@@ -163,6 +164,11 @@ class GenerateConfig:
     force_alignment: bool = False
     assets: AssetPaths = field(default_factory=AssetPaths)
 
+    @property
+    def indices(self) -> range:
+        """Numbers of the run's images."""
+        return range(self.start_index, self.start_index + self.num_images)
+
     def __post_init__(self) -> None:
         if self.num_images < 1:
             raise ConfigError(f"--num_images must be at least 1, got {self.num_images}")
@@ -275,7 +281,7 @@ class AlignmentTrainingConfig:
     cache_dir: Path | None = None
     resume: bool = False
     hidden: int = 4
-    activation: Literal["none", "tanh", "relu"] = "none"
+    activation: Activation = "none"
     weights: LossWeights = field(default_factory=LossWeights)
     robust_start: float = 0.05
     robust_end: float = 0.005

@@ -65,8 +65,8 @@ def generate_dataset(config: GenerateConfig, rig: Rig, writer: DatasetWriter) ->
 
     A rejected draw is drawn again with the next attempt number, up to config.max_attempts.
     """
-    indices = range(config.start_index, config.start_index + config.num_images)
-    pending = deque(SampleId(config.seed, index) for index in indices if not writer.has(index))
+    there = writer.indices()
+    pending = deque(SampleId(config.seed, index) for index in config.indices if index not in there)
     summary = Summary(already_there=config.num_images - len(pending))
     waiting: deque[Future[None]] = deque()
     with (

@@ -14,6 +14,7 @@ from synthforge.config import (
     SAMPLING_SOURCE,
     AssetPaths,
     ConfigError,
+    DetectorName,
     ExtraName,
     GenerateConfig,
     GeneratorName,
@@ -98,7 +99,7 @@ _EPILOG = "Default ranges are from: " + "; ".join(
 )
 @click.option(
     "--detector",
-    type=click.Choice(["auto", "fan", "none"]),
+    type=click.Choice(get_args(DetectorName)),
     default=DEFAULTS.detector,
     help="Landmark detector of the quality gate.",
 )
@@ -147,7 +148,8 @@ def generate(pretrained_dir: Path, model_dir: Path, **options: Any) -> None:
     check_output_dir(config.output_dir)
     rig = build_rig(config, tell=lambda line: click.echo(line, err=True))
     writer = DatasetWriter(config.output_dir, dataset_card(config, rig), config.extras)
-    writer.check_room(config.num_images)
+    there = sum(index in config.indices for index in writer.indices())
+    writer.check_room(config.num_images - there)
     writer.open()
     summary = generate_dataset(config, rig, writer)
     writer.close()

@@ -11,6 +11,7 @@ from synthforge.alignment import trained_path
 from synthforge.assembly import build_parts, pick_device
 from synthforge.cli.options import Command, config_option
 from synthforge.config import (
+    Activation,
     AlignmentTrainingConfig,
     AssetPaths,
     DetectorName,
@@ -63,7 +64,7 @@ DEFAULTS = AlignmentTrainingConfig()
 )
 @click.option(
     "--activation",
-    type=click.Choice(["none", "tanh", "relu"]),
+    type=click.Choice(get_args(Activation)),
     default=DEFAULTS.activation,
     help="none, as published: an affine map.",
 )

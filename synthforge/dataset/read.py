@@ -10,7 +10,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from synthforge.dataset.write import ANNOTATIONS, CARD, DatasetError, sample_name
+from synthforge.dataset.write import (
+    ANNOTATIONS,
+    CARD,
+    DatasetError,
+    sample_indices,
+    sample_name,
+)
 
 
 class Dataset:
@@ -22,7 +28,7 @@ class Dataset:
             self.card: dict[str, Any] = json.loads((root / CARD).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise DatasetError(f"{root} holds no readable {CARD}: {error}") from error
-        self.indices = sorted(int(path.stem) for path in (root / ANNOTATIONS).glob("*.json"))
+        self.indices = sample_indices(root)
 
     def __len__(self) -> int:
         return len(self.indices)

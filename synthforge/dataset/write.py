@@ -77,6 +77,11 @@ def check_output_dir(root: Path) -> None:
         )
 
 
+def sample_indices(root: Path) -> list[int]:
+    """Numbers of the complete samples at root, ascending: those with an annotation."""
+    return sorted(int(path.stem) for path in (root / ANNOTATIONS).glob("*.json"))
+
+
 class DatasetWriter:
     """Opens or continues the dataset at `root`. `write` may be called from several threads.
 
@@ -129,25 +134,28 @@ class DatasetWriter:
         shutil.rmtree(self.root / _PARTIAL, ignore_errors=True)
         for folder in (*self.folders, ANNOTATIONS, _PARTIAL):
             (self.root / folder).mkdir(parents=True, exist_ok=True)
-        self._put(self.root / CARD, json.dumps(self._card, indent=2).encode() + b"\n")
+        self._put({self.root / CARD: json.dumps(self._card, indent=2).encode() + b"\n"})
 
     def close(self) -> None:
         shutil.rmtree(self.root / _PARTIAL, ignore_errors=True)
 
-    def has(self, index: int) -> bool:
-        return self._path(ANNOTATIONS, index, "json").exists()
+    def indices(self) -> set[int]:
+        """Samples that are there, whole."""
+        return set(sample_indices(self.root))
 
     def write(self, sample: Sample) -> None:
         missing = set(self.folders) - set(sample.files)
         if missing:
             raise ValueError(f"sample {sample.index} lacks {', '.join(sorted(missing))}")
-        for folder in self.folders:
-            self._put(self._path(folder, sample.index, "png"), encode_png(sample.files[folder]))
         flat = {key: _plain(value) for key, value in sample.annotation.items()}
-        self._put(
-            self._path(ANNOTATIONS, sample.index, "json"),
-            json.dumps(flat, allow_nan=False).encode(),
-        )
+        contents = {
+            self._path(folder, sample.index, "png"): encode_png(sample.files[folder])
+            for folder in self._order
+        }
+        contents[self._path(ANNOTATIONS, sample.index, "json")] = json.dumps(
+            flat, allow_nan=False
+        ).encode()
+        self._put(contents)
 
     def log_rejections(self, rejections: Sequence[Mapping[str, Any]]) -> None:
         """Append lines to rejections.jsonl."""
@@ -158,15 +166,25 @@ class DatasetWriter:
     def _path(self, folder: str, index: int, suffix: str) -> Path:
         return self.root / folder / f"{sample_name(index)}.{suffix}"
 
-    def _put(self, path: Path, content: bytes) -> None:
-        partial = self.root / _PARTIAL / f"{path.parent.name}-{path.name}"
+    @property
+    def _order(self) -> list[str]:
+        """Images last: loaders list that folder, and what is listed should have its labels."""
+        return sorted(self.folders, key=lambda folder: folder == "images")
+
+    def _put(self, contents: Mapping[Path, bytes]) -> None:
+        """Write all files aside, then move them into place in their order."""
+        partials = {
+            path: self.root / _PARTIAL / f"{path.parent.name}-{path.name}" for path in contents
+        }
         try:
-            partial.write_bytes(content)
-            os.replace(partial, path)
+            for path, content in contents.items():
+                partials[path].write_bytes(content)
+            for path, partial in partials.items():
+                os.replace(partial, path)
         except OSError as error:
             raise DatasetError(
-                f"cannot write {path}: {error.strerror}. Every sample so far is whole; mend this "
-                "and run the same command again to continue"
+                f"cannot write to {self.root}: {error.strerror}. Every annotated sample is whole; "
+                "mend this and run the same command again to continue"
             ) from error
 
 
