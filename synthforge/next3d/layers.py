@@ -59,10 +59,10 @@ def _fir(
 
 
 def _conv2d(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Size-preserving convolution by the fastest means."""
+    """Size-preserving convolution by the fastest means, in x's dtype. weight: float32."""
     if winograd.suits(x, weight):
         return winograd.conv3x3(x, weight, bias)
-    return F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
+    return F.conv2d(x, weight.to(x.dtype), bias, padding=weight.shape[-1] // 2)
 
 
 def upsample2d(x: Tensor) -> Tensor:
@@ -126,10 +126,10 @@ class Conv2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[B, inputs, H, W] -> [B, outputs, H, W], or half that size if `down`."""
         gain = _LRELU_GAIN if self.lrelu else 1.0
-        weight = (self.weight * (gain / math.sqrt(self.weight[0].numel()))).to(x.dtype)
+        weight = self.weight * (gain / math.sqrt(self.weight[0].numel()))
         bias = None if self.bias is None else (self.bias * gain).to(x.dtype)
         if self.down:
-            y = F.conv2d(_fir(x, padding=2), weight, bias, stride=2)
+            y = F.conv2d(_fir(x, padding=2), weight.to(x.dtype), bias, stride=2)
         else:
             y = _conv2d(x, weight, bias)
         return leaky_relu_(y) if self.lrelu else y
@@ -168,15 +168,17 @@ def modulated_conv2d(
 
     fold = len(styles) == 1
     if fold:
-        weight = weight * (out_scale[0, :, None] * styles[0]).view(outputs, -1, 1, 1)
+        scale = out_scale[0, :, None] * styles[0]
+        if up:
+            scale = scale.t().contiguous().t()
+        weight = weight * scale[:, :, None, None]
     else:
         x = x * styles[:, :, None, None].to(x.dtype)
-    weight = weight.to(x.dtype)
     bias = None if bias is None else bias.to(x.dtype)
 
     fused_bias = bias if fold else None
     if up:
-        y = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
+        y = F.conv_transpose2d(x, weight.to(x.dtype).transpose(0, 1), stride=2)
         y = _fir(y, padding=1, gain=4.0, bias=fused_bias)
     else:
         y = _conv2d(x, weight, fused_bias)

@@ -28,6 +28,23 @@ def test_is_a_padded_convolution(shape, layout, biased):
     assert got.stride() == torch.empty_like(got, memory_format=torch.channels_last).stride()
 
 
+def test_in_bfloat16_rounds_little_more_than_a_direct_convolution():
+    x = normal(1, 256, 32, 44).to(memory_format=torch.channels_last)
+    weight, bias = normal(260, 256, 3, 3, seed=1) / (9 * 256) ** 0.5, normal(260, seed=2)
+    want = F.conv2d(x, weight, bias, padding=1)
+    low = x.bfloat16(), weight, bias.bfloat16()
+    assert winograd.suits(*low[:2])
+    got = winograd.conv3x3(*low)
+    assert got.dtype == torch.bfloat16
+    direct = F.conv2d(low[0], weight.bfloat16(), low[2], padding=1)
+    assert rms(got - want) < 3 * rms(direct - want)
+    assert (got - want).abs().max() < 0.1
+
+
+def rms(x):
+    return x.float().square().mean().sqrt()
+
+
 @pytest.mark.parametrize(
     ("shape", "kernel"),
     [
@@ -48,7 +65,8 @@ def test_leaves_the_rest_to_torch(shape, kernel):
 def test_leaves_gradients_and_low_precision_to_torch():
     x, weight = normal(1, 128, 32, 32), normal(128, 128, 3, 3)
     assert winograd.suits(x, weight)
-    assert not winograd.suits(x.bfloat16(), weight.bfloat16())
+    assert not winograd.suits(x.half(), weight)
+    assert not winograd.suits(x.bfloat16(), weight)  # too few channels for its tile
     x.requires_grad_()
     assert not winograd.suits(x, weight)
     layers._conv2d(x, weight, None).sum().backward()
