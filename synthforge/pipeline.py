@@ -24,7 +24,7 @@ from synthforge.config import IMAGE_SIZE, GenerateConfig
 from synthforge.dataset.write import DatasetWriter, Sample
 from synthforge.generator import GeneratorOutput
 from synthforge.mesh import Mesh
-from synthforge.quality import Accept, Reject, judge
+from synthforge.quality import Accept, Reject, judge, judge_finite
 from synthforge.rasterizer import Fragments, rasterize
 from synthforge.sampling import Parameters, SampleId
 
@@ -109,20 +109,22 @@ def make_samples(
     mesh_gen = rig.align(mesh_flame)
 
     images = output.pictures()
-    accepted: list[int] = list(range(len(ids)))
-    rejections: list[Rejection] = []
+    rejects = judge_finite(output.image)
     detections: dict[str, NDArray[Any]] = {}
     if rig.detector is not None:
         projected_px, _ = camera.project(mesh_gen.landmarks, IMAGE_SIZE)
         detected_px = rig.detector(images)
         verdicts = judge(detected_px, projected_px, IMAGE_SIZE, config.reject_px)
-        rejections = [Rejection(ids[i], v) for i, v in enumerate(verdicts) if isinstance(v, Reject)]
-        passed = {i: v for i, v in enumerate(verdicts) if isinstance(v, Accept)}
-        accepted = list(passed)
+        rejects = {i: v for i, v in enumerate(verdicts) if isinstance(v, Reject)} | rejects
+        passed = {
+            i: v for i, v in enumerate(verdicts) if isinstance(v, Accept) and i not in rejects
+        }
         detections = {
-            "fan_kps": np.array([np.asarray(detected_px[i]) for i in accepted]),
+            "fan_kps": np.array([np.asarray(detected_px[i]) for i in passed]),
             "mse": np.array([verdict.distance_px for verdict in passed.values()]),
         }
+    rejections = [Rejection(ids[i], rejects[i]) for i in sorted(rejects)]
+    accepted = [i for i in range(len(ids)) if i not in rejects]
     if not accepted:
         return [], rejections
     keep = torch.tensor(accepted, device=rig.device)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from synthforge.config import IMAGE_SIZE
 
-Reason = Literal["no_face", "landmark_distance"]
+Reason = Literal["no_face", "landmark_distance", "not_finite"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class Accept:
 
 @dataclass(frozen=True)
 class Reject:
-    """value against threshold: pixels at 512 for `landmark_distance`, faces for `no_face`."""
+    """value against threshold: pixels at 512 for `landmark_distance`, faces for `no_face`, values
+    of the image that are infinite or not a number for `not_finite`."""
 
     reason: Reason
     value: float
@@ -35,6 +36,12 @@ class Reject:
 
 
 Verdict = Accept | Reject
+
+
+def judge_finite(images: Tensor) -> dict[int, Reject]:
+    """Images float32 [B, 3, H, W] that are not numbers throughout, as half precision may make."""
+    broken = (~images.isfinite()).flatten(1).sum(1)
+    return {i: Reject("not_finite", count, 0.0) for i, count in enumerate(broken.tolist()) if count}
 
 
 def landmark_distance_px(detected_px: Tensor, projected_px: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ Backend = Literal["auto", "torch", "pytorch3d"]
 
 _EPSILON = 1e-8
 _EMPTY = torch.iinfo(torch.int64).max
+_GAVE_UP = -2
 # Pixels by which a face's span is widened before the exact inside test.
 _SLACK = 1e-2
 # Candidate (face, pixel) pairs tested at once: fits the cache on CPU, fills the device on CUDA.
@@ -35,7 +36,7 @@ _CANDIDATES = {"cpu": 1 << 17, "cuda": 1 << 23}
 class Fragments:
     """What each pixel sees; -1 everywhere in pixels that see nothing.
 
-    face_ids: int64 [B, H, W].
+    face_ids: int64 [B, H, W]; -2 in an image that is not `complete`.
     z: [B, H, W], the vertices' own z (for camera NDC: z-depth).
     barycentrics: [B, H, W, 3], weights of the face's corners in 3D.
     """
@@ -49,17 +50,23 @@ class Fragments:
         """bool [B, H, W]"""
         return self.face_ids >= 0
 
+    @property
+    def complete(self) -> Tensor:
+        """bool [B]: false where `max_layers` did not suffice."""
+        return self.face_ids[:, 0, 0] != _GAVE_UP
+
     def interpolate(self, corners: Tensor, background: float = 0.0) -> Tensor:
         """Attributes at face corners [F, 3, C] or [B, F, 3, C] -> [B, H, W, C]."""
-        if corners.ndim == 3:
-            corners = corners[None].expand(len(self.face_ids), *corners.shape)
-        batch, _, _, channels = corners.shape
         index = self.face_ids.clamp_min(0).flatten(1)
-        picked = torch.stack([corners[b].index_select(0, index[b]) for b in range(batch)])
+        if corners.ndim == 4:
+            batch, faces = corners.shape[:2]
+            index = index + torch.arange(0, batch * faces, faces, device=index.device)[:, None]
+            corners = corners.flatten(0, 1)
+        picked = corners.index_select(0, index.view(-1)).view(*index.shape, *corners.shape[1:])
         weights = self.barycentrics.flatten(1, 2)
         values = sum(weights[..., k, None] * picked[:, :, k] for k in range(3))
         values = torch.where(self.covered.flatten(1)[..., None], values, background)
-        return values.view(*self.face_ids.shape, channels)
+        return values.view(*self.face_ids.shape, -1)
 
 
 class BackendMissingError(ImportError):
@@ -88,11 +95,16 @@ def rasterize(
     perspective_correct: bool,
     cull_backfaces: bool = False,
     backend: Backend = "torch",
+    max_layers: int | None = None,
 ) -> Fragments:
     """Face ids, depth and barycentrics of the nearest face at every pixel centre.
 
     vertices_ndc: float32 [B, V, 3]. faces: int64 [F, 3], shared by the batch.
     backend: "auto" is PyTorch3D where it is installed and the vertices are on CUDA, else ours.
+    max_layers: makes our work one of fixed size, so that nothing waits for a CUDA device: faces
+        may lie so many deep, on average over the image, and be cut into an eighth as many row
+        spans plus four a face. An image that needs more is NaN throughout; see
+        `Fragments.complete`.
 
     Raises BackendMissingError if "pytorch3d" is asked for and not installed.
     """
@@ -111,6 +123,7 @@ def rasterize(
         width,
         perspective_correct=perspective_correct,
         cull_backfaces=cull_backfaces,
+        max_layers=max_layers,
     )
     return resolve(vertices_ndc, faces, face_ids, perspective_correct=perspective_correct)
 
@@ -134,50 +147,72 @@ def visible(
     *,
     perspective_correct: bool,
     cull_backfaces: bool = False,
+    max_layers: int | None = None,
 ) -> Tensor:
     """The nearest face at every pixel centre: int64 [B, height, width], -1 for none.
 
     Each face is cut into row spans, each span into candidate pixels; candidates that pass the
     inside test race for their pixel with the key (z, face id) packed into one integer.
+
+    max_layers: as in `rasterize`; an image that needs more is -2 throughout.
     """
     batch, device = vertices_ndc.shape[0], vertices_ndc.device
     corners = vertices_ndc[:, faces].reshape(-1, 9)
-    kept, first_row, row_count = _faces_in_view(corners, height, width, cull_backfaces)
+    first_row, row_count = _rows_in_view(corners, height, width, cull_backfaces)
+    columns, rows = pixel_centers(width, height, device), pixel_centers(height, width, device)
     keys = torch.full((batch * height * width,), _EMPTY, dtype=torch.int64, device=device)
-    if kept.numel():
-        corners = corners.index_select(0, kept)
-        owner, offset = _expand(row_count)
-        row = first_row.index_select(0, owner) + offset
-        first_column, column_count = _row_spans(corners.index_select(0, owner), row, height, width)
-        filled = torch.nonzero(column_count).squeeze(1)
-        columns, rows = (
-            pixel_centers(width, height, device),
-            pixel_centers(height, width, device),
-        )
-        face_id = kept % len(faces)
-        first_image_row = torch.div(kept, len(faces), rounding_mode="floor") * height
-        for part in _chunks(column_count[filled], _CANDIDATES.get(device.type, 1 << 20)):
-            spans = filled[part]
-            span, offset = _expand(column_count[spans])
-            spans = spans.index_select(0, span)
-            candidate = owner.index_select(0, spans)
-            column = first_column.index_select(0, spans) + offset
-            span_row = row.index_select(0, spans)
-            triangle = corners.index_select(0, candidate).t().contiguous()
-            w0, w1, w2 = _barycentrics(
-                columns.index_select(0, column),
-                rows.index_select(0, span_row),
-                triangle,
-                perspective_correct,
-            )
-            z = w0 * triangle[2] + w1 * triangle[5] + w2 * triangle[8]
-            inside = torch.nonzero((w0 > 0) & (w1 > 0) & (w2 > 0) & (z >= 0)).squeeze(1)
-            candidate = candidate[inside]
-            pixel = (first_image_row[candidate] + span_row[inside]) * width + column[inside]
-            # Non-negative floats order like their bit patterns.
-            key = (z[inside].view(torch.int32).long() << 32) | face_id[candidate]
+
+    def test(face: Tensor, row: Tensor, column: Tensor) -> tuple[Tensor, Tensor]:
+        """Of candidates [N]: which are inside their faces, and z."""
+        triangle = corners.index_select(0, face).t().contiguous()
+        px, py = columns.index_select(0, column), rows.index_select(0, row)
+        w0, w1, w2 = _barycentrics(px, py, triangle, perspective_correct)
+        z = w0 * triangle[2] + w1 * triangle[5] + w2 * triangle[8]
+        return (w0 > 0) & (w1 > 0) & (w2 > 0) & (z >= 0), z
+
+    def entry(face: Tensor, row: Tensor, column: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Pixels and keys."""
+        image = torch.div(face, len(faces), rounding_mode="floor")
+        # Non-negative floats order like their bit patterns.
+        key = (z.view(torch.int32).long() << 32) | (face % len(faces))
+        return (image * height + row) * width + column, key
+
+    def spans_of(face: Tensor, offset: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        row = (first_row.index_select(0, face) + offset).clamp_max(height - 1)
+        return row, *_row_spans(corners.index_select(0, face), row, height, width)
+
+    complete = torch.ones(batch, dtype=torch.bool, device=device)
+    if max_layers is None:
+        face, offset = _expand(row_count)
+        row, first_column, column_count = spans_of(face, offset)
+        for part in _chunks(column_count, _CANDIDATES.get(device.type, 1 << 20)):
+            span, offset = _expand(column_count[part])
+            span = span + part.start
+            column = first_column.index_select(0, span) + offset
+            candidates = face.index_select(0, span), row.index_select(0, span), column
+            inside, z = test(*candidates)
+            inside = torch.nonzero(inside).squeeze(1)
+            pixel, key = entry(*(t.index_select(0, inside) for t in (*candidates, z)))
             keys.scatter_reduce_(0, pixel, key, "amin")
-    return torch.where(keys != _EMPTY, keys & 0xFFFFFFFF, -1).view(batch, height, width)
+    else:
+        slots = max_layers * height * width
+        face, offset, present, complete = _expand_within(
+            row_count.view(batch, -1), slots // 8 + 4 * len(faces)
+        )
+        row, first_column, column_count = spans_of(face, offset)
+        column_count = torch.where(present, column_count, 0)
+        span, offset, present, fits = _expand_within(column_count.view(batch, -1), slots)
+        column = (first_column.index_select(0, span) + offset).clamp_max(width - 1)
+        candidates = face.index_select(0, span), row.index_select(0, span), column
+        inside, z = test(*candidates)
+        pixel, key = entry(*candidates, z)
+        # Slots that hold nothing would all race for one pixel: spread them.
+        anywhere = torch.arange(len(pixel), device=device) % len(keys)
+        pixel = torch.where(present, pixel, anywhere)
+        keys.scatter_reduce_(0, pixel, torch.where(inside & present, key, _EMPTY), "amin")
+        complete &= fits
+    ids = torch.where(keys != _EMPTY, keys & 0xFFFFFFFF, -1).view(batch, height, width)
+    return torch.where(complete[:, None, None], ids, _GAVE_UP)
 
 
 def resolve(
@@ -186,11 +221,16 @@ def resolve(
     """Depth and barycentrics at the pixels of `face_ids` [B, H, W], differentiable in vertices."""
     batch, height, width = face_ids.shape
     device = vertices_ndc.device
-    pixel = torch.nonzero(face_ids.reshape(-1) >= 0).squeeze(1)
+    ids = face_ids.reshape(-1)
+    if device.type == "cpu":
+        pixel = torch.nonzero(ids >= 0).squeeze(1)
+    else:
+        # Looking for the covered ones would wait for the device.
+        pixel = torch.arange(len(ids), device=device)
+    face = ids.index_select(0, pixel)
     image = torch.div(pixel, height * width, rounding_mode="floor")
     row = torch.div(pixel, width, rounding_mode="floor") % height
-    vertex = faces.index_select(0, face_ids.reshape(-1).index_select(0, pixel))
-    vertex = vertex + (image * vertices_ndc.shape[1])[:, None]
+    vertex = faces.index_select(0, face.clamp_min(0)) + (image * vertices_ndc.shape[1])[:, None]
     corners = vertices_ndc.reshape(-1, 3).index_select(0, vertex.reshape(-1)).view(-1, 9)
     triangle = corners.t().contiguous()
     weights = _barycentrics(
@@ -200,8 +240,9 @@ def resolve(
         perspective_correct,
     )
     z = weights[0] * triangle[2] + weights[1] * triangle[5] + weights[2] * triangle[8]
-    empty = vertices_ndc.new_full((batch * height * width, 4), -1.0)
-    filled = empty.index_copy(0, pixel, torch.stack([z, *weights], -1))
+    seen = torch.where((face >= 0)[:, None], torch.stack([z, *weights], -1), -1.0)
+    empty = torch.where(ids == _GAVE_UP, torch.nan, -1.0)[:, None]
+    filled = empty.to(seen.dtype).repeat(1, 4).index_copy(0, pixel, seen)
     filled = filled.view(batch, height, width, 4)
     return Fragments(face_ids, filled[..., 0], filled[..., 1:])
 
@@ -227,10 +268,10 @@ def _barycentrics(
     return w0, w1, w2
 
 
-def _faces_in_view(
+def _rows_in_view(
     corners: Tensor, height: int, width: int, cull_backfaces: bool
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Faces [N, 9] that may be seen: their indices, first image row and number of rows."""
+) -> tuple[Tensor, Tensor]:
+    """First image row and number of rows of each face [N, 9]; none where it cannot be seen."""
     ax, ay, az, bx, by, bz, cx, cy, cz = corners.t().contiguous().unbind(0)
     area = _edge(ax, ay, bx, by, cx, cy)
     seen = area.abs() > _EPSILON
@@ -243,12 +284,10 @@ def _faces_in_view(
     right = _to_pixels(torch.minimum(torch.minimum(ax, bx), cx), width, height)
     first_row = torch.ceil(top - _SLACK).clamp(0, height)
     last_row = torch.floor(bottom + _SLACK).clamp(-1, height - 1)
-    seen &= last_row >= first_row
     seen &= torch.ceil(left - _SLACK) <= torch.floor(right + _SLACK)
     seen &= (right >= -_SLACK) & (left <= width - 1 + _SLACK)
-    kept = torch.nonzero(seen).squeeze(1)
-    first_row = first_row[kept].long()
-    return kept, first_row, last_row[kept].long() - first_row + 1
+    count = torch.where(seen, last_row - first_row + 1, 0).clamp_min(0)
+    return first_row.long(), count.long()
 
 
 def _row_spans(corners: Tensor, row: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
@@ -282,12 +321,28 @@ def _expand(count: Tensor) -> tuple[Tensor, Tensor]:
     return owner, torch.arange(len(owner), device=count.device) - start.index_select(0, owner)
 
 
+def _expand_within(count: Tensor, slots: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """`_expand` of each row of [B, N] into `slots` places, of which the last may stay empty.
+
+    Returns owners (indices into the flattened counts), offsets and whether the place is taken,
+    [B * slots] each, and bool [B]: whether the places sufficed.
+    """
+    batch, length = count.shape
+    end = torch.cumsum(count, 1)
+    slot = torch.arange(slots, device=count.device).expand(batch, slots).contiguous()
+    owner = torch.searchsorted(end, slot, right=True).clamp_max(length - 1)
+    offset = slot - (end - count).gather(1, owner)
+    first = torch.arange(0, batch * length, length, device=count.device)[:, None]
+    taken = slot < end[:, -1:]
+    return (owner + first).view(-1), offset.view(-1), taken.view(-1), end[:, -1] <= slots
+
+
 def _chunks(count: Tensor, budget: int) -> list[slice]:
     """Cut spans into runs of about `budget` pixels each."""
-    if not len(count):
-        return []
     total = torch.cumsum(count, 0)
-    pieces = -(-int(total[-1]) // budget)
+    pieces = -(-int(total[-1]) // budget) if len(count) else 0
+    if not pieces:
+        return []
     marks = torch.arange(1, pieces, device=count.device) * budget
     cuts = [0, *torch.searchsorted(total, marks).tolist(), len(count)]
     return [slice(a, b) for a, b in itertools.pairwise(cuts) if b > a]

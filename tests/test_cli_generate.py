@@ -19,6 +19,7 @@ from torch.utils.data import Dataset as TorchDataset
 from synthforge import assembly
 from synthforge.cli.generate import generate
 from synthforge.dataset.read import Dataset
+from synthforge.mannequin.generator import Mannequin
 from synthforge.regions import PALETTE
 
 ROOT = Path(__file__).parent.parent
@@ -188,6 +189,32 @@ def test_rejected_draws_are_counted_logged_and_drawn_again(tmp_path, monkeypatch
     assert [row["attempt"] for row in rows] == [0, 1]
     assert rows[1]["value"] > rows[1]["threshold"] == 11
     assert not list((tmp_path / "a" / "annotations").iterdir())
+
+    calls.clear()
+    run(*("--output_dir", tmp_path / "a", "--num_images", 1, "--max_attempts", 2), expect=2)
+    again = (tmp_path / "a" / "rejections.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in again] == rows
+
+
+def test_images_that_are_no_numbers_are_drawn_again(tmp_path, monkeypatch):
+    real, calls = Mannequin.generate, []
+
+    def generate(self, z, mesh_flame, camera):
+        output = real(self, z, mesh_flame, camera)
+        calls.append(len(z))
+        if len(calls) == 1:
+            output.image[1, 0, 5, 5:7] = torch.nan
+        return output
+
+    monkeypatch.setattr(Mannequin, "generate", generate)
+    result = run("--output_dir", tmp_path / "a", "--num_images", 2, "--batch_size", 2)
+    assert "rejected: not_finite 1" in result.output
+    (row,) = map(json.loads, (tmp_path / "a" / "rejections.jsonl").read_text().splitlines())
+    assert row == {
+        **{"seed": row["seed"], "index": 1, "attempt": 0},
+        **{"reason": "not_finite", "value": 2, "threshold": 0.0},
+    }
+    assert Dataset(tmp_path / "a").annotation(1)["attempt"] == 1
 
 
 def test_accepted_draws_carry_the_detection(tmp_path, monkeypatch):

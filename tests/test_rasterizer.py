@@ -137,6 +137,38 @@ def test_interpolating_a_linear_attribute_is_exact():
     assert torch.allclose(z[..., 0][fragments.covered], fragments.z[fragments.covered], rtol=1e-6)
 
 
+@pytest.mark.parametrize("index", range(len(SOUPS["meta"])))
+def test_work_of_fixed_size_sees_the_same(index):
+    height, width, cull, perspective, _, _ = map(int, SOUPS["meta"][index])
+    vertices = torch.tensor(SOUPS[f"{index:02d}.verts"])
+    faces = torch.tensor(SOUPS[f"{index:02d}.faces"]).long()
+    flags = {"perspective_correct": bool(perspective), "cull_backfaces": bool(cull)}
+    two = torch.stack([vertices, vertices.flip(0)])
+    exact = rasterize(two, faces, height, width, **flags)
+    fixed = rasterize(two, faces, height, width, **flags, max_layers=len(faces))
+    assert fixed.complete.all()
+    assert torch.equal(fixed.face_ids, exact.face_ids)
+    assert torch.equal(fixed.z, exact.z)
+    assert torch.equal(fixed.barycentrics, exact.barycentrics)
+
+
+def test_an_image_of_too_many_layers_is_given_up_alone():
+    """Ten sheets over the whole image, and one image of which they cover a tenth."""
+    sheet = torch.tensor([[-3.0, -3, 1], [3, -3, 1], [0, 6, 1]])
+    sheets = torch.cat([sheet + torch.tensor([0, 0, float(k)]) for k in range(10)])
+    narrow = sheets * torch.tensor([0.1, 0.1, 1])
+    faces = torch.arange(30).view(10, 3)
+    fragments = rasterize(
+        torch.stack([sheets, narrow]), faces, 32, 32, perspective_correct=True, max_layers=8
+    )
+    assert fragments.complete.tolist() == [False, True]
+    assert fragments.z[0].isnan().all() and fragments.barycentrics[0].isnan().all()
+    assert not fragments.covered[0].any()
+    assert (fragments.face_ids[1][fragments.covered[1]] == 0).all()
+    enough = rasterize(sheets[None], faces, 32, 32, perspective_correct=True, max_layers=10)
+    assert enough.complete.all() and enough.covered.all()
+
+
 @pytest.mark.skipif(not pytorch3d_installed(), reason="PyTorch3D is not installed")
 @pytest.mark.parametrize("perspective", [False, True])
 def test_parity_with_installed_pytorch3d(perspective):

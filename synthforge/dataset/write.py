@@ -94,6 +94,7 @@ class DatasetWriter:
         self.root = root
         self.folders = (*CORE_FOLDERS, *extras)
         self._card = dict(card)
+        self._logged: set[str] = set()
         check_output_dir(root)
         self._check_recipe()
 
@@ -135,6 +136,13 @@ class DatasetWriter:
         for folder in (*self.folders, ANNOTATIONS, _PARTIAL):
             (self.root / folder).mkdir(parents=True, exist_ok=True)
         self._put({self.root / CARD: json.dumps(self._card, indent=2).encode() + b"\n"})
+        log = self.root / REJECTIONS
+        if log.exists():
+            lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+            whole = [line for line in lines if line.endswith("\n")]
+            self._logged = set(whole)
+            if whole != lines:
+                self._put({log: "".join(whole).encode()})
 
     def close(self) -> None:
         shutil.rmtree(self.root / _PARTIAL, ignore_errors=True)
@@ -158,10 +166,13 @@ class DatasetWriter:
         self._put(contents)
 
     def log_rejections(self, rejections: Sequence[Mapping[str, Any]]) -> None:
-        """Append lines to rejections.jsonl."""
-        if rejections:
+        """Append lines to rejections.jsonl, once each: a continued run draws some again."""
+        lines = [json.dumps(rejection) + "\n" for rejection in rejections]
+        new = [line for line in lines if line not in self._logged]
+        if new:
+            self._logged.update(new)
             with open(self.root / REJECTIONS, "a", encoding="utf-8") as log:
-                log.writelines(json.dumps(rejection) + "\n" for rejection in rejections)
+                log.writelines(new)
 
     def _path(self, folder: str, index: int, suffix: str) -> Path:
         return self.root / folder / f"{sample_name(index)}.{suffix}"

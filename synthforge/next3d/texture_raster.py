@@ -25,6 +25,8 @@ _VIEWS: dict[str, Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tenso
 }
 # Distance of the views' image plane from the head, in screen half-widths: keeps depth positive.
 _DISTANCE = 10.0
+# Faces over a pixel that look at the viewer, on average over a view: below 2 on heads.
+_MAX_LAYERS = 8
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class UvLayout:
 class Rendering:
     """One view. Row 0 is the bottom of the head: rows grow with y.
 
-    features: float32 [B, 32, 256, 256]; the background holds the texture's centre.
+    features: float32 [B, 32, 256, 256]; the background holds the texture's centre. NaN if the
+        mesh was more than a GPU's work of fixed size can hold.
     alpha: float32 [B, 1, 256, 256] in [0, 1].
     """
 
@@ -65,7 +68,15 @@ def rasterize_view(
     """What every pixel of a view sees: faces of `layout`, corners in its order."""
     right, up, near = to_screen(vertices_flame, view, config).unbind(-1)
     ndc = torch.stack([-right, up, _DISTANCE - near], -1)
-    return rasterize(ndc, layout.faces, SIZE, SIZE, perspective_correct=False, cull_backfaces=True)
+    return rasterize(
+        ndc,
+        layout.faces,
+        SIZE,
+        SIZE,
+        perspective_correct=False,
+        cull_backfaces=True,
+        max_layers=None if ndc.device.type == "cpu" else _MAX_LAYERS,
+    )
 
 
 def masked_coverage(fragments: Fragments, grid: Tensor, layout: UvLayout) -> Tensor:
@@ -93,7 +104,9 @@ def render_view(
     fragments = rasterize_view(vertices_flame, layout, view, config)
     grid = fragments.interpolate(layout.face_uvs)
     alpha = masked_coverage(fragments, grid, layout)
-    return Rendering(_sample(texture, grid), fill_holes(alpha) if config.fill_mouth else alpha)
+    features = _sample(texture, grid)
+    features = torch.where(fragments.complete[:, None, None, None], features, torch.nan)
+    return Rendering(features, fill_holes(alpha) if config.fill_mouth else alpha)
 
 
 def combine_sides(left: Rendering, right: Rendering) -> Rendering:

@@ -139,3 +139,12 @@ def test_annotations_are_flat_json(tmp_path):
     stored = json.loads((tmp_path / "annotations/000001.json").read_text())
     assert stored["index"] == 1
     assert np.array(stored["2d_kps"]).shape == (68, 2)
+
+
+def test_a_log_line_cut_short_is_dropped_and_none_is_written_twice(tmp_path):
+    first, second = {"index": 1, "value": 2.5}, {"index": 2, "value": 0.1}
+    open_writer(tmp_path).log_rejections([first])
+    log = tmp_path / "rejections.jsonl"
+    log.write_text(log.read_text() + '{"index": 2, "va')
+    open_writer(tmp_path).log_rejections([first, second])
+    assert [json.loads(line) for line in log.read_text().splitlines()] == [first, second]

@@ -1,15 +1,26 @@
 """The generator's public face: loading weights, batches, precisions, errors."""
 
+import contextlib
 import dataclasses
+import functools
 
 import pytest
 import support_next3d as support
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
+from synthforge import rasterizer
 from synthforge.camera import Camera
 from synthforge.generator import GeneratorOutput
 from synthforge.mesh import Mesh
-from synthforge.next3d import Next3D, Next3DConfig, Next3DGenerator
+from synthforge.next3d import (
+    Next3D,
+    Next3DConfig,
+    Next3DGenerator,
+    flood_fill,
+    texture_raster,
+)
 from synthforge.next3d.checkpoint import Checkpoint, save_safetensors
 
 # A quarter of TINY's rays: these tests are about plumbing.
@@ -193,6 +204,60 @@ def test_gpu_precisions_are_refused_on_cpu(inputs, precision):
     generator = support.generator(CONFIG, precision=precision)
     with pytest.raises(ValueError, match="needs a CUDA device"):
         generator.synthesize(*inputs)
+
+
+class DeviceOnly(TorchDispatchMode):
+    """Fails where anything but the meta device computes."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        tensors = [x for x in tree_leaves((args, kwargs, out)) if isinstance(x, torch.Tensor)]
+        assert all(x.is_meta for x in tensors), f"{func} involves the CPU"
+        return out
+
+
+@pytest.mark.parametrize("variant", ["front", "original"])
+def test_nothing_waits_for_the_device(variant):
+    """Tensors without values stand for those on a GPU: who reads one back cannot go on."""
+    generator = Next3DGenerator(support.generator(CONFIG, variant).to("meta"))
+    mesh = Mesh(*(x.to("meta") for x in (*support.heads(), support.topology())))
+    camera = Camera.from_vector(support.cameras()[:2].to("meta"))
+    z = support.latents().to("meta")
+    generator.generate(z, mesh, camera)  # uploads the constant filters, once
+    with DeviceOnly():
+        output = generator.generate(z, mesh, camera)
+    assert output.image.shape == (2, 3, 512, 512)
+
+
+@pytest.mark.parametrize("variant", ["front", "original"])
+def test_what_a_gpu_runs_draws_the_same(variant, monkeypatch):
+    """Whole batches, work of fixed size, labels by propagation: on CPU."""
+    generator = support.generator(CONFIG, variant)
+    inputs = generator.map_latent(support.latents(), support.cameras()[:2]), support.cameras()[:2]
+    inputs = *inputs, *support.heads()
+    want = generator.synthesize(*inputs)
+    fixed_size = functools.partial(rasterizer.rasterize, max_layers=texture_raster._MAX_LAYERS)
+    monkeypatch.setattr(
+        texture_raster,
+        "rasterize",
+        lambda *args, max_layers, **kwargs: fixed_size(*args, **kwargs),
+    )
+    monkeypatch.setattr(texture_raster, "connected_to_corner", flood_fill._propagate)
+    monkeypatch.setattr(Next3D, "_by_sample", lambda self, stage, *batch: stage(*batch))
+    got = generator.synthesize(*inputs)
+    tolerance = 1e-3 * want.image.std().item()
+    torch.testing.assert_close(got.image, want.image, atol=tolerance, rtol=0)
+    torch.testing.assert_close(got.weights, want.weights, atol=1e-3, rtol=0)
+
+
+def test_half_precision_draws_the_same_planes(generator, inputs, monkeypatch):
+    """A GPU's arithmetic on CPU, where it is too slow for the whole image."""
+    monkeypatch.setattr(Next3D, "_arithmetic", contextlib.nullcontext)
+    ws, _, *head = inputs
+    want = generator.planes(ws, *head)
+    got = support.generator(CONFIG, precision="fp16").planes(ws, *head)
+    error = (got - want).square().mean().sqrt()
+    assert 0 < error < 0.01 * want.std()
 
 
 @pytest.mark.gpu
