@@ -10,7 +10,8 @@ import support_next3d as support
 import torch
 from support_next3d import Goldens
 
-from synthforge.next3d import mouth, texture_raster
+from synthforge.camera import Camera
+from synthforge.next3d import mouth, texture_raster, volume
 
 VIEWS = ("front", "left", "right", "top")
 
@@ -112,6 +113,19 @@ def test_planes_and_render(tiny, inputs, goldens):
     assert goldens.error("front/blended_planes", planes) < 3e-4
     check_render(goldens, "front/vr2_32", tiny.render(planes, cameras, 32), "front/sigma_call2")
     check_render(goldens, "front/vr1_64", tiny.render(planes, cameras, 64), "front/sigma_call0")
+
+
+def test_densities_of_the_fine_samples(tiny, inputs, goldens):
+    ws, cameras, vertices, landmarks = inputs
+    planes = tiny.planes(ws, vertices, landmarks)
+    coarse = tiny.render(planes, cameras, 32)
+    depths = coarse.coarse_depths.expand(2 * 32 * 32, -1)
+    weights = volume.march_weights(depths, coarse.coarse_density.flatten(0, 1))
+    fine = volume.importance_depths(depths, weights, tiny.config.depth_resolution_importance)
+    origins, directions = Camera.from_vector(cameras).rays(32)
+    points = origins[:, :, None] + fine.view(2, 32 * 32, -1, 1) * directions[:, :, None]
+    density = volume.density_at(planes, tiny.decoder, points.flatten(1, 2), tiny.config.box_warp)
+    assert goldens.error("front/sigma_call3", density) < 2e-2
 
 
 def test_image(tiny, inputs, goldens):
