@@ -6,8 +6,8 @@ Sun et al., "Next3D: Generative Neural Texture Rasterization for 3D-Aware Head A
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -22,6 +22,7 @@ from synthforge.next3d.allocator import keep_freed_memory
 from synthforge.next3d.checkpoint import load_checkpoint
 from synthforge.next3d.config import Next3DConfig
 from synthforge.next3d.output import SynthesisOutput
+from synthforge.next3d.precision import DTYPES, arithmetic
 from synthforge.next3d.style_unet import StyleUNet
 from synthforge.next3d.superresolution import SuperResolution
 from synthforge.next3d.synthesis import NUM_WS, MappingNetwork, SynthesisNetwork
@@ -33,12 +34,6 @@ from synthforge.next3d.weights import (
     select_live,
 )
 
-_DTYPES: dict[str, torch.dtype] = {
-    "fp32": torch.float32,
-    "tf32": torch.float32,
-    "fp16": torch.float16,
-    "bf16": torch.bfloat16,
-}
 _UV_SIZE = 256
 _LANDMARKS = 68
 
@@ -71,8 +66,8 @@ class Next3D(nn.Module):
         super().__init__()
         if variant not in get_args(Variant):
             raise ValueError(f"variant is {variant!r}, expected 'front' or 'original'")
-        if precision not in _DTYPES:
-            raise ValueError(f"precision is {precision!r}, expected one of {', '.join(_DTYPES)}")
+        if precision not in DTYPES:
+            raise ValueError(f"precision is {precision!r}, expected one of {', '.join(DTYPES)}")
         if tuple(uv_face_mask.shape) != (1, 1, _UV_SIZE, _UV_SIZE):
             raise ValueError(
                 f"uv_face_mask is {tuple(uv_face_mask.shape)}, expected (1, 1, 256, 256)"
@@ -323,8 +318,8 @@ class Next3D(nn.Module):
 
     def neural_texture(self, ws: Tensor) -> Tensor:
         """[B, 32, 256, 256]"""
-        with self._arithmetic():
-            return self.texture_backbone["synthesis"](ws[:, NUM_WS:], self._dtype)
+        with self._arithmetic() as dtype:
+            return self.texture_backbone["synthesis"](ws[:, NUM_WS:], dtype)
 
     def render_texture(self, texture: Tensor, vertices: Tensor, view: str) -> Rendering:
         """One view ("front", "left", "right" or "top") of the textured head."""
@@ -335,18 +330,18 @@ class Next3D(nn.Module):
         boxes = mouth.mouth_boxes(landmarks, self.config)
         inside = self.mouth_plane(mouth.crop(front, boxes), ws)
         stitched = mouth.paste(front, inside, boxes)
-        with self._arithmetic():
-            return self.neural_blending["synthesis"](stitched, ws[:, :NUM_WS], self._dtype)
+        with self._arithmetic() as dtype:
+            return self.neural_blending["synthesis"](stitched, ws[:, :NUM_WS], dtype)
 
     def mouth_plane(self, crop: Tensor, ws: Tensor) -> Tensor:
         """The mouth [B, 32, 64, 64] -> with teeth and tongue [B, 32, 256, 256]."""
-        with self._arithmetic():
-            return self.mouth_backbone["synthesis"](crop, ws[:, :NUM_WS], self._dtype)
+        with self._arithmetic() as dtype:
+            return self.mouth_backbone["synthesis"](crop, ws[:, :NUM_WS], dtype)
 
     def static_planes(self, ws: Tensor) -> Tensor:
         """[B, 3, 32, 256, 256]"""
-        with self._arithmetic():
-            planes = self.backbone["synthesis"](ws[:, :NUM_WS], self._dtype)
+        with self._arithmetic() as dtype:
+            planes = self.backbone["synthesis"](ws[:, :NUM_WS], dtype)
         return planes.unflatten(1, (3, volume.FEATURES))
 
     def render(self, planes: Tensor, camera25: Tensor, rays: int) -> volume.VolumeRender:
@@ -356,25 +351,11 @@ class Next3D(nn.Module):
 
     def upscale(self, features: Tensor, ws: Tensor) -> Tensor:
         """Features [B, 32, R, R] -> image [B, 3, 512, 512]."""
-        with self._arithmetic():
-            return self.superresolution(features, ws[:, NUM_WS - 1], self._dtype)
+        with self._arithmetic() as dtype:
+            return self.superresolution(features, ws[:, NUM_WS - 1], dtype)
 
-    @property
-    def _dtype(self) -> torch.dtype:
-        return _DTYPES[self.precision]
-
-    @contextmanager
-    def _arithmetic(self) -> Iterator[None]:
-        if self.device.type == "cuda":
-            with torch.backends.cudnn.flags(enabled=True, allow_tf32=self.precision == "tf32"):
-                yield
-        elif self.precision in ("fp16", "tf32"):
-            raise ValueError(
-                f"precision {self.precision!r} needs a CUDA device, the generator is on "
-                f"{self.device}; use 'fp32' or 'bf16'"
-            )
-        else:
-            yield
+    def _arithmetic(self) -> AbstractContextManager[torch.dtype]:
+        return arithmetic(self.precision, self.device)
 
     def _by_sample(self, stage: Callable[..., Any], *batch: Tensor) -> Any:
         """Run a stage on the batch; on CPU on one sample after the other.

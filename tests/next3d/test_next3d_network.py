@@ -1,8 +1,8 @@
 """The generator's public face: loading weights, batches, precisions, errors."""
 
-import contextlib
 import dataclasses
 import functools
+from contextlib import nullcontext
 
 import pytest
 import support_next3d as support
@@ -22,6 +22,7 @@ from synthforge.next3d import (
     texture_raster,
 )
 from synthforge.next3d.checkpoint import Checkpoint, save_safetensors
+from synthforge.next3d.precision import DTYPES
 
 # A quarter of TINY's rays: these tests are about plumbing.
 CONFIG = dataclasses.replace(support.TINY, neural_rendering_resolution=8)
@@ -252,7 +253,7 @@ def test_what_a_gpu_runs_draws_the_same(variant, monkeypatch):
 
 def test_half_precision_draws_the_same_planes(generator, inputs, monkeypatch):
     """A GPU's arithmetic on CPU, where it is too slow for the whole image."""
-    monkeypatch.setattr(Next3D, "_arithmetic", contextlib.nullcontext)
+    monkeypatch.setattr(Next3D, "_arithmetic", lambda self: nullcontext(DTYPES[self.precision]))
     ws, _, *head = inputs
     want = generator.planes(ws, *head)
     got = support.generator(CONFIG, precision="fp16").planes(ws, *head)

@@ -1,0 +1,35 @@
+"""What the generator's convolutions compute in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from synthforge.config import Precision
+
+DTYPES: dict[Precision, torch.dtype] = {
+    "fp32": torch.float32,
+    "tf32": torch.float32,
+    "fp16": torch.float16,
+    "bf16": torch.bfloat16,
+}
+
+
+@contextmanager
+def arithmetic(precision: Precision, device: torch.device) -> Iterator[torch.dtype]:
+    """Within, convolutions of feature maps of the given dtype compute in `precision`.
+
+    Raises ValueError for a precision that the device lacks.
+    """
+    if device.type == "cuda":
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=precision == "tf32"):
+            yield DTYPES[precision]
+    elif precision in ("fp16", "tf32"):
+        raise ValueError(
+            f"precision {precision!r} needs a CUDA device, the generator is on {device}; "
+            "use 'fp32' or 'bf16'"
+        )
+    else:
+        yield DTYPES[precision]
