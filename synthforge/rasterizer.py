@@ -222,11 +222,7 @@ def resolve(
     batch, height, width = face_ids.shape
     device = vertices_ndc.device
     ids = face_ids.reshape(-1)
-    if device.type == "cpu":
-        pixel = torch.nonzero(ids >= 0).squeeze(1)
-    else:
-        # Looking for the covered ones would wait for the device.
-        pixel = torch.arange(len(ids), device=device)
+    pixel = _pixels_to_resolve(ids, differentiable=vertices_ndc.requires_grad)
     face = ids.index_select(0, pixel)
     image = torch.div(pixel, height * width, rounding_mode="floor")
     row = torch.div(pixel, width, rounding_mode="floor") % height
@@ -240,11 +236,20 @@ def resolve(
         perspective_correct,
     )
     z = weights[0] * triangle[2] + weights[1] * triangle[5] + weights[2] * triangle[8]
-    seen = torch.where((face >= 0)[:, None], torch.stack([z, *weights], -1), -1.0)
-    empty = torch.where(ids == _GAVE_UP, torch.nan, -1.0)[:, None]
-    filled = empty.to(seen.dtype).repeat(1, 4).index_copy(0, pixel, seen)
-    filled = filled.view(batch, height, width, 4)
+    empty = torch.where(ids == _GAVE_UP, torch.nan, -1.0).to(z.dtype)[:, None].repeat(1, 4)
+    seen = torch.where((face >= 0)[:, None], torch.stack([z, *weights], -1), empty[pixel])
+    filled = empty.index_copy(0, pixel, seen).view(batch, height, width, 4)
     return Fragments(face_ids, filled[..., 0], filled[..., 1:])
+
+
+def _pixels_to_resolve(ids: Tensor, *, differentiable: bool) -> Tensor:
+    """Those that see a face; on a GPU all, as looking for them would wait for it.
+
+    Differentiable only those: what an empty pixel's face would give may have no finite gradient.
+    """
+    if ids.device.type == "cpu" or differentiable:
+        return torch.nonzero(ids >= 0).squeeze(1)
+    return torch.arange(len(ids), device=ids.device)
 
 
 def _edge(px: Tensor, py: Tensor, ax: Tensor, ay: Tensor, bx: Tensor, by: Tensor) -> Tensor:

@@ -243,6 +243,9 @@ def test_what_a_gpu_runs_draws_the_same(variant, monkeypatch):
         "rasterize",
         lambda *args, max_layers, **kwargs: fixed_size(*args, **kwargs),
     )
+    monkeypatch.setattr(
+        rasterizer, "_pixels_to_resolve", lambda ids, differentiable: torch.arange(len(ids))
+    )
     monkeypatch.setattr(texture_raster, "connected_to_corner", flood_fill._propagate)
     monkeypatch.setattr(Next3D, "_by_sample", lambda self, stage, *batch: stage(*batch))
     got = generator.synthesize(*inputs)
