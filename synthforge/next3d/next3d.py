@@ -21,6 +21,7 @@ from synthforge.next3d import mouth, texture_raster, volume
 from synthforge.next3d.allocator import keep_freed_memory
 from synthforge.next3d.checkpoint import load_checkpoint
 from synthforge.next3d.config import Next3DConfig
+from synthforge.next3d.inputs import check_batch, check_shape
 from synthforge.next3d.output import SynthesisOutput
 from synthforge.next3d.precision import DTYPES, arithmetic
 from synthforge.next3d.style_unet import StyleUNet
@@ -42,7 +43,9 @@ class Next3D(nn.Module):
     """The generator. Its parameters carry the released checkpoint's names.
 
     Build one with `load` or `from_config`. On CPU a batch is worked off sample by sample, and the
-    process keeps the memory that its feature maps took (see `allocator`).
+    process keeps the memory that its feature maps took (see `allocator`). For inference only:
+    gradients are not kept. Change weights by `load_state_dict` or in place, not through `.data`,
+    which hides the change from what is kept of them between calls.
     """
 
     faces: Tensor
@@ -68,10 +71,9 @@ class Next3D(nn.Module):
             raise ValueError(f"variant is {variant!r}, expected 'front' or 'original'")
         if precision not in DTYPES:
             raise ValueError(f"precision is {precision!r}, expected one of {', '.join(DTYPES)}")
-        if tuple(uv_face_mask.shape) != (1, 1, _UV_SIZE, _UV_SIZE):
-            raise ValueError(
-                f"uv_face_mask is {tuple(uv_face_mask.shape)}, expected (1, 1, 256, 256)"
-            )
+        check_shape("uv_face_mask", uv_face_mask, (1, 1, _UV_SIZE, _UV_SIZE))
+        if not ((uv_face_mask >= 0) & (uv_face_mask <= 1)).all():
+            raise ValueError("uv_face_mask holds values outside [0, 1]")
         self.config = config
         self.variant = variant
         self.precision = precision
@@ -186,9 +188,8 @@ class Next3D(nn.Module):
                 f"faces {tuple(faces.shape)} and face_uvcoords {tuple(face_uvcoords.shape)}, "
                 "expected (1, F, 3) and (1, F, 3, 3)"
             )
-        device = self.uv_face_mask.device
-        self.faces = faces.to(device, torch.int64)
-        self.face_uvcoords = face_uvcoords.to(device, torch.float32)
+        self.faces = faces.to(self.device, torch.int64)
+        self.face_uvcoords = face_uvcoords.to(self.device, torch.float32)
         if int(self.faces.min()) < 0:
             raise ValueError("faces hold negative vertex indices")
         self._vertex_count = int(self.faces.max()) + 1
@@ -206,6 +207,7 @@ class Next3D(nn.Module):
         )
         return UvLayout(faces, face_uvs, self.uv_face_mask)
 
+    @torch.no_grad()
     def map_latent(
         self,
         z: Tensor,
@@ -220,8 +222,8 @@ class Next3D(nn.Module):
             truncation_cutoff only (None: all 28). ws[:, :14] style the planes, the mouth, the
             blending and the super-resolution, ws[:, 14:] the neural texture.
         """
-        _check_shape("z", z, (None, self.config.z_dim))
-        _check_shape("camera25", camera25, (len(z), self.config.c_dim))
+        z = check_batch("z", z, (None, self.config.z_dim), self.device)
+        camera25 = check_batch("camera25", camera25, (len(z), self.config.c_dim), self.device)
         scale = 0.0 if self.config.c_gen_conditioning_zero else self.config.c_scale
         mapping = cast(MappingNetwork, self.backbone["mapping"])
         w = self._by_sample(lambda z, c: mapping(z, c * scale), z, camera25)
@@ -232,6 +234,7 @@ class Next3D(nn.Module):
             )
         return ws
 
+    @torch.no_grad()
     def synthesize(
         self,
         ws: Tensor,
@@ -246,11 +249,20 @@ class Next3D(nn.Module):
         vertices [B, V, 3] and landmarks [B, 68, 3]: float32, metres, FLAME frame.
         neural_rendering_resolution: rays a side; the checkpoint's by default.
 
-        Raises ValueError for mis-shaped inputs and for a precision that the device lacks.
+        Raises ValueError for inputs of another shape or type, for a precision that the device
+        lacks, and on CPU, where looking costs nothing, for values that are not finite.
         """
-        rays = neural_rendering_resolution or self.config.neural_rendering_resolution
-        self._check_inputs(ws, vertices, landmarks)
-        _check_shape("camera25", camera25, (len(ws), self.config.c_dim))
+        rays = neural_rendering_resolution
+        if rays is None:
+            rays = self.config.neural_rendering_resolution
+        if not (isinstance(rays, int) and rays >= 1):
+            raise ValueError(
+                f"neural_rendering_resolution is {rays!r}, expected a whole number from 1 on"
+            )
+        ws, vertices, landmarks = self._check_heads(ws, vertices, landmarks)
+        camera25 = check_batch("camera25", camera25, (len(ws), self.config.c_dim), self.device)
+        if self.device.type == "cpu" and not camera25[:, [16, 20]].all():
+            raise ValueError("camera25 has a focal length of 0")
 
         def synthesize(
             ws: Tensor, camera25: Tensor, vertices: Tensor, landmarks: Tensor
@@ -281,6 +293,7 @@ class Next3D(nn.Module):
             camera=Camera.from_vector(camera25),
         )
 
+    @torch.no_grad()
     def density(
         self, points_gen: Tensor, ws: Tensor, vertices: Tensor, landmarks: Tensor
     ) -> Tensor:
@@ -289,8 +302,8 @@ class Next3D(nn.Module):
         points_gen: float32 [B, M, 3], the generator's world; others as in `synthesize`.
         Returns float32 [B, M].
         """
-        self._check_inputs(ws, vertices, landmarks)
-        _check_shape("points_gen", points_gen, (len(ws), None, 3))
+        ws, vertices, landmarks = self._check_heads(ws, vertices, landmarks)
+        points_gen = check_batch("points_gen", points_gen, (len(ws), None, 3), self.device)
 
         def density(points: Tensor, ws: Tensor, vertices: Tensor, landmarks: Tensor) -> Tensor:
             planes = self.planes(ws, vertices, landmarks)
@@ -366,29 +379,22 @@ class Next3D(nn.Module):
         if self.device.type != "cpu":
             return stage(*batch)
         keep_freed_memory()
-        count = len(batch[0])
-        if count == 1:
+        if len(batch[0]) == 1:
             return stage(*batch)
-        parts = [stage(*(x[i : i + 1] for x in batch)) for i in range(count)]
+        parts = [stage(*(x[i : i + 1] for x in batch)) for i in range(len(batch[0]))]
         if isinstance(parts[0], Tensor):
             return torch.cat(parts)
         return tuple(torch.cat(part) for part in zip(*parts, strict=True))
 
-    def _check_inputs(self, ws: Tensor, vertices: Tensor, landmarks: Tensor) -> None:
-        _check_shape("ws", ws, (None, 2 * NUM_WS, self.config.w_dim))
-        _check_shape("vertices", vertices, (len(ws), None, 3))
-        _check_shape("landmarks", landmarks, (len(ws), _LANDMARKS, 3))
+    def _check_heads(
+        self, ws: Tensor, vertices: Tensor, landmarks: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        ws = check_batch("ws", ws, (None, 2 * NUM_WS, self.config.w_dim), self.device)
+        vertices = check_batch("vertices", vertices, (len(ws), None, 3), self.device)
+        landmarks = check_batch("landmarks", landmarks, (len(ws), _LANDMARKS, 3), self.device)
         if vertices.shape[1] < self._vertex_count:
             raise ValueError(
                 f"vertices has {vertices.shape[1]} a head, but the generator's mesh uses "
                 f"{self._vertex_count}: pass the head model that the generator was trained with"
             )
-
-
-def _check_shape(name: str, tensor: Tensor, shape: tuple[int | None, ...]) -> None:
-    matches = tensor.ndim == len(shape) and all(
-        want is None or got == want for got, want in zip(tensor.shape, shape, strict=True)
-    )
-    if not matches:
-        expected = ", ".join("any" if want is None else str(want) for want in shape)
-        raise ValueError(f"{name} is {tuple(tensor.shape)}, expected ({expected})")
+        return ws, vertices, landmarks

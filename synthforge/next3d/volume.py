@@ -78,6 +78,7 @@ class PlaneSampler:
     def __call__(self, points_gen: Tensor, image: Tensor) -> Tensor:
         """points_gen [3, P], one row an axis, and the image each lies in [P] -> [P, 32]"""
         texel = (points_gen * self._scale + (self._size + 1) / 2).clamp(0, self._size + 1)
+        texel = texel.nan_to_num_()  # points that are no numbers must not index outside the table
         low = texel.floor().clamp(max=self._size)
         high_weight = texel - low
         weight = torch.stack([1 - high_weight, high_weight])

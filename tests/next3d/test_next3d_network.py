@@ -299,7 +299,43 @@ def test_bad_inputs_are_named(generator, inputs, position, bad, message):
         generator.synthesize(*changed)
 
 
+@pytest.mark.parametrize("position", range(4))
+def test_inputs_of_another_kind_are_named(generator, inputs, position):
+    name = ("ws", "camera25", "vertices", "landmarks")[position]
+    for bad, message in (
+        (inputs[position].long(), "expected torch.float32"),
+        (inputs[position].to("meta"), "is on meta"),
+        (inputs[position] * torch.nan, "not finite"),
+    ):
+        changed = [bad if i == position else x for i, x in enumerate(inputs)]
+        with pytest.raises(ValueError, match=f"{name}.*{message}"):
+            generator.synthesize(*changed)
+    with pytest.raises(ValueError, match="ws is an empty batch"):
+        generator.synthesize(*(x[:0] for x in inputs))
+
+
+def test_double_precision_is_taken(generator, inputs, output):
+    got = generator.synthesize(*(x[:1].double() for x in inputs))
+    assert torch.equal(got.image, output.image[:1])
+
+
+@pytest.mark.parametrize("rays", [0, -3, 8.0])
+def test_a_number_of_rays_that_cannot_be_is_named(generator, inputs, rays):
+    with pytest.raises(ValueError, match="neural_rendering_resolution"):
+        generator.synthesize(*inputs, neural_rendering_resolution=rays)
+
+
+def test_a_camera_without_focal_length_is_named(generator, inputs):
+    ws, cameras, vertices, landmarks = inputs
+    flat = cameras.clone()
+    flat[1, 20] = 0
+    with pytest.raises(ValueError, match="focal length of 0"):
+        generator.synthesize(ws, flat, vertices, landmarks)
+
+
 def test_bad_settings_are_named():
+    with pytest.raises(ValueError, match=r"outside \[0, 1\]"):
+        Next3D.from_config(CONFIG, support.topology(), 255 * torch.ones(1, 1, 256, 256))
     with pytest.raises(ValueError, match="variant is 'side'"):
         Next3D.from_config(CONFIG, support.topology(), support.uv_face_mask(), "side")
     with pytest.raises(ValueError, match="precision is 'fp8'"):
