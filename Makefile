@@ -21,6 +21,8 @@ test: $(VENV)/installed-test ## Set up and run all tests
 
 # torch goes first and alone: other packages' requirements would pull gigabytes of CUDA builds.
 $(VENV)/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.12"; exit 2; }
 	@echo "Setting up $(VENV) with $(PYTHON) (once)"
 	$(PYTHON) -m venv $(VENV)
 	$(IN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0

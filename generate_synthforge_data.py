@@ -1,6 +1,6 @@
 """Write a dataset of labelled synthetic faces: see --help."""
 
-from synthforge.cli.generate import generate
+from synthforge.cli.launch import launch
 
 if __name__ == "__main__":
-    generate()
+    launch("synthforge.cli.generate", "generate")

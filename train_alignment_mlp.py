@@ -1,6 +1,6 @@
 """Train the alignment of the head with the generated face: see --help."""
 
-from synthforge.cli.train_alignment import train
+from synthforge.cli.launch import launch
 
 if __name__ == "__main__":
-    train()
+    launch("synthforge.cli.train_alignment", "train")

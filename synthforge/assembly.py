@@ -32,6 +32,7 @@ from synthforge.mannequin import Mannequin, build_head
 from synthforge.mesh import Mesh, Topology
 from synthforge.next3d import Next3D
 from synthforge.next3d.generator import Next3DGenerator
+from synthforge.next3d.precision import check_precision
 from synthforge.rasterizer import check_backend
 
 
@@ -120,8 +121,9 @@ def build_parts(
         return next3d_parts(assets, config, device)
     if config.generator == "auto":
         tell(
-            f"No Next3D or FLAME files in {config.assets.pretrained_dir}/ and "
-            f"{config.assets.model_dir}/: using the built-in head (--generator mannequin)."
+            f"No Next3D or FLAME files in {config.assets.pretrained_dir.absolute()} and "
+            f"{config.assets.model_dir.absolute()}: using the built-in head "
+            "(--generator mannequin)."
         )
     return mannequin_parts(device)
 
@@ -143,6 +145,10 @@ def next3d_parts(
     """FLAME and Next3D from the user's files, with the published alignment."""
     require_all(assets)
     assert assets.checkpoint is not None
+    try:
+        check_precision(config.precision, device)
+    except ValueError as error:
+        raise ConfigError(f"--precision {config.precision}: {error}") from error
     try:
         network = Next3D.load(
             assets.checkpoint, device=device, variant=config.variant, precision=config.precision

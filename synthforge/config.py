@@ -29,6 +29,12 @@ EXPRESSION_SIZE = 50
 CAMERA_RADIUS = 2.7
 CAMERA_PIVOT = (0.0, 0.0, 0.2)
 
+# FLAME coefficients beyond this make no head.
+_MAX_COEFFICIENT = 10
+# Style vectors of Next3D's networks, and how far beyond their average truncation may go.
+_STYLES = 28
+_MAX_TRUNCATION = 2
+
 
 class ConfigError(ValueError):
     """A setting that cannot work; the message says the way out."""
@@ -74,12 +80,19 @@ class SamplingConfig:
 
     def __post_init__(self) -> None:
         if self.fov_deg.low <= 0 or self.fov_deg.high >= 180:
-            raise ConfigError(f"fov_deg must lie inside 0..180 degrees, got {self.fov_deg}")
-        for name in ("yaw_rad", "pitch_rad"):
-            drawn: Range = getattr(self, name)
-            if max(abs(drawn.low), abs(drawn.high)) > math.pi / 2:
+            raise ConfigError(f"--fov must lie inside 0..180 degrees, got {self.fov_deg}")
+        for entry in fields(self):
+            name, drawn = entry.name, getattr(self, entry.name)
+            largest = max(abs(drawn.low), abs(drawn.high))
+            if name.endswith("_rad") and largest > math.pi / 2:
                 raise ConfigError(
-                    f"{name} must lie inside -pi/2..pi/2 radians, got {drawn}; was it in degrees?"
+                    f"--{name.removesuffix('_rad')} must lie inside -pi/2..pi/2 radians, got "
+                    f"{drawn}; was it in degrees?"
+                )
+            if name in ("shape", "expression") and largest > _MAX_COEFFICIENT:
+                raise ConfigError(
+                    f"--{name} is in standard deviations and must lie inside "
+                    f"-{_MAX_COEFFICIENT}..{_MAX_COEFFICIENT}, got {drawn}"
                 )
 
 
@@ -180,8 +193,17 @@ class GenerateConfig:
             raise ConfigError(f"--start_index must not be negative, got {self.start_index}")
         if self.max_attempts < 1:
             raise ConfigError(f"--max_attempts must be at least 1, got {self.max_attempts}")
-        if not self.reject_px > 0:
-            raise ConfigError(f"--reject_px must be positive, got {self.reject_px}")
+        if not 0 < self.reject_px < math.inf:
+            raise ConfigError(f"--reject_px must be a positive number, got {self.reject_px}")
+        if not abs(self.truncation_psi) <= _MAX_TRUNCATION:
+            raise ConfigError(
+                f"--truncation_psi must lie inside -{_MAX_TRUNCATION}..{_MAX_TRUNCATION}, got "
+                f"{self.truncation_psi}; 1 is no truncation, 0 the average face"
+            )
+        if not 0 <= self.truncation_cutoff <= _STYLES:
+            raise ConfigError(
+                f"--truncation_cutoff must lie inside 0..{_STYLES}, got {self.truncation_cutoff}"
+            )
         if self.seed + self.num_images > 2**62:
             raise ConfigError(f"--seed {self.seed} does not fit the annotation's 64-bit integers")
         replace(NEXT3D_SAMPLING, **self.sampling_overrides)  # raises if a range cannot work
@@ -291,6 +313,8 @@ class AlignmentTrainingConfig:
     assets: AssetPaths = field(default_factory=AssetPaths)
 
     def __post_init__(self) -> None:
+        if self.output is not None and self.output.suffix != ".safetensors":
+            raise ConfigError(f"--output {self.output} should end in .safetensors")
         for name in ("num_train", "num_val", "epochs", "batch_size", "stop_patience"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"--{name} must be at least 1, got {getattr(self, name)}")

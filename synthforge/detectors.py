@@ -1,8 +1,8 @@
 """Landmark detectors: images in, the 68 points of each image's face out.
 
 A detector is one function. The adapter for face-alignment (Bulat and Tzimiropoulos 2017,
-arXiv:1703.07332) is an optional extra: `pip install synthforge[detector]`. It downloads its
-weights on first use.
+arXiv:1703.07332) is optional: `pip install 'face-alignment>=1.5'`. It downloads its weights on
+first use.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from synthforge.config import DetectorName
 Detector = Callable[[Tensor], list[Tensor | None]]
 
 INSTALL_HINT = (
-    "face-alignment is not installed. Install it with `pip install synthforge[detector]`, "
+    "face-alignment is not installed. Install it with `pip install 'face-alignment>=1.5'`, "
     "or pass --detector none."
 )
 

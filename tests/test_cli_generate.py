@@ -232,7 +232,7 @@ def test_accepted_draws_carry_the_detection(tmp_path, monkeypatch):
 
 def test_a_config_file_sets_options_and_the_command_line_wins(tmp_path):
     config = tmp_path / "run.toml"
-    config.write_text('seed = 9\nyaw = [0.1, 0.2]\nextras = "seg_id"\nnum-images = 5\n')
+    config.write_text('seed = 9\nyaw = [0.1, 0.2]\nextras = ["seg_id", "seg_id"]\nnum-images = 5\n')
     run("--output_dir", tmp_path / "a", "--num_images", 1, "--config", config)
     dataset = Dataset(tmp_path / "a")
     assert dataset.indices == [0]
@@ -250,6 +250,12 @@ BAD = {
     "unknown extra": (["--extras", "teeth"], "choose from"),
     "no such device": (["--device", "cuda:99"], "--device auto"),
     "no device": (["--device", "abacus"], "auto, cpu"),
+    "psi": (["--truncation_psi", "nan"], "1 is no truncation"),
+    "cutoff": (["--truncation_cutoff", "-5"], "0..28"),
+    "jaw in degrees": (["--jaw", "0", "30"], "--jaw must lie inside"),
+    "no head": (["--shape", "-1e30", "1e30"], "standard deviations"),
+    "no gate": (["--reject_px", "inf"], "positive number"),
+    "kind of setting": (["--config", "kind.toml"], "kind.toml: seed must be a whole number"),
     "no config": (["--config", "none.toml"], "not found"),
     "unknown key": (["--config", "typo.toml"], "unknown key 'num_imges'"),
     "no alignment": (["--alignment", "none.safetensors"], "train_alignment_mlp.py"),
@@ -263,6 +269,7 @@ BAD = {
 def test_bad_input_ends_before_any_work_in_one_line(tmp_path, monkeypatch, case):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "typo.toml").write_text("num_imges = 3")
+    (tmp_path / "kind.toml").write_text("seed = true")
     arguments, hint = BAD[case]
     result = run("--num_images", 1, *arguments, "--output_dir", "out", expect=2)
     assert hint in result.output

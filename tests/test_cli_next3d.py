@@ -145,6 +145,16 @@ def test_extras_that_need_a_missing_file_are_refused(workplace, tmp_path):
     assert "FLAME_texture.npz" in result.output
 
 
+def test_a_precision_that_the_device_lacks_ends_before_any_work(workplace, tmp_path):
+    result = run(
+        *(workplace, tmp_path / "a", "--num_images", 1),
+        *("--device", "cpu", "--precision", "fp16"),
+        expect=2,
+    )
+    assert "--precision fp16" in result.output
+    assert not (tmp_path / "a").exists()
+
+
 def test_a_damaged_checkpoint_ends_in_one_line(workplace, tmp_path):
     damaged = tmp_path / "pretrained_models"
     damaged.mkdir()

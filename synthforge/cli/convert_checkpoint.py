@@ -23,6 +23,8 @@ def convert_checkpoint(source: Path, target: Path) -> None:
         raise UserError(f"{target} should end in .safetensors, by which it is recognised")
     if not target.parent.is_dir():
         raise UserError(f"the folder {target.parent} does not exist; create it first")
+    if target.exists():
+        raise UserError(f"{target} is there already; remove it, or give another name")
     try:
         checkpoint = load_checkpoint(source)
         save_safetensors(checkpoint, target)

@@ -49,9 +49,9 @@ def _range_help(field: str, meaning: str) -> str:
     return f"{meaning}.  [default: {defaults}]"
 
 
-def _extras(_: click.Context, __: click.Parameter, value: str | list[str]) -> tuple[str, ...]:
-    names = value.split(",") if isinstance(value, str) else value
-    return tuple(name.strip().replace("-", "_") for name in names if name.strip())
+def _extras(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]:
+    names = (name.strip().replace("-", "_") for name in value.split(","))
+    return tuple(dict.fromkeys(name for name in names if name))
 
 
 def _with_ranges(function: Any) -> Any:
@@ -73,9 +73,12 @@ _EPILOG = "Default ranges are from: " + "; ".join(
     help="A new folder, or one to continue.",
 )
 @click.option("--num_images", type=int, required=True, help="Images in the dataset.")
-@click.option("--seed", type=int, default=DEFAULTS.seed)
+@click.option("--seed", type=int, default=DEFAULTS.seed, help="Another seed, other samples.")
 @click.option(
-    "--start_index", type=int, default=DEFAULTS.start_index, help="Number of the first image."
+    "--start_index",
+    type=int,
+    default=DEFAULTS.start_index,
+    help="Number of the first image; for sharing a dataset among machines.",
 )
 @click.option(
     "--generator",
@@ -84,18 +87,27 @@ _EPILOG = "Default ranges are from: " + "; ".join(
     help="auto: next3d if all of its files are there, mannequin if none are.",
 )
 @click.option("--device", default=DEFAULTS.device, help="auto, cpu, cuda:0 ...")
-@click.option("--batch_size", type=int, default=DEFAULTS.batch_size)
+@click.option(
+    "--batch_size",
+    type=int,
+    default=DEFAULTS.batch_size,
+    help="Images at once; the samples do not depend on it.",
+)
 @config_option
 @_with_ranges
 @click.option(
     "--extras",
     default=",".join(DEFAULTS.extras),
+    show_default=False,
     callback=_extras,
     metavar="A,B,...",
-    help=f"Further folders: {', '.join(get_args(ExtraName))}.",
+    help=f"Further folders: {', '.join(get_args(ExtraName))}.  [default: none]",
 )
 @click.option(
-    "--rasterizer", type=click.Choice(get_args(RasterizerName)), default=DEFAULTS.rasterizer
+    "--rasterizer",
+    type=click.Choice(get_args(RasterizerName)),
+    default=DEFAULTS.rasterizer,
+    help="auto: pytorch3d on a GPU where it is installed. The labels are the same.",
 )
 @click.option(
     "--detector",
@@ -109,7 +121,12 @@ _EPILOG = "Default ranges are from: " + "; ".join(
     default=DEFAULTS.reject_px,
     help="Reject above this mean landmark distance.",
 )
-@click.option("--max_attempts", type=int, default=DEFAULTS.max_attempts, help="Draws for an index.")
+@click.option(
+    "--max_attempts",
+    type=int,
+    default=DEFAULTS.max_attempts,
+    help="Rejected draws of an image before it is given up.",
+)
 @click.option(
     "--truncation_psi", type=float, default=DEFAULTS.truncation_psi, help="Next3D: variety."
 )
@@ -119,8 +136,18 @@ _EPILOG = "Default ranges are from: " + "; ".join(
     default=DEFAULTS.truncation_cutoff,
     help="Next3D: layers truncated.",
 )
-@click.option("--variant", type=click.Choice(get_args(Variant)), default=DEFAULTS.variant)
-@click.option("--precision", type=click.Choice(get_args(Precision)), default=DEFAULTS.precision)
+@click.option(
+    "--variant",
+    type=click.Choice(get_args(Variant)),
+    default=DEFAULTS.variant,
+    help="Next3D: front, SynthForge's texture on the frontal plane; original, on all three.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(get_args(Precision)),
+    default=DEFAULTS.precision,
+    help="Next3D: of its convolutions; fp16 and tf32 need a GPU.",
+)
 @click.option("--compile", is_flag=True, help="Next3D: torch.compile its networks, for long runs.")
 @click.option(
     "--alignment",
@@ -130,9 +157,17 @@ _EPILOG = "Default ranges are from: " + "; ".join(
 )
 @click.option("--force_alignment", is_flag=True, help="Use weights of another generator or head.")
 @click.option(
-    "--pretrained_dir", type=click.Path(path_type=Path), default=DEFAULTS.assets.pretrained_dir
+    "--pretrained_dir",
+    type=click.Path(path_type=Path),
+    default=DEFAULTS.assets.pretrained_dir,
+    help="Folder of next3d_ffhq_512.pkl and alignments.",
 )
-@click.option("--model_dir", type=click.Path(path_type=Path), default=DEFAULTS.assets.model_dir)
+@click.option(
+    "--model_dir",
+    type=click.Path(path_type=Path),
+    default=DEFAULTS.assets.model_dir,
+    help="Folder of FLAME's files.",
+)
 def generate(pretrained_dir: Path, model_dir: Path, **options: Any) -> None:
     """Write a dataset of labelled synthetic faces.
 
@@ -158,8 +193,8 @@ def generate(pretrained_dir: Path, model_dir: Path, **options: Any) -> None:
     if summary.given_up:
         raise ConfigError(
             f"{len(summary.given_up)} of {config.num_images} images were rejected "
-            f"{config.max_attempts} times each; see {config.output_dir / REJECTIONS}, or raise "
-            "--reject_px or --max_attempts"
+            f"{config.max_attempts} times each; see {config.output_dir / REJECTIONS}. Raise "
+            "--max_attempts to continue, or start a new folder with a higher --reject_px"
         )
 
 

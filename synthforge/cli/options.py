@@ -26,7 +26,6 @@ USER_ERRORS: tuple[type[Exception], ...] = (
     DatasetError,
     DetectorError,
     FileFormatError,
-    FileNotFoundError,
 )
 
 
@@ -69,6 +68,12 @@ def _one_line_errors() -> Iterator[None]:
         yield
     except USER_ERRORS as error:
         raise UserError(str(error)) from error
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise UserError(f"cannot use {error.filename}: {error.strerror}") from error
 
 
 def range_option(name: str, help: str) -> Callable[..., Any]:
@@ -93,6 +98,33 @@ def range_option(name: str, help: str) -> Callable[..., Any]:
     )
 
 
+def _setting(option: click.Parameter, value: Any, path: Path) -> Any:
+    """A value of a config file as the option takes it. Raises ConfigError if it is of another kind.
+
+    Lists of names become the comma-separated text of the command line.
+    """
+    if isinstance(option, click.Option) and option.is_flag:
+        fits, wanted = isinstance(value, bool), "true or false"
+    elif option.nargs == 2:
+        fits = isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))
+        wanted = "two numbers, such as [0.0, 0.5]"
+    elif option.type is click.INT:
+        fits, wanted = _is_number(value) and isinstance(value, int), "a whole number"
+    elif option.type is click.FLOAT:
+        fits, wanted = _is_number(value), "a number"
+    else:
+        if isinstance(value, list) and all(isinstance(name, str) for name in value):
+            value = ",".join(value)
+        fits, wanted = isinstance(value, str), "text"
+    if not fits:
+        raise ConfigError(f"{path}: {option.name} must be {wanted}, got {value!r}")
+    return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def config_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """`--config FILE`: TOML, option names as keys; what the command line gives wins."""
 
@@ -103,7 +135,11 @@ def config_option(function: Callable[..., Any]) -> Callable[..., Any]:
                 for parameter in context.command.params
                 if parameter.name not in (None, "config", "help")
             )
-            context.default_map = read_config_file(path, known)
+            settings = read_config_file(path, known)
+            for parameter in context.command.params:
+                if parameter.name in settings:
+                    settings[parameter.name] = _setting(parameter, settings[parameter.name], path)
+            context.default_map = settings
         return path
 
     return click.option(

@@ -36,9 +36,9 @@ DEFAULTS = AlignmentTrainingConfig()
 @click.option(
     "--epochs", type=int, default=DEFAULTS.epochs, help="Passes over the samples, at most."
 )
-@click.option("--batch_size", type=int, default=DEFAULTS.batch_size)
+@click.option("--batch_size", type=int, default=DEFAULTS.batch_size, help="Samples a step.")
 @click.option("--lr", type=float, default=DEFAULTS.lr, help="Learning rate at the start.")
-@click.option("--seed", type=int, default=DEFAULTS.seed)
+@click.option("--seed", type=int, default=DEFAULTS.seed, help="Of the drawn samples.")
 @click.option(
     "--generator",
     type=click.Choice(get_args(GeneratorName)),
@@ -69,9 +69,17 @@ DEFAULTS = AlignmentTrainingConfig()
     help="none, as published: an affine map.",
 )
 @click.option(
-    "--pretrained_dir", type=click.Path(path_type=Path), default=DEFAULTS.assets.pretrained_dir
+    "--pretrained_dir",
+    type=click.Path(path_type=Path),
+    default=DEFAULTS.assets.pretrained_dir,
+    help="Folder of next3d_ffhq_512.pkl and alignments.",
 )
-@click.option("--model_dir", type=click.Path(path_type=Path), default=DEFAULTS.assets.model_dir)
+@click.option(
+    "--model_dir",
+    type=click.Path(path_type=Path),
+    default=DEFAULTS.assets.model_dir,
+    help="Folder of FLAME's files.",
+)
 @config_option
 def train(pretrained_dir: Path, model_dir: Path, **options: Any) -> None:
     """Learn where the head truly sits in the generated face.

@@ -17,19 +17,24 @@ DTYPES: dict[Precision, torch.dtype] = {
 }
 
 
+def check_precision(precision: Precision, device: torch.device) -> None:
+    """Raises ValueError for a precision that the device lacks."""
+    if device.type != "cuda" and precision in ("fp16", "tf32"):
+        raise ValueError(
+            f"precision {precision!r} needs a CUDA device, the generator is on {device}; "
+            "use 'fp32' or 'bf16'"
+        )
+
+
 @contextmanager
 def arithmetic(precision: Precision, device: torch.device) -> Iterator[torch.dtype]:
     """Within, convolutions of feature maps of the given dtype compute in `precision`.
 
     Raises ValueError for a precision that the device lacks.
     """
+    check_precision(precision, device)
     if device.type == "cuda":
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=precision == "tf32"):
             yield DTYPES[precision]
-    elif precision in ("fp16", "tf32"):
-        raise ValueError(
-            f"precision {precision!r} needs a CUDA device, the generator is on {device}; "
-            "use 'fp32' or 'bf16'"
-        )
     else:
         yield DTYPES[precision]
