@@ -64,6 +64,16 @@ class Parsed:
     persistent: list[Persistent]
 
 
+# What users hand over instead of a pickle, by its first bytes: none begins a pickle.
+_OTHER_FORMATS = {
+    b"version https://git-lfs": "a git-lfs pointer, not the file; run `git lfs pull`",
+    b"\xfd7zXZ": "compressed; run `xz -d` on it first",
+    b"\x1f\x8b": "compressed; run `gzip -d` on it first",
+    b"PK\x03\x04": "a zip archive; unpack it first",
+    b"<": "a web page, not the file, as a download without logging in leaves",
+}
+
+
 def parse(data: memoryview, allowed: Callable[[str], bool], start: int = 0) -> Parsed:
     """Parses the pickle (protocol 0 to 5) that begins at `start`.
 
@@ -72,6 +82,9 @@ def parse(data: memoryview, allowed: Callable[[str], bool], start: int = 0) -> P
     Numbers, text, None, list, dict, tuple and set come out as such; Python 2's strings as bytes;
     keys that are bytes become text. Raises FileFormatError.
     """
+    for beginning, what in _OTHER_FORMATS.items():
+        if data[start : start + len(beginning)] == beginning:
+            raise FileFormatError(f"is {what}")
     machine = _Machine(Reader(data, start), allowed)
     position = start
     try:

@@ -68,12 +68,10 @@ def _one_line_errors() -> Iterator[None]:
         yield
     except USER_ERRORS as error:
         raise UserError(str(error)) from error
-    except BrokenPipeError:
-        raise
     except OSError as error:
-        if error.filename is None:
-            raise
-        raise UserError(f"cannot use {error.filename}: {error.strerror}") from error
+        named = error.filename is not None
+        message = f"cannot use {error.filename}: {error.strerror}" if named else str(error)
+        raise UserError(message) from error
 
 
 def range_option(name: str, help: str) -> Callable[..., Any]:

@@ -36,7 +36,7 @@ from synthforge.next3d.config import Next3DConfig
 
 _WAY_OUT = (
     "next3d_ffhq_512.pkl is at the Next3D project page, https://mrtornado24.github.io/Next3D; "
-    "or use --generator mannequin"
+    "without it there is --generator mannequin"
 )
 
 _FORMAT = "synthforge next3d 1"

@@ -226,7 +226,7 @@ def test_other_files_in_its_place(tmp_path):
         FileNotFoundError, match=r"generic_model.pkl does not exist.*https://flame.is"
     ):
         read_head_model(path)
-    for content, message in [(b"", "is empty"), (b"<html>", "damaged at byte"), (b"N.x", "1 byte")]:
+    for content, message in [(b"", "is empty"), (b"<html>", "web page"), (b"N.x", "1 byte")]:
         path.write_bytes(content)
         with pytest.raises(FileFormatError, match=f"generic_model.pkl .*{message}"):
             read_head_model(path)

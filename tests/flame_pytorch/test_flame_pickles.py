@@ -1,5 +1,7 @@
 """The pickle parser against Python's own, and against files made to exhaust it."""
 
+import gzip
+import lzma
 import pickle
 import time
 
@@ -251,3 +253,17 @@ def test_damaged_sparse_matrices(change):
     np.testing.assert_array_equal(dense.sum(0), [1, 2, 3])
     with pytest.raises(FileFormatError):
         to_array(parsed(dump(chumpy(name, sound | change))))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "git lfs pull"),
+        (lzma.compress(pickle.dumps([1])), "xz -d"),
+        (gzip.compress(pickle.dumps([1])), "gzip -d"),
+        (b"<!DOCTYPE html><html>", "web page"),
+    ],
+)
+def test_what_is_handed_over_instead_of_a_pickle_is_recognised(data, message):
+    with pytest.raises(FileFormatError, match=message):
+        parse_whole(memoryview(data), lambda name: True)
