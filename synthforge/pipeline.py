@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -68,7 +68,7 @@ def generate_dataset(config: GenerateConfig, rig: Rig, writer: DatasetWriter) ->
     there = writer.indices()
     pending = deque(SampleId(config.seed, index) for index in config.indices if index not in there)
     summary = Summary(already_there=config.num_images - len(pending))
-    waiting: deque[Future[None]] = deque()
+    writing: set[Future[None]] = set()
     with (
         tqdm(total=len(pending), unit="img", desc="SynthForge", smoothing=0.1) as bar,
         ThreadPoolExecutor(_WRITER_THREADS) as writers,
@@ -76,9 +76,8 @@ def generate_dataset(config: GenerateConfig, rig: Rig, writer: DatasetWriter) ->
         while pending:
             ids = [pending.popleft() for _ in range(min(config.batch_size, len(pending)))]
             samples, rejections = make_samples(ids, rig, config)
-            waiting.extend(writers.submit(writer.write, sample) for sample in samples)
-            while len(waiting) > _WAITING_BATCHES * config.batch_size:
-                waiting.popleft().result()
+            writing |= {writers.submit(writer.write, sample) for sample in samples}
+            writing = _finish(writing, _WAITING_BATCHES * config.batch_size, bar)
             writer.log_rejections([rejection.as_row() for rejection in rejections])
             for rejection in reversed(rejections):
                 summary.rejected[rejection.reject.reason] += 1
@@ -89,10 +88,23 @@ def generate_dataset(config: GenerateConfig, rig: Rig, writer: DatasetWriter) ->
                     summary.given_up.append(retry.index)
             summary.written += len(samples)
             bar.set_postfix(accepted=f"{summary.acceptance:.0%}", refresh=False)
-            bar.update(len(samples))
-        for write in waiting:
-            write.result()
+        _finish(writing, 0, bar)
     return summary
+
+
+def _finish(writing: set[Future[None]], most: int, bar: tqdm) -> set[Future[None]]:
+    """Count the writes that are done; returns those under way, at most `most`.
+
+    A write that failed raises here.
+    """
+    done, left = wait(writing, timeout=0)
+    while len(left) > most:
+        more, left = wait(left, return_when=FIRST_COMPLETED)
+        done |= more
+    for write in done:
+        write.result()
+    bar.update(len(done))
+    return left
 
 
 @torch.inference_mode()

@@ -19,6 +19,7 @@ from torch.utils.data import Dataset as TorchDataset
 from synthforge import assembly
 from synthforge.cli.generate import generate
 from synthforge.dataset.read import Dataset
+from synthforge.dataset.write import DatasetError, DatasetWriter
 from synthforge.mannequin.generator import Mannequin
 from synthforge.regions import PALETTE
 
@@ -73,6 +74,9 @@ def test_files_are_as_the_published_loader_reads_them(made):
         colors = np.unique(seg.reshape(-1, 3), axis=0)
         assert all((color == PALETTE).all(1).any() for color in colors)
         np.testing.assert_array_equal(PALETTE[dataset.image("seg_id", index)], seg)
+        np.testing.assert_array_equal(
+            dataset.segmentation_ids(index), dataset.image("seg_id", index)
+        )
 
 
 def test_annotations_load_in_a_default_dataloader(made):
@@ -107,6 +111,7 @@ def test_the_two_depths_agree(made):
         near, far = dataset.annotation(index)["depth_range"]
         metric = dataset.image("depth16", index)
         covered = metric > 0
+        np.testing.assert_array_equal(np.isfinite(dataset.z_depth(index)), covered)
         difference = dataset.z_depth(index)[covered] * 0.4 - metric[covered] * 1e-4
         assert abs(difference).max() <= (far - near) / 255 / 2 * 0.4 + 0.51e-4
 
@@ -152,6 +157,54 @@ def test_a_killed_run_is_continued_to_the_same_bits(tmp_path):
     assert "were there" in result.output
     run("--output_dir", tmp_path / "b", "--num_images", 4)
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+def test_two_runs_into_one_folder_at_once_make_one_dataset(made, tmp_path):
+    root, _ = made
+    command = [
+        *(sys.executable, str(ROOT / "generate_synthforge_data.py"), "--output_dir", "b"),
+        *("--seed", "5", "--extras", EXTRAS),
+    ]
+    parts = (("--num_images", "2"), ("--num_images", "2", "--start_index", "1"))
+    runs = [subprocess.Popen([*command, *part], cwd=tmp_path) for part in parts]
+    assert [run.wait() for run in runs] == [0, 0]
+    assert contents(tmp_path / "b") == contents(root)
+    assert not (tmp_path / "b" / ".partial").exists()
+
+
+def test_a_failed_write_stops_the_run_at_the_next_batch(tmp_path, monkeypatch):
+    real, drawn = Mannequin.generate, []
+
+    def generate(self, z, mesh_flame, camera):
+        drawn.append(len(z))
+        return real(self, z, mesh_flame, camera)
+
+    def write(*_):
+        raise DatasetError("the disk is full")
+
+    monkeypatch.setattr(Mannequin, "generate", generate)
+    monkeypatch.setattr(DatasetWriter, "write", write)
+    result = run(*("--output_dir", tmp_path / "a", "--num_images", 6, "--batch_size", 1), expect=2)
+    assert "the disk is full" in result.output
+    assert len(drawn) <= 2
+
+
+def test_more_attempts_continue_a_dataset(made):
+    root, _ = made
+    result = run(
+        *("--output_dir", root, "--num_images", 3, "--seed", 5, "--extras", EXTRAS),
+        *("--max_attempts", 50, "--truncation_psi", 0.5),
+    )
+    assert "0 samples written" in result.output
+
+
+def test_a_sample_that_lost_an_image_is_drawn_again(made):
+    root, _ = made
+    before = contents(root)
+    (root / "uv" / "000001.png").unlink()
+    result = run("--output_dir", root, "--num_images", 3, "--seed", 5, "--extras", EXTRAS)
+    assert "1 samples written" in result.output
+    assert contents(root) == before
 
 
 def test_a_second_run_of_the_same_command_adds_nothing(made):

@@ -186,8 +186,10 @@ def generate(pretrained_dir: Path, model_dir: Path, **options: Any) -> None:
     there = sum(index in config.indices for index in writer.indices())
     writer.check_room(config.num_images - there)
     writer.open()
-    summary = generate_dataset(config, rig, writer)
-    writer.close()
+    try:
+        summary = generate_dataset(config, rig, writer)
+    finally:
+        writer.close()
     sheet = write_contact_sheet(config.output_dir)
     _report(summary, config.output_dir, sheet)
     if summary.given_up:

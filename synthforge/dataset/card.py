@@ -32,13 +32,8 @@ def dataset_card(config: GenerateConfig, rig: Rig) -> dict[str, Any]:
             "head_fingerprint": rig.head.fingerprint,
             "alignment": _weights(rig.alignment),
             "sampling": asdict(rig.sampling),
-            "truncation_psi": config.truncation_psi,
-            "truncation_cutoff": config.truncation_cutoff,
-            "variant": config.variant,
-            "precision": config.precision,
-            "detector": "none" if rig.detector is None else "fan",
-            "reject_px": config.reject_px,
-            "max_attempts": config.max_attempts,
+            **(_next3d_settings(config) if rig.generator.name == "next3d" else {}),
+            **_gate_settings(config, rig),
             "extras": sorted(config.extras),
             "image_size": IMAGE_SIZE,
         },
@@ -63,6 +58,17 @@ def dataset_card(config: GenerateConfig, rig: Rig) -> dict[str, Any]:
         "landmarks": "iBUG 68; points 0-16 are a projected 3D contour of the jaw, not the "
         "visible outline",
     }
+
+
+def _next3d_settings(config: GenerateConfig) -> dict[str, Any]:
+    names = ("truncation_psi", "truncation_cutoff", "variant", "precision")
+    return {name: getattr(config, name) for name in names}
+
+
+def _gate_settings(config: GenerateConfig, rig: Rig) -> dict[str, Any]:
+    if rig.detector is None:
+        return {"detector": "none"}
+    return {"detector": "fan", "reject_px": config.reject_px}
 
 
 def _weights(alignment: AlignmentMLP) -> dict[str, Any]:

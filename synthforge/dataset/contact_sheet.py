@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthforge.dataset.read import Dataset
-from synthforge.dataset.write import encode_png
+from synthforge.dataset.write import encode_png, told
 from synthforge.landmarks import (
     INNER_LIP,
     JAW,
@@ -96,5 +98,11 @@ def write_contact_sheet(root: Path, most: int = 12) -> Path:
     """Draw the first samples of the dataset at `root` into contact_sheet.png there."""
     dataset = Dataset(root)
     path = root / "contact_sheet.png"
-    path.write_bytes(encode_png(contact_sheet(dataset, dataset.indices[:most])))
+    sheet = encode_png(contact_sheet(dataset, dataset.indices[:most]))
+    with (
+        told(f"cannot write {path}", "the samples are whole: move it away and run this again"),
+        tempfile.TemporaryDirectory(prefix=".sheet-", dir=root) as aside,
+    ):
+        (Path(aside) / path.name).write_bytes(sheet)
+        os.replace(Path(aside) / path.name, path)
     return path

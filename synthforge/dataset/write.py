@@ -3,29 +3,39 @@
     root/images/000000.png  seg/  depth/  annotations/000000.json  dataset.json
 
 A file appears under its final name only when it is complete, and a sample's annotation appears
-last: a sample is there exactly when its annotation is.
+last. Several runs may write to one root at once: each puts its unfinished files into a folder of
+its own below .partial/, and the lock it holds there says that it lives.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+try:
+    import fcntl
+except ImportError:  # not on Windows: there, what killed runs left behind stays
+    fcntl = None  # type: ignore[assignment]
 
 CARD = "dataset.json"
 REJECTIONS = "rejections.jsonl"
 CORE_FOLDERS = ("images", "seg", "depth")
 ANNOTATIONS = "annotations"
 _PARTIAL = ".partial"
+_LOCK = "lock"
+# A setting longer than this is only named where two recipes differ.
+_SHOWN_CHARACTERS = 60
 
 # Room that a sample's files are counted with before a run starts; measured means are below.
 _BYTES_PER_SAMPLE = 600_000
@@ -53,69 +63,185 @@ def sample_name(index: int) -> str:
     return f"{index:06d}"
 
 
+@contextlib.contextmanager
+def told(what: str, way_out: str) -> Iterator[None]:
+    """An OSError inside becomes a DatasetError: what failed, why, and the way out."""
+    try:
+        yield
+    except OSError as error:
+        raise DatasetError(f"{what}: {error.strerror}; {way_out}") from error
+
+
 def _existing(path: Path) -> Path:
     """The path itself, or the nearest parent that exists."""
     return next(place for place in (path, *path.absolute().parents) if place.exists())
 
 
+def _check_folder(folder: Path) -> None:
+    """Raises DatasetError unless files can be made in the folder."""
+    if not folder.is_dir():
+        raise DatasetError(f"{folder} is a file; move it away or give another --output_dir")
+    with (
+        told(f"cannot write to {folder}", "mend this or give another --output_dir"),
+        tempfile.TemporaryFile(dir=folder),
+    ):
+        pass
+
+
 def check_output_dir(root: Path) -> None:
     """Raises DatasetError if root cannot be written to or holds something else than a dataset."""
-    nearest = _existing(root)
-    if not nearest.is_dir():
-        raise DatasetError(f"{nearest} is a file; give a folder as --output_dir")
+    with told(f"cannot read {root}", "give another --output_dir"):
+        _check_folder(_existing(root))
+        shown = root.exists() and any(not path.name.startswith(".") for path in root.iterdir())
+        if shown and not (root / CARD).exists():
+            raise DatasetError(
+                f"{root} is not empty and holds no {CARD}, so it is not a dataset of ours; "
+                "give an empty or new --output_dir"
+            )
+
+
+def read_card(root: Path) -> dict[str, Any]:
+    """dataset.json. Raises DatasetError if it is not there or not whole."""
+    path = root / CARD
+    with told(f"cannot read {path}", "give a folder that holds a dataset"):
+        text = path.read_text(encoding="utf-8", errors="replace")
     try:
-        with tempfile.TemporaryFile(dir=nearest):
-            pass
-    except OSError as error:
+        card = json.loads(text)
+        card["recipe"].items()
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DatasetError(
-            f"cannot write to {nearest}: {error.strerror}; give another --output_dir"
+            f"{path} cannot be read: it is cut short or was changed; restore it or give "
+            "another folder"
         ) from error
-    if root.exists() and any(root.iterdir()) and not (root / CARD).exists():
-        raise DatasetError(
-            f"{root} is not empty and holds no {CARD}, so it is not a dataset of ours; "
-            "give an empty or new --output_dir"
-        )
+    return card
 
 
-def sample_indices(root: Path) -> list[int]:
-    """Numbers of the complete samples at root, ascending: those with an annotation."""
-    return sorted(int(path.stem) for path in (root / ANNOTATIONS).glob("*.json"))
+def sample_indices(root: Path, folders: Sequence[str] = CORE_FOLDERS) -> list[int]:
+    """Numbers of the complete samples, ascending: a filled annotation and an image per folder."""
+    annotations = _numbered(root / ANNOTATIONS, ".json")
+    complete = {number for number, entry in annotations.items() if entry.stat().st_size > 0}
+    for folder in folders:
+        complete &= _numbered(root / folder, ".png").keys()
+    return sorted(complete)
+
+
+def _numbered(folder: Path, suffix: str) -> dict[int, os.DirEntry[str]]:
+    """The folder's files by the number of their sample; others are passed over."""
+    found = {}
+    with told(f"cannot read {folder}", "mend this or give another folder"):
+        if not folder.exists():
+            return {}
+        for entry in os.scandir(folder):
+            stem, ending = os.path.splitext(entry.name)
+            if ending == suffix and stem.isdecimal() and stem == sample_name(int(stem)):
+                found[int(stem)] = entry
+    return found
+
+
+def _lock(file: IO[bytes], wait: bool) -> bool:
+    """Lock an open file against other runs, until it is closed; whether it is locked now."""
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # another run has it, or the file system has no locks
+        return False
+    return True
+
+
+def _claim(partial: Path) -> tuple[Path, IO[bytes]]:
+    """A new folder below `partial`, and its locked file: while that is open, the folder is ours."""
+    while True:
+        with contextlib.suppress(FileNotFoundError):  # cleared by another run before it was locked
+            partial.mkdir(parents=True, exist_ok=True)
+            place = Path(tempfile.mkdtemp(dir=partial))
+            lock = open(place / _LOCK, "ab")  # noqa: SIM115
+            _lock(lock, wait=True)
+            (place / _LOCK).stat()
+            return place, lock
+
+
+def _clear_dead(partial: Path) -> bool:
+    """Remove what killed runs left below `partial`; whether another run still lives."""
+    if fcntl is None:
+        return False
+    living = False
+    for place in partial.glob("*"):
+        try:
+            with open(place / _LOCK, "r+b") as lock:
+                if _lock(lock, wait=False):
+                    shutil.rmtree(place, ignore_errors=True)
+                else:
+                    living = True
+        except FileNotFoundError:
+            with contextlib.suppress(OSError):
+                place.rmdir()
+        except OSError:
+            living = True
+    return living
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any], within: str = "") -> list[str]:
+    """Settings of `new` that `old` has otherwise, with both values."""
+    found = []
+    for key, value in new.items():
+        name, before = f"{within}{key}", old.get(key)
+        if before == value:
+            continue
+        if isinstance(value, dict) and isinstance(before, dict) and not _is_range(value):
+            found += _differences(before, value, f"{name} ")
+        else:
+            shown = f"{_shown(before)}, now {_shown(value)}"
+            found.append(f"{name} ({shown})" if len(shown) < _SHOWN_CHARACTERS else name)
+    return found
+
+
+def _is_range(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() == {"low", "high"}
+
+
+def _shown(value: Any) -> str:
+    if _is_range(value):
+        return f"{value['low']} to {value['high']}"
+    return "not set" if value is None else str(value)
+
+
+def _as_size(size: float) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
 class DatasetWriter:
     """Opens or continues the dataset at `root`. `write` may be called from several threads.
 
     card: everything of dataset.json. What must agree to continue a dataset is its "recipe".
-    Raises DatasetError if root is not writable, holds foreign files, was made by another recipe,
-    or has no room for `expected` more samples.
+    Raises DatasetError if root is not writable, holds foreign files, or samples of another recipe.
     """
 
     def __init__(self, root: Path, card: Mapping[str, Any], extras: Sequence[str] = ()) -> None:
         self.root = root
         self.folders = (*CORE_FOLDERS, *extras)
-        self._card = dict(card)
+        for name, value in card["recipe"].items():
+            try:
+                json.dumps(value, allow_nan=False)
+            except ValueError as error:
+                raise DatasetError(f"{name} holds no finite number; give it one") from error
+        self._card = json.dumps(card, indent=2, allow_nan=False)
         self._logged: set[str] = set()
         check_output_dir(root)
+        for folder in (*self.folders, ANNOTATIONS, _PARTIAL):
+            if (root / folder).exists():
+                _check_folder(root / folder)
         self._check_recipe()
 
     def _check_recipe(self) -> None:
-        path = self.root / CARD
-        if not path.exists():
+        if not (self.root / CARD).exists():
             return
-        try:
-            recipe = json.loads(path.read_text(encoding="utf-8"))["recipe"]
-            wanted = json.loads(json.dumps(self._card["recipe"]))
-            differing = sorted(
-                key for key in {*recipe, *wanted} if recipe.get(key) != wanted.get(key)
-            )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DatasetError(
-                f"{path} cannot be read ({error!r}); give another --output_dir"
-            ) from error
-        if differing:
+        old, new = read_card(self.root)["recipe"], json.loads(self._card)["recipe"]
+        differing = _differences(old, new)
+        if differing and (sample_indices(self.root) or _clear_dead(self.root / _PARTIAL)):
             raise DatasetError(
                 f"{self.root} holds a dataset made with another {', '.join(differing)}; "
-                "give another --output_dir, or the same settings to continue it"
+                "give the same settings to continue it, or another --output_dir"
             )
 
     def check_room(self, samples: int) -> None:
@@ -126,30 +252,39 @@ class DatasetWriter:
         free = shutil.disk_usage(nearest).free
         if free < needed:
             raise DatasetError(
-                f"{nearest} has {free / 1e9:.1f} GB free and {samples} images need about "
-                f"{needed / 1e9:.1f} GB; give another --output_dir or a smaller --num_images"
+                f"{nearest} has {_as_size(free)} free and {samples} images need about "
+                f"{_as_size(needed)}; give another --output_dir or a smaller --num_images"
             )
 
     def open(self) -> None:
-        """Make the folders and write dataset.json; clears what a killed run left behind."""
-        shutil.rmtree(self.root / _PARTIAL, ignore_errors=True)
-        for folder in (*self.folders, ANNOTATIONS, _PARTIAL):
-            (self.root / folder).mkdir(parents=True, exist_ok=True)
-        self._put({self.root / CARD: json.dumps(self._card, indent=2).encode() + b"\n"})
-        log = self.root / REJECTIONS
-        if log.exists():
-            lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
-            whole = [line for line in lines if line.endswith("\n")]
-            self._logged = set(whole)
-            if whole != lines:
-                self._put({log: "".join(whole).encode()})
+        """Make the folders and write dataset.json; clears what killed runs left behind."""
+        with self._told():
+            _clear_dead(self.root / _PARTIAL)
+            self._partial, self._alive = _claim(self.root / _PARTIAL)
+            self._put({self.root / CARD: self._card.encode() + b"\n"})
+            for folder in (*self.folders, ANNOTATIONS):
+                (self.root / folder).mkdir(exist_ok=True)
+            if (self.root / REJECTIONS).exists():
+                self._mend_log()
+
+    def _mend_log(self) -> None:
+        """Drop a last line that a killed run cut short, and learn the others."""
+        with open(self.root / REJECTIONS, "r+b") as log:
+            _lock(log, wait=True)
+            content = log.read()
+            whole = content[: content.rfind(b"\n") + 1]
+            log.truncate(len(whole))
+        self._logged = set(whole.decode().splitlines(keepends=True))
 
     def close(self) -> None:
-        shutil.rmtree(self.root / _PARTIAL, ignore_errors=True)
+        self._alive.close()
+        shutil.rmtree(self._partial, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another run is at work
+            (self.root / _PARTIAL).rmdir()
 
     def indices(self) -> set[int]:
         """Samples that are there, whole."""
-        return set(sample_indices(self.root))
+        return set(sample_indices(self.root, self.folders))
 
     def write(self, sample: Sample) -> None:
         missing = set(self.folders) - set(sample.files)
@@ -171,8 +306,9 @@ class DatasetWriter:
         new = [line for line in lines if line not in self._logged]
         if new:
             self._logged.update(new)
-            with open(self.root / REJECTIONS, "a", encoding="utf-8") as log:
-                log.writelines(new)
+            with self._told(), open(self.root / REJECTIONS, "ab", buffering=0) as log:
+                _lock(log, wait=True)
+                log.write("".join(new).encode())
 
     def _path(self, folder: str, index: int, suffix: str) -> Path:
         return self.root / folder / f"{sample_name(index)}.{suffix}"
@@ -184,19 +320,18 @@ class DatasetWriter:
 
     def _put(self, contents: Mapping[Path, bytes]) -> None:
         """Write all files aside, then move them into place in their order."""
-        partials = {
-            path: self.root / _PARTIAL / f"{path.parent.name}-{path.name}" for path in contents
-        }
-        try:
+        partials = {path: self._partial / f"{path.parent.name}-{path.name}" for path in contents}
+        with self._told():
             for path, content in contents.items():
                 partials[path].write_bytes(content)
             for path, partial in partials.items():
                 os.replace(partial, path)
-        except OSError as error:
-            raise DatasetError(
-                f"cannot write to {self.root}: {error.strerror}. Every annotated sample is whole; "
-                "mend this and run the same command again to continue"
-            ) from error
+
+    def _told(self) -> contextlib.AbstractContextManager[None]:
+        return told(
+            f"cannot write to {self.root}",
+            "every annotated sample is whole: mend this and run the same command again to continue",
+        )
 
 
 def encode_png(image: NDArray[Any]) -> bytes:

@@ -2,6 +2,12 @@
 
 import json
 import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import namedtuple
 from pathlib import Path
 
 import cv2
@@ -105,23 +111,196 @@ def test_an_unwritable_folder_is_refused():
         check_output_dir(Path("/proc/nowhere"))
 
 
-def test_another_recipe_is_refused_by_name(tmp_path):
-    open_writer(tmp_path)
-    other = {"recipe": CARD["recipe"] | {"seed": 2}}
-    with pytest.raises(DatasetError, match="another seed"):
-        DatasetWriter(tmp_path, other)
-    DatasetWriter(tmp_path, CARD | {"version": "y"})
+@pytest.fixture
+def locked(tmp_path):
+    """A folder that may not be entered."""
+    folder = tmp_path / "locked"
+    folder.mkdir(mode=0)
+    if os.geteuid() == 0:
+        os.seteuid(65534)
+    yield folder
+    os.seteuid(os.getuid())
 
 
-def test_a_broken_card_is_refused(tmp_path):
-    (tmp_path / "dataset.json").write_text("{")
-    with pytest.raises(DatasetError, match=r"dataset\.json cannot be read"):
+def test_a_folder_below_an_unreadable_one_is_refused(locked):
+    with pytest.raises(DatasetError, match=r"Permission denied; .*--output_dir"):
+        check_output_dir(locked / "below")
+
+
+@pytest.mark.parametrize("name", ["images", "annotations", "depth16", ".partial"])
+def test_a_file_in_a_folders_place_is_refused(tmp_path, name):
+    open_writer(tmp_path).close()
+    shutil.rmtree(tmp_path / name, ignore_errors=True)
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(DatasetError, match=f"{name} is a file; move it away"):
+        DatasetWriter(tmp_path, CARD, ["depth16"])
+
+
+def test_an_unwritable_folder_inside_is_told_before_work(tmp_path):
+    open_writer(tmp_path).close()
+    (tmp_path / "seg").rmdir()
+    (tmp_path / "seg").symlink_to("/proc")
+    with pytest.raises(DatasetError, match=r"cannot write to .*seg"):
         DatasetWriter(tmp_path, CARD)
 
 
-def test_a_full_disk_is_told_before_work(tmp_path):
-    with pytest.raises(DatasetError, match="GB free"):
-        DatasetWriter(tmp_path, CARD).check_room(10**12)
+def test_hidden_files_are_nothing(tmp_path):
+    (tmp_path / ".DS_Store").write_bytes(b"x")
+    writer = open_writer(tmp_path)
+    writer.write(sample(0))
+    assert writer.indices() == {0}
+
+
+def made(root, recipe):
+    writer = DatasetWriter(root, {"recipe": recipe})
+    writer.open()
+    writer.write(sample(0))
+    writer.close()
+
+
+def test_another_recipe_is_refused_by_name_and_values(tmp_path):
+    recipe = {
+        "seed": 1,
+        "range": (0, 1),
+        "sampling": {"yaw": {"low": -1, "high": 1}, "fov": {"low": 18, "high": 24}},
+        "alignment": {"A": list(range(100)), "b": 0},
+    }
+    made(tmp_path, recipe)
+    other = {
+        **{"seed": 2, "range": (0, 1), "detector": "fan"},
+        "sampling": recipe["sampling"] | {"yaw": {"low": -0.5, "high": 1}},
+        "alignment": {"A": list(range(1, 101)), "b": 0},
+    }
+    with pytest.raises(DatasetError) as error:
+        DatasetWriter(tmp_path, {"recipe": other})
+    assert (
+        "another seed (1, now 2), detector (not set, now fan), "
+        "sampling yaw (-1 to 1, now -0.5 to 1), alignment A; give the same settings"
+    ) in str(error.value)
+    DatasetWriter(tmp_path, {"recipe": recipe, "version": "y"})
+
+
+def test_another_recipe_is_taken_while_there_is_no_sample(tmp_path):
+    other = {"recipe": {"seed": 2}}
+    open_writer(tmp_path).close()
+    writer = DatasetWriter(tmp_path, other)
+    writer.open()
+    assert json.loads((tmp_path / "dataset.json").read_text()) == other
+    with pytest.raises(DatasetError, match="another seed"):
+        DatasetWriter(tmp_path, CARD)  # the other one is at work
+    writer.close()
+    DatasetWriter(tmp_path, CARD)
+
+
+def test_other_extras_do_not_hide_the_samples(tmp_path):
+    made(tmp_path, {"seed": 1})
+    with pytest.raises(DatasetError, match="another seed"):
+        DatasetWriter(tmp_path, {"recipe": {"seed": 2}}, ["depth16"])
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_the_card_holds_finite_numbers_only(tmp_path, value):
+    with pytest.raises(DatasetError, match="reject_px holds no finite"):
+        DatasetWriter(tmp_path, {"recipe": {"reject_px": value}})
+
+
+@pytest.mark.parametrize("text", ["", '{"recipe": {"se', "[]", "{}", '{"recipe": 1}'])
+def test_a_broken_card_is_refused_in_plain_words(tmp_path, text):
+    (tmp_path / "dataset.json").write_text(text)
+    for opens in (lambda: DatasetWriter(tmp_path, CARD), lambda: Dataset(tmp_path)):
+        with pytest.raises(DatasetError, match=r"dataset\.json cannot be read: it is cut short"):
+            opens()
+
+
+def test_stray_files_are_no_samples(tmp_path):
+    writer = open_writer(tmp_path)
+    writer.write(sample(0))
+    for name in ("._000000.json", "foo.json", "7.json", "000009.json~"):
+        (tmp_path / "annotations" / name).write_text("{}")
+        for folder in ("images", "seg", "depth"):
+            (tmp_path / folder / name).with_suffix(".png").write_bytes(b"x")
+    assert writer.indices() == {0}
+    assert Dataset(str(tmp_path)).indices == [0]
+
+
+def test_a_sample_is_complete_with_all_of_its_files_only(tmp_path):
+    writer = DatasetWriter(tmp_path, {"recipe": {"extras": ["depth16"]}}, ["depth16"])
+    writer.open()
+    for index in range(5):
+        writer.write(sample(index, ["depth16"]))
+    (tmp_path / "annotations/000001.json").write_bytes(b"")
+    (tmp_path / "images/000002.png").unlink()
+    (tmp_path / "depth16/000003.png").unlink()
+    (tmp_path / "annotations/000004.json").unlink()
+    assert writer.indices() == {0}
+    assert Dataset(tmp_path).indices == [0]
+    shutil.rmtree(tmp_path / "seg")
+    assert writer.indices() == set()
+
+
+@pytest.mark.parametrize(("free", "said"), [(2_500_000, "2 MB free"), (2.5e9, "2.5 GB free")])
+def test_a_full_disk_is_told_before_work(tmp_path, monkeypatch, free, said):
+    usage = namedtuple("usage", "free")(free)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(DatasetError, match=f"{said} and 5000 images need about 3.0 GB"):
+        DatasetWriter(tmp_path, CARD).check_room(5000)
+
+
+def test_two_writers_at_once_do_not_hurt_each_other(tmp_path):
+    first = open_writer(tmp_path)
+    first.write(sample(0))
+    second = open_writer(tmp_path)
+    first.write(sample(1))
+    second.write(sample(1))
+    second.write(sample(2))
+    first.log_rejections([{"index": 1}])
+    second.log_rejections([{"index": 2}])
+    first.close()
+    second.write(sample(3))
+    second.close()
+    assert Dataset(tmp_path).indices == [0, 1, 2, 3]
+    assert (tmp_path / "rejections.jsonl").read_text() == '{"index": 1}\n{"index": 2}\n'
+    assert not (tmp_path / ".partial").exists()
+
+
+def test_what_a_killed_writer_left_is_cleared_and_a_living_ones_is_not(tmp_path):
+    script = (
+        "import json, sys, time; from pathlib import Path\n"
+        "from synthforge.dataset.write import DatasetWriter\n"
+        f"writer = DatasetWriter(Path(sys.argv[1]), json.loads({json.dumps(CARD)!r}))\n"
+        "writer.open(); print(writer._partial, flush=True); time.sleep(600)"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        left = Path(other.stdout.readline().strip())
+        (left / "images-000000.png").write_bytes(b"x")
+        open_writer(tmp_path).close()
+        assert (left / "images-000000.png").exists()
+    finally:
+        other.send_signal(signal.SIGKILL)
+        other.communicate()
+    assert left.exists()
+    open_writer(tmp_path).close()
+    assert not (tmp_path / ".partial").exists()
+
+
+@pytest.mark.parametrize("step", ["mkdtemp", "flock"])
+def test_a_folder_cleared_before_it_was_locked_is_claimed_anew(tmp_path, monkeypatch, step):
+    module = {"mkdtemp": tempfile, "flock": pytest.importorskip("fcntl")}[step]
+    real = getattr(module, step)
+
+    def after_another_run(*args, **kwargs):
+        monkeypatch.undo()
+        made = real(*args, **kwargs) if step == "mkdtemp" else None
+        open_writer(tmp_path).close()
+        return made or real(*args, **kwargs)
+
+    monkeypatch.setattr(module, step, after_another_run)
+    writer = open_writer(tmp_path)
+    writer.write(sample(0))
+    assert writer.indices() == {0}
 
 
 @pytest.mark.parametrize("value", ["text", None, float("nan"), {"a": 1}])
