@@ -44,6 +44,7 @@ _NECK = np.array(
     ]
 ).T
 _NECK_BACK_AZIMUTH = np.radians(100)
+_BEHIND_EAR = np.radians(106)
 # The forehead ends here; below it the eye region is no forehead any more.
 BROW_BAND_Y = 37.0 * MM
 _BROW_BAND_AZIMUTH = np.radians(66)
@@ -60,8 +61,9 @@ def azimuth(points: Array) -> Array:
 
 
 def is_scalp(points: Array) -> Array:
-    """Where hair grows: bool (N,)."""
-    return points[:, 1] > _by_azimuth(_HAIRLINE, azimuth(points))
+    """Where hair grows, and the bare skin between it and the back of ear and neck: bool (N,)."""
+    around_head = azimuth(points)
+    return (points[:, 1] > _by_azimuth(_HAIRLINE, around_head)) | (around_head > _BEHIND_EAR)
 
 
 def is_neck(points: Array) -> Array:

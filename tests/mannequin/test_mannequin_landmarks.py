@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 from synthforge.landmarks import FLIP
 from synthforge.mannequin.build import build_head
-from synthforge.regions import FLIP_PAIRS, REGION_ID
+from synthforge.regions import BACKGROUND, FLIP_PAIRS, REGION_ID, REGIONS
 
 FLIP_X = np.array([-1.0, 1.0, 1.0])
 
@@ -131,15 +133,36 @@ def test_left_is_positive_x(head):
         assert (center[head.face_region == REGION_ID[name], 0] > 0).all()
 
 
-def test_each_region_but_few_is_one_piece(head):
-    """No stray triangles: a face shares an edge with another of its region."""
-    faces = head.model.faces
+def _edge_neighbours(faces):
+    """Pairs (N, 2) of faces that share an edge, and the edges (N, 2)."""
     edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
     owner = np.tile(np.arange(len(faces)), 3)
     order = np.lexsort(edges.T)
     edges, owner = edges[order], owner[order]
     shared = np.flatnonzero((edges[1:] == edges[:-1]).all(1))
-    same = head.face_region[owner[shared]] == head.face_region[owner[shared + 1]]
-    kept = np.zeros(len(faces), bool)
-    kept[owner[shared][same]] = kept[owner[shared + 1][same]] = True
-    assert (~kept).sum() <= 8
+    return np.stack([owner[shared], owner[shared + 1]], -1), edges[shared]
+
+
+def test_regions_have_no_islands(head):
+    """Each is one piece, but for the eye region, which eyes and nose divide, and the mouth."""
+    pairs, _ = _edge_neighbours(head.model.faces)
+    pairs = pairs[np.equal(*head.face_region[pairs].T)]
+    size = len(head.model.faces)
+    graph = coo_matrix((np.ones(len(pairs)), pairs.T), shape=(size, size))
+    _, piece = connected_components(graph, directed=False)
+    pieces = {r.name: len(set(piece[head.face_region == r.id])) for r in REGIONS[:BACKGROUND]}
+    several = {name: count for name, count in pieces.items() if count != 1}
+    # Above the nose and below each eye; the cavity, two rows of teeth, the tongue.
+    assert several == {"eye_region": 3, "inner_mouth": 4}
+
+
+def test_borders_of_regions_are_not_ragged(head):
+    pairs, edges = _edge_neighbours(head.model.faces)
+    regions = head.face_region[pairs]
+    border = regions[:, 0] != regions[:, 1]
+    a, b = head.model.v_template[edges[border]].transpose(1, 0, 2)
+    assert np.linalg.norm(a - b, axis=1).sum() < 3.15
+    # Faces that stick out into another region: only where a corner of an outline is sharp.
+    beyond = np.concatenate([pairs[border, 0] * 20 + regions[border, 1],
+                             pairs[border, 1] * 20 + regions[border, 0]])  # fmt: skip
+    assert (np.unique(beyond, return_counts=True)[1] > 1).sum() <= 8
