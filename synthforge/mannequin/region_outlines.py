@@ -1,6 +1,6 @@
 """The lines at which one region of the skin ends and the next begins. Left half, mm.
 
-Mesh edges follow them, so that the regions' borders are smooth.
+Where the mesh has edges along them, the borders are as smooth; elsewhere they follow its faces.
 """
 
 from __future__ import annotations
