@@ -8,7 +8,7 @@ from typing import Any, get_args
 import click
 
 from synthforge.assembly import build_rig
-from synthforge.cli.options import Command, config_option, range_option
+from synthforge.cli.options import Command, asset_options, config_option, range_option
 from synthforge.config import (
     DEFAULT_SAMPLING,
     SAMPLING_SOURCE,
@@ -156,18 +156,7 @@ _EPILOG = "Default ranges are from: " + "; ".join(
     help="Weights of train_alignment_mlp.py, or fixMapMLP01.pth.  [default: the generator's own]",
 )
 @click.option("--force_alignment", is_flag=True, help="Use weights of another generator or head.")
-@click.option(
-    "--pretrained_dir",
-    type=click.Path(path_type=Path),
-    default=DEFAULTS.assets.pretrained_dir,
-    help="Folder of next3d_ffhq_512.pkl and alignments.",
-)
-@click.option(
-    "--model_dir",
-    type=click.Path(path_type=Path),
-    default=DEFAULTS.assets.model_dir,
-    help="Folder of FLAME's files.",
-)
+@asset_options
 def generate(pretrained_dir: Path, model_dir: Path, **options: Any) -> None:
     """Write a dataset of labelled synthetic faces.
 

@@ -12,7 +12,7 @@ import click
 from flame_pytorch.errors import FileFormatError
 from synthforge.alignment import AlignmentError
 from synthforge.assets.locate import AssetError
-from synthforge.config import ConfigError, Range, read_config_file
+from synthforge.config import AssetPaths, ConfigError, Range, read_config_file
 from synthforge.dataset.write import DatasetError
 from synthforge.detectors import DetectorError
 from synthforge.rasterizer import BackendMissingError
@@ -94,6 +94,24 @@ def range_option(name: str, help: str) -> Callable[..., Any]:
         callback=to_range,
         help=help,
     )
+
+
+def asset_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--pretrained_dir` and `--model_dir`, where the user's licensed files are."""
+    defaults = AssetPaths()
+    model = click.option(
+        "--model_dir",
+        type=click.Path(path_type=Path),
+        default=defaults.model_dir,
+        help="Folder of FLAME's files.",
+    )
+    pretrained = click.option(
+        "--pretrained_dir",
+        type=click.Path(path_type=Path),
+        default=defaults.pretrained_dir,
+        help="Folder of next3d_ffhq_512.pkl and alignments.",
+    )
+    return pretrained(model(function))
 
 
 def _setting(option: click.Parameter, value: Any, path: Path) -> Any:

@@ -9,7 +9,7 @@ import click
 
 from synthforge.alignment import trained_path
 from synthforge.assembly import build_parts, pick_device
-from synthforge.cli.options import Command, config_option
+from synthforge.cli.options import Command, asset_options, config_option
 from synthforge.config import (
     Activation,
     AlignmentTrainingConfig,
@@ -68,18 +68,7 @@ DEFAULTS = AlignmentTrainingConfig()
     default=DEFAULTS.activation,
     help="none, as published: an affine map.",
 )
-@click.option(
-    "--pretrained_dir",
-    type=click.Path(path_type=Path),
-    default=DEFAULTS.assets.pretrained_dir,
-    help="Folder of next3d_ffhq_512.pkl and alignments.",
-)
-@click.option(
-    "--model_dir",
-    type=click.Path(path_type=Path),
-    default=DEFAULTS.assets.model_dir,
-    help="Folder of FLAME's files.",
-)
+@asset_options
 @config_option
 def train(pretrained_dir: Path, model_dir: Path, **options: Any) -> None:
     """Learn where the head truly sits in the generated face.
