@@ -260,9 +260,10 @@ def test_damaged_sparse_matrices(change):
     [
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "git lfs pull"),
         (lzma.compress(pickle.dumps([1])), "xz -d"),
-        (gzip.compress(pickle.dumps([1])), "gzip -d"),
+        (gzip.compress(pickle.dumps([1]), mtime=0), "gzip -d"),
         (b"<!DOCTYPE html><html>", "web page"),
     ],
+    ids=["git-lfs", "xz", "gzip", "html"],
 )
 def test_what_is_handed_over_instead_of_a_pickle_is_recognised(data, message):
     with pytest.raises(FileFormatError, match=message):
