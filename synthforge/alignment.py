@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from synthforge.assets.published_alignment import read_published_alignment
 from synthforge.config import Activation
+from synthforge.errors import UserError
 from synthforge.generator import Generator
 
 # Generator units per metre, from Next3D's orthographic scale (5 per half plane).
@@ -40,7 +41,7 @@ _FORMAT = "synthforge alignment 1"
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu": torch.relu}
 
 
-class AlignmentError(ValueError):
+class AlignmentError(UserError, ValueError):
     """Weights that cannot be used; the message says why and the way out."""
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from synthforge.errors import UserError
+
 GeneratorName = Literal["auto", "next3d", "mannequin"]
 RasterizerName = Literal["auto", "torch", "pytorch3d"]
 Activation = Literal["none", "tanh", "relu"]
@@ -36,7 +38,7 @@ _STYLES = 28
 _MAX_TRUNCATION = 2
 
 
-class ConfigError(ValueError):
+class ConfigError(UserError, ValueError):
     """A setting that cannot work; the message says the way out."""
 
 

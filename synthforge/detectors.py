@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from synthforge.config import DetectorName
+from synthforge.errors import UserError
 
 # uint8 [B, H, W, 3] RGB -> for each image float32 [68, 2] on the CPU, in pixels with centres at
 # +0.5, iBUG order; None where no face is found.
@@ -28,7 +29,7 @@ INSTALL_HINT = (
 )
 
 
-class DetectorError(RuntimeError):
+class DetectorError(UserError, RuntimeError):
     """The detector that was asked for cannot run; the message says the way out."""
 
 

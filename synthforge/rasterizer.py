@@ -21,6 +21,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from synthforge.errors import UserError
+
 Backend = Literal["auto", "torch", "pytorch3d"]
 
 _EPSILON = 1e-8
@@ -69,7 +71,7 @@ class Fragments:
         return values.view(*self.face_ids.shape, -1)
 
 
-class BackendMissingError(ImportError):
+class BackendMissingError(UserError, ImportError):
     """The rasterizer that was asked for is not installed; the message says the way out."""
 
 

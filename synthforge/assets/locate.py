@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from synthforge.errors import UserError
+
 # In order of preference.
 _CHECKPOINTS = ("next3d_ffhq_512.safetensors", "next3d_ffhq_512.pkl")
 _FLAME_MODELS = ("generic_model.pkl", "flame2023_Open.pkl", "flame2023.pkl", "flame2020.pkl")
@@ -21,7 +23,7 @@ _FLAME_SITE = "https://flame.is.tue.mpg.de (licence required)"
 _NEXT3D_SITE = "the Next3D project page, https://mrtornado24.github.io/Next3D"
 
 
-class AssetError(ValueError):
+class AssetError(UserError, ValueError):
     """Files that a run needs are not there; the message names each and where to get it."""
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from flame_pytorch.errors import FileFormatError
-from synthforge.cli.options import Command, UserError
+from synthforge.cli.options import Command, OneLine
 from synthforge.next3d.checkpoint import load_checkpoint, save_safetensors
 
 
@@ -20,15 +20,15 @@ def convert_checkpoint(source: Path, target: Path) -> None:
     No code in the pickle is executed. Both files load the same.
     """
     if target.suffix != ".safetensors":
-        raise UserError(f"{target} should end in .safetensors, by which it is recognised")
+        raise OneLine(f"{target} should end in .safetensors, by which it is recognised")
     if not target.parent.is_dir():
-        raise UserError(f"the folder {target.parent} does not exist; create it first")
+        raise OneLine(f"the folder {target.parent} does not exist; create it first")
     if target.exists():
-        raise UserError(f"{target} is there already; remove it, or give another name")
+        raise OneLine(f"{target} is there already; remove it, or give another name")
     try:
         checkpoint = load_checkpoint(source)
         save_safetensors(checkpoint, target)
     except (FileFormatError, OSError) as error:
-        raise UserError(str(error)) from error
+        raise OneLine(str(error)) from error
     numbers = sum(tensor.numel() for tensor in checkpoint.tensors.values())
     click.echo(f"Wrote {len(checkpoint.tensors)} tensors ({numbers:,} numbers) to {target}.")

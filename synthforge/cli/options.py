@@ -10,26 +10,11 @@ from typing import Any
 import click
 
 from flame_pytorch.errors import FileFormatError
-from synthforge.alignment import AlignmentError
-from synthforge.assets.locate import AssetError
 from synthforge.config import AssetPaths, ConfigError, Range, read_config_file
-from synthforge.dataset.write import DatasetError
-from synthforge.detectors import DetectorError
-from synthforge.rasterizer import BackendMissingError
-
-# Bad input, told in one line: exit code 2.
-USER_ERRORS: tuple[type[Exception], ...] = (
-    AlignmentError,
-    AssetError,
-    BackendMissingError,
-    ConfigError,
-    DatasetError,
-    DetectorError,
-    FileFormatError,
-)
+from synthforge.errors import UserError
 
 
-class UserError(click.ClickException):
+class OneLine(click.ClickException):
     """An error in one line; exit code 2."""
 
     exit_code = 2
@@ -66,12 +51,12 @@ class Command(click.Command):
 def _one_line_errors() -> Iterator[None]:
     try:
         yield
-    except USER_ERRORS as error:
-        raise UserError(str(error)) from error
+    except (UserError, FileFormatError) as error:
+        raise OneLine(str(error)) from error
     except OSError as error:
         named = error.filename is not None
         message = f"cannot use {error.filename}: {error.strerror}" if named else str(error)
-        raise UserError(message) from error
+        raise OneLine(message) from error
 
 
 def range_option(name: str, help: str) -> Callable[..., Any]:

@@ -23,6 +23,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from synthforge.errors import UserError
+
 try:
     import fcntl
 except ImportError:  # not on Windows: there, what killed runs left behind stays
@@ -42,7 +44,7 @@ _BYTES_PER_SAMPLE = 600_000
 _BYTES_PER_EXTRA = 400_000
 
 
-class DatasetError(RuntimeError):
+class DatasetError(UserError, RuntimeError):
     """The output folder cannot take this dataset; the message says the way out."""
 
 
