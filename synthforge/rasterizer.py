@@ -8,7 +8,8 @@ arXiv:2007.08501; `rasterize_meshes`, blur_radius 0, faces_per_pixel 1):
 - NDC: x left, y up, z into the screen; the short image side spans [-1, 1].
 - A pixel centre is inside a face when all three barycentrics are strictly positive.
 - The nearest face wins; exact ties go to the lowest face id.
-- Faces with |area| <= 1e-8 or a vertex at z < 1e-8 are skipped; culling drops negative areas.
+- Faces with |area| <= 1e-8, a vertex at z < 1e-8 or a coordinate that is not finite are skipped;
+  culling drops negative areas.
 """
 
 from __future__ import annotations
@@ -281,10 +282,11 @@ def _rows_in_view(
     """First image row and number of rows of each face [N, 9]; none where it cannot be seen."""
     ax, ay, az, bx, by, bz, cx, cy, cz = corners.t().contiguous().unbind(0)
     area = _edge(ax, ay, bx, by, cx, cy)
-    seen = area.abs() > _EPSILON
+    seen = (area.abs() > _EPSILON) & torch.isfinite(area)
     if cull_backfaces:
         seen &= area >= 0
     seen &= torch.minimum(torch.minimum(az, bz), cz) >= _EPSILON
+    seen &= torch.maximum(torch.maximum(az, bz), cz) < torch.inf
     top = _to_pixels(torch.maximum(torch.maximum(ay, by), cy), height, width)
     bottom = _to_pixels(torch.minimum(torch.minimum(ay, by), cy), height, width)
     left = _to_pixels(torch.maximum(torch.maximum(ax, bx), cx), width, height)
@@ -294,7 +296,8 @@ def _rows_in_view(
     seen &= torch.ceil(left - _SLACK) <= torch.floor(right + _SLACK)
     seen &= (right >= -_SLACK) & (left <= width - 1 + _SLACK)
     count = torch.where(seen, last_row - first_row + 1, 0).clamp_min(0)
-    return first_row.long(), count.long()
+    # NaN has no row: an index made of one could lie outside the image.
+    return torch.where(seen, first_row, 0).long(), count.long()
 
 
 def _row_spans(corners: Tensor, row: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
@@ -311,8 +314,9 @@ def _row_spans(corners: Tensor, row: Tensor, height: int, width: int) -> tuple[T
         high = torch.where(crosses, torch.maximum(high, x), high)
     first = torch.ceil(_to_pixels(high, width, height) - _SLACK).clamp(0, width)
     last = torch.floor(_to_pixels(low, width, height) + _SLACK).clamp(-1, width - 1)
-    count = torch.where(high >= low, last - first + 1, torch.zeros_like(first)).clamp_min(0)
-    return first.long(), count.long()
+    crossed = high >= low
+    count = torch.where(crossed, last - first + 1, 0).clamp_min(0)
+    return torch.where(crossed, first, 0).long(), count.long()
 
 
 def _to_pixels(ndc: Tensor, size: int, other_size: int) -> Tensor:
