@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,12 +22,12 @@ from flame_pytorch.model import FloatArray, IntArray
 from synthforge.assets.locate import AssetError, Assets
 from synthforge.camera import Camera
 from synthforge.config import EXPRESSION_SIZE, SHAPE_SIZE
+from synthforge.fingerprint import fingerprint
 from synthforge.mesh import Mesh, Topology
 from synthforge.regions import paint_masks, paint_texture
 from synthforge.sampling import Parameters
 
 _NECK = 1
-_POSE_SIZE = 6
 
 
 @dataclass(frozen=True)
@@ -79,11 +78,15 @@ class Head:
 
     @property
     def fingerprint(self) -> str:
-        """Changes when the head's shape, components or triangles do."""
-        digest = hashlib.sha256()
-        for tensor in (self.flame.v_template, self.flame.shapedirs, self.flame.faces):
-            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()[:16]
+        """16 hex digits that change when anything does that a label comes from."""
+        tensors = {
+            **self.flame.state_dict(),
+            "topology.faces": self.topology.faces,
+            "topology.uvs": self.topology.uvs,
+            "topology.uv_faces": self.topology.uv_faces,
+            "face_regions": self.face_regions,
+        }
+        return fingerprint(tensors, (self.flame.parents, self.flame.use_face_contour, self.has_uvs))
 
 
 def read_head(assets: Assets) -> Head:

@@ -11,6 +11,7 @@ from synthforge.annotate import DEPTH16_STEP_M
 from synthforge.assembly import Rig
 from synthforge.config import CAMERA_PIVOT, CAMERA_RADIUS, IMAGE_SIZE, GenerateConfig
 from synthforge.regions import FLIP_PAIRS, REGIONS
+from synthforge.sampling import SAMPLE_FORMAT
 
 _LICENCES = {
     "mannequin": "Images and labels of the built-in head: free to use (MIT, as the code).",
@@ -26,6 +27,7 @@ def dataset_card(config: GenerateConfig, rig: Rig) -> dict[str, Any]:
     return {
         "synthforge_version": synthforge.__version__,
         "recipe": {
+            "sample_format": SAMPLE_FORMAT,
             "seed": config.seed,
             "generator": rig.generator.name,
             "generator_fingerprint": rig.generator.fingerprint,
