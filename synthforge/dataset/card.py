@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import asdict
 from typing import Any
 
@@ -76,7 +77,8 @@ def _gate_settings(config: GenerateConfig, rig: Rig) -> dict[str, Any]:
 def _weights(alignment: AlignmentMLP) -> dict[str, Any]:
     """What maps the placed mesh to the generated face: A x + b, or a network's own weights."""
     if alignment.activation == "none":
-        A, b = alignment.as_affine()
-        return {"A": A.tolist(), "b": b.tolist()}
+        # In float64 on the CPU, so that every machine writes the same numbers.
+        A, b = copy.deepcopy(alignment).cpu().double().as_affine()
+        return {"A": A.float().tolist(), "b": b.float().tolist()}
     weights = {name: value.tolist() for name, value in alignment.state_dict().items()}
     return {"activation": alignment.activation} | weights
