@@ -79,13 +79,11 @@ def generate_dataset(config: GenerateConfig, rig: Rig, writer: DatasetWriter) ->
             writing |= {writers.submit(writer.write, sample) for sample in samples}
             writing = _finish(writing, _WAITING_BATCHES * config.batch_size, bar)
             writer.log_rejections([rejection.as_row() for rejection in rejections])
-            for rejection in reversed(rejections):
-                summary.rejected[rejection.reject.reason] += 1
-                retry = rejection.id.next_attempt()
-                if retry.attempt < config.max_attempts:
-                    pending.appendleft(retry)
-                else:
-                    summary.given_up.append(retry.index)
+            summary.rejected.update(rejection.reject.reason for rejection in rejections)
+            retries = [rejection.id.next_attempt() for rejection in rejections]
+            hopeless = [retry for retry in retries if retry.attempt >= config.max_attempts]
+            summary.given_up += [retry.index for retry in hopeless]
+            pending.extendleft(retry for retry in reversed(retries) if retry not in hopeless)
             summary.written += len(samples)
             bar.set_postfix(accepted=f"{summary.acceptance:.0%}", refresh=False)
         _finish(writing, 0, bar)
