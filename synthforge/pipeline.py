@@ -80,10 +80,11 @@ def generate_dataset(config: GenerateConfig, rig: Rig, writer: DatasetWriter) ->
             writing = _finish(writing, _WAITING_BATCHES * config.batch_size, bar)
             writer.log_rejections([rejection.as_row() for rejection in rejections])
             summary.rejected.update(rejection.reject.reason for rejection in rejections)
-            retries = [rejection.id.next_attempt() for rejection in rejections]
-            hopeless = [retry for retry in retries if retry.attempt >= config.max_attempts]
-            summary.given_up += [retry.index for retry in hopeless]
-            pending.extendleft(retry for retry in reversed(retries) if retry not in hopeless)
+            last = config.max_attempts - 1
+            turned_down = [rejection.id for rejection in rejections]
+            summary.given_up += [id.index for id in turned_down if id.attempt == last]
+            retries = [id.next_attempt() for id in turned_down if id.attempt < last]
+            pending.extendleft(reversed(retries))
             summary.written += len(samples)
             bar.set_postfix(accepted=f"{summary.acceptance:.0%}", refresh=False)
         _finish(writing, 0, bar)
