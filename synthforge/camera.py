@@ -4,8 +4,8 @@ Frames (docs/conventions.md): `gen` is the generator's world, y up; `cam` is Ope
 y down, z forward; `px` has pixel centres at +0.5; `ndc` is the rasterizer's, x left, y up, the
 image spanning [-1, 1]. `T_a_b` maps b to a. Images are square.
 
-Every map is written as elementwise sums, not as matrix products: their rounding does not depend
-on the batch size, so a sample is the same bit for bit however it is batched.
+Every map is written as elementwise sums, not as matrix products, whose rounding depends on the
+batch size: a sample has the same bits in any batch.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _FOV_SQRT2 = 1.414
 
 
 def rotate(R: Tensor, x: Tensor) -> Tensor:
-    """R @ x for R [B, 3, 3] and x [B, N, 3], with batch-independent rounding."""
+    """R @ x for R [B, 3, 3] and x [B, N, 3]; its rounding does not depend on the batch size."""
     r = R[:, None]
     return r[..., 0] * x[..., 0:1] + r[..., 1] * x[..., 1:2] + r[..., 2] * x[..., 2:3]
 
@@ -53,7 +53,7 @@ class Camera:
         batch = self.T_gen_cam.shape[0]
         if self.T_gen_cam.shape != (batch, 4, 4) or self.K.shape != (batch, 3, 3):
             raise ValueError(
-                f"Camera wants T_gen_cam [B,4,4] and K [B,3,3], got "
+                f"Camera takes T_gen_cam [B,4,4] and K [B,3,3], got "
                 f"{tuple(self.T_gen_cam.shape)} and {tuple(self.K.shape)}"
             )
 

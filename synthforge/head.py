@@ -32,7 +32,7 @@ _NECK = 1
 
 @dataclass(frozen=True)
 class Head:
-    """The user's FLAME, or the built-in head in FLAME's shape.
+    """The user's FLAME, or the built-in head as a FLAME.
 
     flame: takes SHAPE_SIZE shape and EXPRESSION_SIZE expression coefficients.
     topology: its triangles and UVs. has_uvs is False where the user's files hold no UV layout.
@@ -64,7 +64,7 @@ class Head:
         )
 
     def mesh(self, parameters: Parameters, camera: Camera) -> Mesh:
-        """Posed heads in the FLAME frame, metres; the jaw line is the one that `camera` sees."""
+        """Posed heads in the FLAME frame, metres, with the jaw line that `camera` sees."""
         pose = parameters.pose_rad
         vertices, landmarks = self.flame(
             parameters.shape,

@@ -37,7 +37,7 @@ _CANDIDATES = {"cpu": 1 << 17, "cuda": 1 << 23}
 
 @dataclass(frozen=True)
 class Fragments:
-    """What each pixel sees; -1 everywhere in pixels that see nothing.
+    """What each pixel sees; every value is -1 in pixels that see nothing.
 
     face_ids: int64 [B, H, W]; -2 in an image that is not `complete`.
     z: [B, H, W], the vertices' own z (for camera NDC: z-depth).
@@ -58,8 +58,8 @@ class Fragments:
         """bool [B]: false where `max_layers` did not suffice."""
         return self.face_ids[:, 0, 0] != _GAVE_UP
 
-    def interpolate(self, corners: Tensor, background: float = 0.0) -> Tensor:
-        """Attributes at face corners [F, 3, C] or [B, F, 3, C] -> [B, H, W, C]."""
+    def interpolate(self, corners: Tensor) -> Tensor:
+        """Attributes at face corners [F, 3, C] or [B, F, 3, C] -> [B, H, W, C]; 0 where empty."""
         index = self.face_ids.clamp_min(0).flatten(1)
         if corners.ndim == 4:
             batch, faces = corners.shape[:2]
@@ -68,12 +68,12 @@ class Fragments:
         picked = corners.index_select(0, index.view(-1)).view(*index.shape, *corners.shape[1:])
         weights = self.barycentrics.flatten(1, 2)
         values = sum(weights[..., k, None] * picked[:, :, k] for k in range(3))
-        values = torch.where(self.covered.flatten(1)[..., None], values, background)
+        values = torch.where(self.covered.flatten(1)[..., None], values, 0.0)
         return values.view(*self.face_ids.shape, -1)
 
 
 class BackendMissingError(UserError, ImportError):
-    """The rasterizer that was asked for is not installed; the message says the way out."""
+    """The rasterizer asked for is not installed; the message says the way out."""
 
 
 def pytorch3d_installed() -> bool:
@@ -104,10 +104,10 @@ def rasterize(
 
     vertices_ndc: float32 [B, V, 3]. faces: int64 [F, 3], shared by the batch.
     backend: "auto" is PyTorch3D where it is installed and the vertices are on CUDA, else ours.
-    max_layers: makes our work one of fixed size, so that nothing waits for a CUDA device: faces
-        may lie so many deep, on average over the image, and be cut into an eighth as many row
-        spans plus four a face. An image that needs more is NaN throughout; see
-        `Fragments.complete`.
+    max_layers: fixes the size of our work, so that CUDA needs no host sync. It bounds how many
+        faces lie over a pixel, as a mean over the image, and the row spans they are cut into (an
+        eighth as many as those face pixels, plus four a face). An image that needs more is NaN
+        throughout; see `Fragments.complete`.
 
     Raises BackendMissingError if "pytorch3d" is asked for and not installed.
     """
@@ -246,9 +246,9 @@ def resolve(
 
 
 def _pixels_to_resolve(ids: Tensor, *, differentiable: bool) -> Tensor:
-    """Those that see a face; on a GPU all, as looking for them would wait for it.
+    """Those that see a face; on a GPU all, since finding those takes a host sync.
 
-    Differentiable only those: what an empty pixel's face would give may have no finite gradient.
+    With gradients only those: an empty pixel's could be infinite or NaN.
     """
     if ids.device.type == "cpu" or differentiable:
         return torch.nonzero(ids >= 0).squeeze(1)
@@ -349,7 +349,7 @@ def _expand_within(count: Tensor, slots: int) -> tuple[Tensor, Tensor, Tensor, T
 
 
 def _chunks(count: Tensor, budget: int) -> list[slice]:
-    """Cut spans into runs of about `budget` pixels each."""
+    """Slices of spans [N] that hold about `budget` pixels each."""
     total = torch.cumsum(count, 0)
     pieces = -(-int(total[-1]) // budget) if len(count) else 0
     if not pieces:

@@ -1,7 +1,7 @@
-"""(seed, index, attempt) -> the parameters of one sample, and nothing else does.
+"""The parameters of a sample, from its (seed, index, attempt) alone.
 
-Each quantity has a random stream of its own, so that drawing one more never moves the others, and
-a sample is the same whatever the batch, the worker, the order or the machine.
+Each quantity has a random stream of its own, so that drawing one more leaves the others alone, and
+a sample is the same in any batch, worker and order and on any machine.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _STREAMS = {
 
 @dataclass(frozen=True)
 class SampleId:
-    """What a sample depends on."""
+    """What a sample depends on, with the recipe."""
 
     seed: int
     index: int

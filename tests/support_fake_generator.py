@@ -112,7 +112,7 @@ class FakeHead:
 
 
 class FakeGenerator:
-    """Draws the mesh where A @ x + b puts it: a shaded picture, depth and surface points.
+    """Draws the mesh where A @ x + b puts it: a shaded image, depth and surface points.
 
     fringe: hair hangs 12 to 20 mm before the upper forehead, which the mesh knows nothing of.
     """

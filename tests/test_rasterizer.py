@@ -128,7 +128,7 @@ def test_an_empty_view_is_empty():
     vertices, faces = soup(seed=0)
     fragments = rasterize(vertices + 10, faces, 8, 8, perspective_correct=True)
     assert not fragments.covered.any()
-    assert (fragments.interpolate(torch.ones(30, 3, 2), background=-7) == -7).all()
+    assert (fragments.interpolate(torch.ones(30, 3, 2)) == 0).all()
 
 
 def test_interpolating_a_linear_attribute_is_exact():

@@ -150,6 +150,38 @@ SETTINGS = [
 # --- Recipes --------------------------------------------------------------------------------------
 
 
+def test_the_recipe_by_value():
+    made_with = rig(detector=print)
+    A = [[1.01956, 0.00574, -0.01967], [-0.01988, 0.96937, -0.00984], [0.00716, 0.07973, 0.98803]]
+    recipe = dataset_card(replace(CONFIG, extras=("uv", "depth16")), made_with)["recipe"]
+    alignment = recipe.pop("alignment")
+    np.testing.assert_allclose(alignment["A"], A, rtol=1e-6)
+    np.testing.assert_allclose(alignment["b"], [0.00115, 0.04870, -0.01416], rtol=1e-6)
+    turned, still = {"low": -0.8, "high": 0.8}, {"low": 0, "high": 0}
+    assert recipe == {
+        "sample_format": 1,
+        "seed": 0,
+        "generator": "next3d",
+        "generator_fingerprint": "f",
+        "head_fingerprint": made_with.head.fingerprint,
+        "sampling": {
+            "shape": {"low": -2, "high": 2},
+            "expression": {"low": -2, "high": 2},
+            **dict.fromkeys(["jaw_rad", "head_yaw_rad", "head_pitch_rad"], still),
+            **dict.fromkeys(["yaw_rad", "pitch_rad"], turned),
+            "fov_deg": {"low": 18, "high": 24},
+        },
+        "truncation_psi": 0.7,
+        "truncation_cutoff": 14,
+        "variant": "front",
+        "precision": "fp32",
+        "detector": "fan",
+        "reject_px": 11.0,
+        "extras": ["depth16", "uv"],
+        "image_size": 512,
+    }
+
+
 def write_one(root, made_with, config=CONFIG):
     writer = DatasetWriter(root, dataset_card(config, made_with))
     writer.open()
