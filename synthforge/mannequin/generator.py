@@ -64,18 +64,14 @@ class Mannequin:
         """16 hex digits that change with the built-in head, the displacement and SAMPLE_FORMAT,
         which stands for the code that draws."""
         head = build_head()
-        arrays = {
-            **vars(head.model),
-            **vars(head.embedding),
-            "uvs": head.uvs,
-            "uv_faces": head.uv_faces,
-            "face_region": head.face_region,
-            "vertex_part": head.vertex_part,
-        }
+        arrays = {**vars(head), **vars(head.model), **vars(head.embedding)}
         # As float32: the float64 results of building the head differ between CPUs.
         tensors = {
-            name: torch.from_numpy(array if array.dtype.kind == "i" else array.astype(np.float32))
+            name: torch.from_numpy(
+                array.astype(np.float32 if array.dtype.kind == "f" else np.int64)
+            )
             for name, array in arrays.items()
+            if isinstance(array, np.ndarray)
         }
         if self.displacement is not None:
             tensors |= dict(zip(("A", "b"), self.displacement, strict=True))
