@@ -106,7 +106,7 @@ def build_rig(config: GenerateConfig, tell: Callable[[str], None] = print) -> Ri
         head,
         generator,
         alignment,
-        build_detector(config.detector, device, tell),
+        build_detector(config.detector, device, tell, is_aligned=generator.is_aligned),
         replace(DEFAULT_SAMPLING[generator.name], **config.sampling_overrides),
     )
 

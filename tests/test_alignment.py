@@ -7,9 +7,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
+from support_damaged_files import damaged, forged
+from support_planted import PLANTED, planted_affine
 from torch import nn
 
+from synthforge import alignment
 from synthforge.alignment import (
     PUBLISHED_A,
     PUBLISHED_B,
@@ -38,7 +41,7 @@ def trained():
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for weight in mlp.parameters():
-            weight.add_(torch.randn(weight.shape, generator=generator))
+            weight.add_(0.05 * torch.randn(weight.shape, generator=generator))
     return mlp
 
 
@@ -92,7 +95,7 @@ def test_an_activation_learns_and_is_not_affine(points):
 
 
 def test_bad_sizes_and_names():
-    with pytest.raises(AlignmentError, match="at least 3, got 2"):
+    with pytest.raises(AlignmentError, match=r"in 3\.\.4096, got 2"):
         AlignmentMLP(2)
     with pytest.raises(AlignmentError, match="choose from none, tanh, relu"):
         AlignmentMLP(4, "sine")
@@ -128,7 +131,7 @@ def test_weights_that_are_not_finite(tmp_path, trained):
     save_alignment(path, trained, ORIGIN)
     with torch.no_grad():
         trained.outer.bias[1] = math.nan
-    with pytest.raises(AlignmentError, match=r"outer.bias are not finite"):
+    with pytest.raises(AlignmentError, match=r"is not finite, so .* is not written"):
         save_alignment(path, trained, replace(ORIGIN, generator="other"))
     assert read_alignment(path)[1] == ORIGIN
 
@@ -137,36 +140,121 @@ def test_files_that_are_not_ours(tmp_path, trained):
     with pytest.raises(AlignmentError, match=r"not found.*train_alignment_mlp.py"):
         read_alignment(tmp_path / "missing.safetensors")
     (tmp_path / "text").write_text("weights")
-    with pytest.raises(AlignmentError, match="not a readable safetensors file"):
+    with pytest.raises(
+        AlignmentError, match=r"weights .*text: the file is not a readable safetensors file"
+    ):
         read_alignment(tmp_path / "text")
     save_file({"weight": torch.zeros(3)}, tmp_path / "foreign.safetensors")
-    with pytest.raises(AlignmentError, match="format is None, expected"):
+    with pytest.raises(AlignmentError, match="the format None, expected"):
         read_alignment(tmp_path / "foreign.safetensors")
 
 
+# Forgeries that say nothing wrong about the map.
+HARMLESS = {
+    *("generator: string", "generator_fingerprint: string", "head_fingerprint: string"),
+    *("scores: mapping", "training: mapping", "training: mapping to text"),
+    *("training: mapping to NaN", "training: mapping to a long integer"),
+}
+
+
+@pytest.mark.parametrize("activation", ["none", "tanh"])
+@pytest.mark.parametrize("mutate", [damaged, forged])
+def test_a_damaged_or_forged_file_ends_in_one_line(tmp_path, activation, mutate):
+    path = tmp_path / "weights.safetensors"
+    save_alignment(path, AlignmentMLP(5, activation), ORIGIN)
+    accepted = set()
+    for name, content in mutate(path):
+        bad = tmp_path / "bad.safetensors"
+        bad.write_bytes(content)
+        try:
+            read_alignment(bad)
+            accepted.add(name)
+        except AlignmentError as error:
+            message = str(error)
+            assert str(bad) in message and "\n" not in message and len(message) < 700, name
+    # Before outer weights of zero, which is how an activated network starts, inner ones are free.
+    free = {"inner.weight: times 1e6", "inner.bias: times 1e6"} if activation == "tanh" else set()
+    assert accepted == (HARMLESS | free if mutate is forged else set())
+
+
+def test_a_claimed_size_is_compared_with_the_data_first(tmp_path, monkeypatch):
+    """hidden = 20000000 took 760 MB."""
+    path = tmp_path / "weights.safetensors"
+    monkeypatch.setattr(alignment, "_MAX_HIDDEN", 2**40)
+    save_alignment(path, AlignmentMLP(), ORIGIN)
+    (content,) = (content for name, content in forged(path) if name == "hidden: huge")
+    path.write_bytes(content)
+    monkeypatch.setattr(alignment, "AlignmentMLP", None)  # builds the layers
+    with pytest.raises(AlignmentError, match=r"F32 \[4\], expected F32 \[20000000\]"):
+        read_alignment(path)
+
+
+def test_weights_in_the_format_of_other_days(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    save_file({"weight": torch.zeros(3)}, path, metadata={"format": "synthforge alignment 1"})
+    with pytest.raises(AlignmentError, match=r"'synthforge alignment 1', expected .* Remove it"):
+        read_alignment(path)
+
+
+def absurd(name):
+    A, b = torch.eye(3), torch.zeros(3)
+    if name == "moves the face by":
+        b = torch.tensor([0.0, 0.0, 0.51])
+    elif name == "turns the face inside out":
+        A = torch.diag(torch.tensor([-1.0, 1.0, 1.0]))
+    elif name == "stretches the face by 1 to 2.1":
+        A = torch.diag(torch.tensor([1.0, 2.1, 1.0]))
+    elif name == "stretches the face by 0.45 to 1":
+        A = torch.diag(torch.tensor([0.45, 1.0, 1.0]))
+    return AlignmentMLP.from_affine(A, b)
+
+
 @pytest.mark.parametrize(
-    "damage",
+    "name",
     [
-        lambda metadata, tensors: metadata.pop("hidden"),
-        lambda metadata, tensors: metadata.update(hidden="7"),
-        lambda metadata, tensors: metadata.update(hidden="four"),
-        lambda metadata, tensors: metadata.update(activation="sine"),
-        lambda metadata, tensors: metadata.update(scores="{"),
-        lambda metadata, tensors: tensors.pop("inner.bias"),
+        "moves the face by",
+        "turns the face inside out",
+        "stretches the face by 1 to 2.1",
+        "stretches the face by 0.45 to 1",
     ],
 )
-def test_damaged_files(tmp_path, trained, damage):
-    from safetensors import safe_open
-
+def test_absurd_maps_are_neither_written_nor_read(tmp_path, monkeypatch, name):
     path = tmp_path / "weights.safetensors"
-    save_alignment(path, trained, ORIGIN)
-    with safe_open(path, framework="pt") as file:
-        metadata = dict(file.metadata())
-    tensors = load_file(path)
-    damage(metadata, tensors)
-    save_file(tensors, path, metadata=metadata)
-    with pytest.raises(AlignmentError, match="damaged"):
+    with pytest.raises(AlignmentError, match=f"alignment {name}.* is not written"):
+        save_alignment(path, absurd(name), ORIGIN)
+    assert not list(tmp_path.iterdir())
+    with monkeypatch.context() as lenient:
+        lenient.setattr(alignment, "_absurdity", lambda mlp: "")
+        save_alignment(path, absurd(name), ORIGIN)
+    with pytest.raises(AlignmentError, match=f"alignment in .* {name}"):
         read_alignment(path)
+
+
+@pytest.mark.parametrize("activation", ["none", "relu"])
+def test_weights_times_a_million(tmp_path, monkeypatch, activation):
+    path = tmp_path / "weights.safetensors"
+    mlp = AlignmentMLP(5, activation)
+    with torch.no_grad():
+        mlp.outer.weight.add_(0.01).mul_(1e6)
+    monkeypatch.setattr(alignment, "_absurdity", lambda mlp: "")
+    save_alignment(path, mlp, ORIGIN)
+    monkeypatch.undo()
+    with pytest.raises(AlignmentError, match="moves the face by"):
+        read_alignment(path)
+
+
+@pytest.mark.parametrize("number", PLANTED)
+def test_what_training_should_find_is_not_absurd(tmp_path, number):
+    save_alignment(
+        tmp_path / "a.safetensors", AlignmentMLP.from_affine(*planted_affine(number)), ORIGIN
+    )
+
+
+def test_weights_get_the_mode_of_a_new_file(tmp_path):
+    new, path = tmp_path / "new", tmp_path / "weights.safetensors"
+    new.touch()
+    save_alignment(path, AlignmentMLP(), ORIGIN)
+    assert path.stat().st_mode == new.stat().st_mode
 
 
 @pytest.fixture
@@ -204,3 +292,11 @@ def test_the_published_file_is_for_next3d(published_file):
     with pytest.raises(AlignmentError, match="published weights for next3d; this run uses mann"):
         load_alignment(published_file, other, "any head")
     load_alignment(published_file, other, "any head", force=True)
+
+
+def test_a_published_file_that_makes_no_sense(published_file, monkeypatch):
+    figures = alignment.read_published_alignment(published_file)
+    huge = [type(layer)(layer.weight * 1e6, layer.bias) for layer in figures]
+    monkeypatch.setattr(alignment, "read_published_alignment", lambda path: huge)
+    with pytest.raises(AlignmentError, match=r"fixMapMLP01\.pth moves the face by"):
+        read_alignment(published_file)

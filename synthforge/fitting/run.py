@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -18,7 +17,7 @@ from synthforge.alignment import (
 from synthforge.config import ALIGNMENT_SAMPLING, AlignmentTrainingConfig
 from synthforge.detectors import Detector
 from synthforge.fitting import TrainingError
-from synthforge.fitting.checkpoint import checkpoint_path
+from synthforge.fitting.checkpoint import checkpoint_path, settings
 from synthforge.fitting.drawing import SampleSource
 from synthforge.fitting.losses import FaceSurface
 from synthforge.fitting.report import (
@@ -75,10 +74,15 @@ def train_alignment(
         "fan" if detector else "none",
         config.max_attempts,
     )
+    if generator.is_aligned:
+        say(
+            f"The {generator.name} generator draws the head exactly where it is placed, so it "
+            "needs no alignment: this run only checks that."
+        )
     cache_dir = config.cache_dir or output.with_name("alignment_cache")
-    train = load_samples(source, range(config.num_train), cache_dir)
+    train = load_samples(source, range(config.num_train), cache_dir, say=say)
     first, last = VALIDATION_START, VALIDATION_START + config.num_val
-    val = load_samples(source, range(first, last), cache_dir)
+    val = load_samples(source, range(first, last), cache_dir, say=say)
     say(
         f"{len(train)} samples to train on and {len(val)} to validate with, kept in "
         f"{cache_dir / source.key}"
@@ -95,7 +99,7 @@ def train_alignment(
     if not result.history:
         raise KeyboardInterrupt
     origin = AlignmentOrigin(
-        generator.name, generator.fingerprint, head.fingerprint, result.after, asdict(config)
+        generator.name, generator.fingerprint, head.fingerprint, result.after, settings(config)
     )
     save_alignment(output, result.mlp, origin)
     write_curves(curves_path(output), result.before, result.history)
@@ -104,6 +108,9 @@ def train_alignment(
         f"After: {describe_scores(result.after)}",
     )
     write_overlays(overlays_path(output), val, surface, AlignmentMLP(), result.mlp, captions)
-    for caption in captions:
-        say(caption)
+    if generator.is_aligned:
+        say(f"Aligned without training: {describe_scores(result.before)}")
+    else:
+        for caption in captions:
+            say(caption)
     return result

@@ -62,6 +62,10 @@ class Mannequin:
         self.displacement = displacement
 
     @property
+    def is_aligned(self) -> bool:
+        return self.displacement is None
+
+    @property
     def fingerprint(self) -> str:
         if self.displacement is None:
             return _fingerprint()
