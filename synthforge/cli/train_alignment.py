@@ -75,7 +75,7 @@ def train(pretrained_dir: Path, model_dir: Path, **options: Any) -> None:
     """Learn where the head truly sits in the generated face.
 
     Writes the weights, and beside them the curves of the training and a sheet of heads before and
-    after. The built-in head needs no alignment; a run with it only checks that.
+    after. The built-in head needs no alignment: a run with it is only a check.
     """
     # Here, so that --help does not wait for torch.
     from synthforge.alignment import trained_path

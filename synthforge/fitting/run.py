@@ -76,8 +76,8 @@ def train_alignment(
     )
     if generator.is_aligned:
         say(
-            f"The {generator.name} generator draws the head exactly where it is placed, so it "
-            "needs no alignment: this run only checks that."
+            f"The {generator.name} draws the head exactly where it is placed and needs no "
+            "alignment. Training anyway, as a check."
         )
     cache_dir = config.cache_dir or output.with_name("alignment_cache")
     train = load_samples(source, range(config.num_train), cache_dir, say=say)
@@ -109,7 +109,7 @@ def train_alignment(
     )
     write_overlays(overlays_path(output), val, surface, AlignmentMLP(), result.mlp, captions)
     if generator.is_aligned:
-        say(f"Aligned without training: {describe_scores(result.before)}")
+        say(f"Nothing to align: {describe_scores(result.before)} without training")
     else:
         for caption in captions:
             say(caption)

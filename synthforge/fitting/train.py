@@ -137,7 +137,10 @@ def fit(
     except KeyboardInterrupt:
         ended = "interrupted"
     net.mlp.load_state_dict(state.best)
-    return Fit(net.cpu().folded(), before, state.scores, history, ended)
+    # Folding rounds; where nothing was better than the identity, the result is exactly that.
+    improved = state.scores != before
+    best = net.cpu().folded() if improved else AlignmentMLP(config.hidden, config.activation)
+    return Fit(best, before, state.scores, history, ended)
 
 
 def _copy(mlp: AlignmentMLP) -> dict[str, Tensor]:
