@@ -7,26 +7,14 @@ then a small learned map, 3-hidden-3, the paper's alignment MLP (arXiv:2406.0784
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, get_args
+from collections.abc import Callable
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
 
-from synthforge.assets.published_alignment import read_published_alignment
-from synthforge.config import CAMERA_PIVOT, Activation
+from synthforge.config import Activation
 from synthforge.errors import UserError
-from synthforge.generator import Generator
-from synthforge.tensor_files import (
-    Layout,
-    TensorFileError,
-    named_numbers,
-    read_tensors,
-    whole_number,
-    write_tensors,
-)
 
 # Generator units per metre, from Next3D's orthographic scale (5 per half plane).
 UNITS_PER_METRE = 2.5
@@ -41,20 +29,7 @@ PUBLISHED_A = (
 )
 PUBLISHED_B = (0.00115, 0.04870, -0.01416)
 
-_FORMAT = "synthforge alignment 2"
-_FACTS = ("generator", "generator_fingerprint", "head_fingerprint")
-_KEYS = ("hidden", "activation", *_FACTS, "scores", "training")
-_MAX_HIDDEN = 4096
-
-# What an alignment may do to a face at most; those known move it by less than 0.1 units and stretch
-# it by less than 1.1. A face fills a cube of half this edge round the point that cameras look at.
-_MAX_SHIFT = 0.5
-_MAX_STRETCH = 2.0
-_FACE_HALF_SIZE = 0.25
-_WAY_OUT = (
-    "Remove it to use the generator's own alignment, or train again with train_alignment_mlp.py."
-)
-
+MAX_HIDDEN = 4096
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu": torch.relu}
 
 
@@ -84,8 +59,8 @@ class AlignmentMLP(nn.Module):
 
     def __init__(self, hidden: int = 4, activation: Activation = "none") -> None:
         super().__init__()
-        if not 3 <= hidden <= _MAX_HIDDEN:
-            raise AlignmentError(f"hidden size must lie in 3..{_MAX_HIDDEN}, got {hidden}")
+        if not 3 <= hidden <= MAX_HIDDEN:
+            raise AlignmentError(f"hidden size must lie in 3..{MAX_HIDDEN}, got {hidden}")
         if activation not in get_args(Activation):
             raise AlignmentError(
                 f"unknown activation {activation!r:.40}; choose from "
@@ -141,169 +116,6 @@ def _fibonacci_sphere(count: int) -> Tensor:
     return torch.stack([radius * torch.cos(angle), height, radius * torch.sin(angle)], 1).float()
 
 
-def trained_path(pretrained_dir: Path, generator_name: str) -> Path:
-    """Where train_alignment_mlp.py puts weights, and generate_synthforge_data.py looks for them."""
-    return pretrained_dir / f"alignment_{generator_name}.safetensors"
-
-
 def published_alignment() -> AlignmentMLP:
     """The published map for Next3D."""
     return AlignmentMLP.from_affine(torch.tensor(PUBLISHED_A), torch.tensor(PUBLISHED_B))
-
-
-@dataclass(frozen=True)
-class AlignmentOrigin:
-    """What weights were trained for, and how well that went; stored inside their file.
-
-    scores: name -> value, the name says the unit. training: settings of the training, for the
-    record; no paths.
-    """
-
-    generator: str
-    generator_fingerprint: str
-    head_fingerprint: str
-    scores: Mapping[str, float] = field(default_factory=dict)
-    training: Mapping[str, Any] = field(default_factory=dict)
-
-
-def save_alignment(path: Path, mlp: AlignmentMLP, origin: AlignmentOrigin) -> None:
-    """Write weights and origin as safetensors, whole or not at all.
-
-    Raises AlignmentError if the map is absurd, as read_alignment does.
-    """
-    fault = _absurdity(mlp)
-    if fault:
-        raise AlignmentError(f"the alignment {fault}, so {path} is not written. Lower --lr.")
-    metadata = {
-        "hidden": mlp.hidden,
-        "activation": mlp.activation,
-        **{name: getattr(origin, name) for name in _FACTS},
-        "scores": dict(origin.scores),
-        "training": dict(origin.training),
-    }
-    write_tensors(path, _FORMAT, mlp.state_dict(), metadata)
-
-
-def read_alignment(path: Path) -> tuple[AlignmentMLP, AlignmentOrigin | None]:
-    """Weights that `save_alignment` wrote and their origin; or, from a name ending in .pth, the
-    published ones for Next3D, which hold no origin.
-
-    Raises AlignmentError or FileFormatError for a missing, foreign or damaged file, and
-    AlignmentError for a map that would tear, mirror or displace a face absurdly.
-    """
-    if path.suffix == ".pth" and path.exists():
-        mlp, origin = _read_published(path), None
-    else:
-        mlp, origin = _read_trained(path)
-    fault = _absurdity(mlp)
-    if fault:
-        raise AlignmentError(f"the alignment in {path} {fault}. {_WAY_OUT}")
-    return mlp, origin
-
-
-def _read_trained(path: Path) -> tuple[AlignmentMLP, AlignmentOrigin]:
-    try:
-        tensors, metadata = read_tensors(path, _FORMAT, _KEYS, _layout)
-        mlp = AlignmentMLP(metadata["hidden"], metadata["activation"])
-        mlp.load_state_dict(tensors)
-        return mlp, _origin(metadata)
-    except FileNotFoundError as error:
-        raise AlignmentError(
-            f"alignment weights not found: {path}. Train them with train_alignment_mlp.py "
-            f"--output {path}, or leave --alignment out to use the generator's own."
-        ) from error
-    except TensorFileError as error:
-        raise AlignmentError(f"alignment weights {path}: the file {error}. {_WAY_OUT}") from error
-    except AlignmentError as error:
-        raise AlignmentError(f"alignment weights {path}: {error}. {_WAY_OUT}") from error
-
-
-def _layout(metadata: Mapping[str, Any]) -> Layout:
-    hidden = whole_number("hidden", metadata["hidden"], 3, _MAX_HIDDEN)
-    return {
-        "inner.weight": (torch.float32, (hidden, 3)),
-        "inner.bias": (torch.float32, (hidden,)),
-        "outer.weight": (torch.float32, (3, hidden)),
-        "outer.bias": (torch.float32, (3,)),
-    }
-
-
-def _origin(metadata: Mapping[str, Any]) -> AlignmentOrigin:
-    """Raises TensorFileError for values of another kind."""
-    facts = {name: metadata[name] for name in _FACTS}
-    for name, fact in facts.items():
-        if not (isinstance(fact, str) and fact.isprintable()):
-            raise TensorFileError(f"has {name} {fact!r:.40}, expected a name")
-    training = metadata["training"]
-    if not isinstance(training, dict):
-        raise TensorFileError(f"has training {training!r:.40}, expected settings by name")
-    scores = named_numbers("scores", metadata["scores"])
-    return AlignmentOrigin(**facts, scores=scores, training=training)
-
-
-@torch.no_grad()
-def _absurdity(mlp: AlignmentMLP) -> str:
-    """What makes it no alignment of a face, or "".
-
-    Judged on a grid over the face: how far points move, and the singular values of the map's
-    Jacobian, from finite differences.
-    """
-    axis = torch.linspace(-_FACE_HALF_SIZE, _FACE_HALF_SIZE, 5)
-    points = torch.cartesian_prod(axis, axis, axis) + torch.tensor(CAMERA_PIVOT)
-    points = points.to(mlp.inner.weight)
-    moved = mlp(points)
-    steps = 0.01 * torch.eye(3).to(points)
-    jacobian = torch.stack([(mlp(points + step) - moved) / 0.01 for step in steps], -1)
-    if not jacobian.isfinite().all():
-        return "is not finite"
-    shift = torch.linalg.vector_norm(moved - points, dim=-1).max().item()
-    if shift > _MAX_SHIFT:
-        return f"moves the face by {shift:.3g} generator units, at most {_MAX_SHIFT:g} make sense"
-    if (torch.linalg.det(jacobian) <= 0).any():
-        return "turns the face inside out"
-    stretch = torch.linalg.svdvals(jacobian)
-    low, high = stretch.min().item(), stretch.max().item()
-    if low < 1 / _MAX_STRETCH or high > _MAX_STRETCH:
-        return (
-            f"stretches the face by {low:.3g} to {high:.3g}, only {1 / _MAX_STRETCH:g} to "
-            f"{_MAX_STRETCH:g} makes sense"
-        )
-    return ""
-
-
-def load_alignment(
-    path: Path, generator: Generator, head_fingerprint: str, force: bool = False
-) -> AlignmentMLP:
-    """Weights for this generator and head.
-
-    Raises AlignmentError if the file cannot be read, or unless `force`, if its weights were
-    trained for another generator or head.
-    """
-    mlp, origin = read_alignment(path)
-    if origin is None:
-        if generator.name != "next3d" and not force:
-            raise AlignmentError(
-                f"{path} holds the published weights for next3d; this run uses {generator.name} "
-                f"{generator.fingerprint}. Leave --alignment out, or pass --force_alignment."
-            )
-        return mlp
-    trained = (origin.generator_fingerprint, origin.head_fingerprint)
-    wanted = (generator.fingerprint, head_fingerprint)
-    if trained != wanted and not force:
-        raise AlignmentError(
-            f"{path} was trained for another generator or head: "
-            f"{origin.generator:.40} {trained[0]:.40} with head {trained[1]:.40}; this run uses "
-            f"{generator.name} {wanted[0]} with head {wanted[1]}. Remove it and train again with "
-            f"train_alignment_mlp.py --generator {generator.name}, or pass --force_alignment."
-        )
-    return mlp
-
-
-def _read_published(path: Path) -> AlignmentMLP:
-    mlp = AlignmentMLP()
-    inner, outer = read_published_alignment(path)
-    with torch.no_grad():
-        for layer, published in ((mlp.inner, inner), (mlp.outer, outer)):
-            layer.weight.copy_(published.weight)
-            layer.bias.copy_(published.bias)
-    return mlp

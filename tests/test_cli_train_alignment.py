@@ -10,7 +10,8 @@ from support_fake_generator import FakeGenerator, FakeHead, oracle
 from support_planted import keypoint_error_px, planted_affine
 
 from synthforge import assembly, detectors
-from synthforge.alignment import AlignmentError, load_alignment, read_alignment
+from synthforge.alignment import AlignmentError
+from synthforge.alignment_weights import load_alignment, read_alignment
 from synthforge.cli import train_alignment as command
 from synthforge.config import ALIGNMENT_SAMPLING, NEXT3D_ALIGNMENT_SAMPLING
 from synthforge.fitting import run as fitting_run
