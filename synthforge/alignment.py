@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import get_args
 
 import torch
@@ -114,6 +115,11 @@ def _fibonacci_sphere(count: int) -> Tensor:
     angle = index * math.pi * (3 - math.sqrt(5))
     radius = torch.sqrt(1 - height * height)
     return torch.stack([radius * torch.cos(angle), height, radius * torch.sin(angle)], 1).float()
+
+
+def trained_path(pretrained_dir: Path, generator_name: str) -> Path:
+    """Where train_alignment_mlp.py puts weights, and generate_synthforge_data.py looks for them."""
+    return pretrained_dir / f"alignment_{generator_name}.safetensors"
 
 
 def published_alignment() -> AlignmentMLP:

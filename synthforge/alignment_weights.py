@@ -38,11 +38,6 @@ _FACE_HALF_SIZE = 0.25
 _JACOBIAN_STEP = 0.01
 
 
-def trained_path(pretrained_dir: Path, generator_name: str) -> Path:
-    """Where train_alignment_mlp.py puts weights, and generate_synthforge_data.py looks for them."""
-    return pretrained_dir / f"alignment_{generator_name}.safetensors"
-
-
 @dataclass(frozen=True)
 class AlignmentOrigin:
     """What weights were trained for, and how well that went; stored inside their file.

@@ -9,8 +9,13 @@ import torch
 
 from flame_pytorch import FLAME
 from flame_pytorch.errors import FileFormatError
-from synthforge.alignment import AlignmentMLP, place_in_generator, published_alignment
-from synthforge.alignment_weights import load_alignment, trained_path
+from synthforge.alignment import (
+    AlignmentMLP,
+    place_in_generator,
+    published_alignment,
+    trained_path,
+)
+from synthforge.alignment_weights import load_alignment
 from synthforge.assets.locate import AssetError, Assets, choose_generator, find_assets, require_all
 from synthforge.config import (
     DEFAULT_SAMPLING,

@@ -228,6 +228,7 @@ def test_rejected_draws_are_counted_logged_and_drawn_again(tmp_path, monkeypatch
     perfect = None
 
     def build(*_, is_aligned):
+        assert is_aligned
         return detector
 
     monkeypatch.setattr(assembly, "build_detector", build)

@@ -110,6 +110,7 @@ def test_a_head_drawn_where_it_is_placed_needs_no_alignment(rig, output):
     result = run(output)
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
+    assert rig.asked[-1] is True
     (told,) = [line for line in lines if "needs no alignment" in line]
     assert "draws the head exactly where it is placed" in told
     assert "Nothing to align: depth error 0.00 mm, coverage 1.00 without training" in lines

@@ -8,6 +8,8 @@ import torch
 
 from synthforge import detectors
 from synthforge.detectors import DetectorError, build_detector
+from synthforge.mannequin import Mannequin
+from synthforge.next3d.generator import Next3DGenerator
 
 
 class FakeFaceAlignment:
@@ -110,6 +112,12 @@ def test_exact_labels_need_no_detector(fake_package):
     assert build_detector("auto", "cpu", said.append, is_aligned=False) is not None
     assert build_detector("fan", "cpu", said.append, is_aligned=True) is not None
     assert said == []
+
+
+def test_which_generators_label_exactly():
+    assert Mannequin().is_aligned
+    assert not Mannequin(displacement=(torch.eye(3), torch.zeros(3))).is_aligned
+    assert not Next3DGenerator.is_aligned
 
 
 def test_weights_that_cannot_be_fetched(fake_package, monkeypatch):

@@ -78,7 +78,7 @@ def train(pretrained_dir: Path, model_dir: Path, **options: Any) -> None:
     after. The built-in head needs no alignment: a run with it is only a check.
     """
     # Here, so that --help does not wait for torch.
-    from synthforge.alignment_weights import trained_path
+    from synthforge.alignment import trained_path
     from synthforge.assembly import build_parts, pick_device
     from synthforge.detectors import build_detector
     from synthforge.fitting.run import curves_path, output_path, overlays_path, train_alignment

@@ -19,8 +19,8 @@ from synthforge.head import Head
 from synthforge.mesh import Mesh
 from synthforge.sampling import Parameters, SampleId, draw
 
-# Part of every cache's key: raise it when what a sample holds or how it is drawn changes.
-SAMPLE_VERSION = 2
+# Part of every cache's key: raise it when what a cached sample holds, or how it is made, changes.
+CACHE_FORMAT = 2
 # Depth is compared at this resolution at most, as in the public SynthForge code.
 MAX_DEPTH_SIZE = 128
 # Dense points of a sample.
@@ -51,7 +51,7 @@ class SampleSource:
     def key(self) -> str:
         """Names the folder of the cache."""
         facts = {
-            "version": SAMPLE_VERSION,
+            "cache_format": CACHE_FORMAT,
             "generator": self.generator.fingerprint,
             "head": self.head.fingerprint,
             "sampling": asdict(self.sampling),

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from synthforge.alignment import AlignmentMLP
-from synthforge.alignment_weights import AlignmentOrigin, save_alignment, trained_path
+from synthforge.alignment import AlignmentMLP, trained_path
+from synthforge.alignment_weights import AlignmentOrigin, save_alignment
 from synthforge.config import ALIGNMENT_SAMPLING, AlignmentTrainingConfig
 from synthforge.detectors import Detector
 from synthforge.fitting import TrainingError

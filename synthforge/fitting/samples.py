@@ -22,9 +22,9 @@ from synthforge.camera import Camera
 from synthforge.config import IMAGE_SIZE
 from synthforge.fitting import TrainingError
 from synthforge.fitting.drawing import (
+    CACHE_FORMAT,
     MAX_DEPTH_SIZE,
     POINTS,
-    SAMPLE_VERSION,
     SampleSource,
     draw_batch,
     draw_heads,
@@ -41,7 +41,7 @@ from synthforge.tensor_files import (
 # Indices of validation samples begin here, so that num_train never moves them.
 VALIDATION_START = 1_000_000
 
-_FORMAT = f"synthforge alignment sample {SAMPLE_VERSION}"
+_FORMAT = f"synthforge alignment sample {CACHE_FORMAT}"
 _KEYS = ("attempt", "depth_size")
 _MAX_ATTEMPT = 2**31
 # No length or pixel coordinate of a sample comes near it, and its square is a finite loss.

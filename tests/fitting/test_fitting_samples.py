@@ -70,7 +70,7 @@ def test_every_dependency_changes_the_key(source, monkeypatch):
     other_head = FakeHead(rings=12)
     other_head.fingerprint = "another"
     keys.add(replace(source, head=other_head).key)
-    monkeypatch.setattr(drawing_module, "SAMPLE_VERSION", drawing_module.SAMPLE_VERSION + 1)
+    monkeypatch.setattr(drawing_module, "CACHE_FORMAT", drawing_module.CACHE_FORMAT + 1)
     keys.add(source.key)
     assert len(keys) == 7
     assert replace(source, max_attempts=9).key == source.key
