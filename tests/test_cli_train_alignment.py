@@ -76,6 +76,9 @@ def test_what_a_run_leaves(rig, output):
     # Two rows of four faces with their captions.
     sheet = cv2.imread(str(output.with_name("weights.overlays.png")))
     assert sheet.shape[1] == 4 * 320 and sheet.shape[0] > 2 * 320
+    # The heads of the second row sit elsewhere than those of the first.
+    first, second = sheet[: len(sheet) // 2], sheet[len(sheet) // 2 :]
+    assert (first[-320:] != second[-320:]).any(-1).mean() > 0.01
     assert cv2.imread(str(output.with_name("weights.curves.png"))) is not None
 
 
@@ -151,6 +154,15 @@ def test_with_a_detector_the_nme_is_told_and_kept(rig, output):
     )
     assert after < before / 2
     assert json.loads(metadata(output)["scores"])["nme_percent"] == pytest.approx(after, rel=0.01)
+
+
+def test_samples_with_and_without_a_detector_are_kept_apart(rig, output):
+    cache = output.parent / "shared"
+    run(output, "--epochs", "1", "--cache_dir", str(cache))
+    rig.detector = oracle(rig.generator)
+    other = output.with_name("other.safetensors")
+    assert run(other, "--epochs", "1", "--cache_dir", str(cache)).exit_code == 0
+    assert len(list(cache.iterdir())) == 2
 
 
 def test_options_reach_what_is_built(rig, output):

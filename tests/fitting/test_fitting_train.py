@@ -100,6 +100,19 @@ def test_the_same_seed_gives_the_same_bits(quick):
     assert not same_weights(first.mlp, other.mlp)
 
 
+def test_settings_reach_the_optimizer(quick, monkeypatch):
+    (train, val), settings = quick
+    given, adam = [], torch.optim.Adam
+
+    def note(parameters, **options):
+        given.append(options)
+        return adam(parameters, **options)
+
+    monkeypatch.setattr(torch.optim, "Adam", note)
+    fit(train, val, SURFACE, replace(settings, epochs=1, lr=0.02, weight_decay=0.3))
+    assert given == [{"lr": 0.02, "weight_decay": 0.3}]
+
+
 def test_the_best_weights_are_kept(quick):
     (train, val), settings = quick
     # So large a step that the last epoch is not the best one.
