@@ -45,7 +45,8 @@ DEFAULTS = AlignmentTrainingConfig()
     "--detector",
     type=click.Choice(get_args(DetectorName)),
     default=DEFAULTS.detector,
-    help="Landmark detector; with none, depth and chamfer alone align.",
+    help="Landmark detector; auto: fan if installed, none for the built-in head. With none, depth "
+    "and chamfer distance alone align.",
 )
 @click.option(
     "--resume",
