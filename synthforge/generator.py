@@ -50,6 +50,8 @@ class Generator(Protocol):
     latent_size: entries of z.
     shape_latents: how many leading entries of z the sampler copies from the leading shape
         coefficients, so that texture and geometry agree (0: independent).
+    is_aligned: True if the head is drawn exactly where the mesh is placed, so that its labels need
+        neither a learned alignment nor a detector's check.
     fingerprint: a string that changes with the weights, the settings and the code that draws; the
         device does not matter.
     """
@@ -62,6 +64,9 @@ class Generator(Protocol):
 
     @property
     def shape_latents(self) -> int: ...
+
+    @property
+    def is_aligned(self) -> bool: ...
 
     @property
     def fingerprint(self) -> str: ...

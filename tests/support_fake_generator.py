@@ -120,6 +120,7 @@ class FakeGenerator:
     name = "fake"
     latent_size = 4
     shape_latents = 0
+    is_aligned = False
 
     def __init__(self, A, b, size: int = 128, fringe: bool = False) -> None:
         self.A, self.b, self.size, self.fringe = A, b, size, fringe

@@ -60,6 +60,10 @@ class Mannequin:
         self.displacement = displacement
 
     @property
+    def is_aligned(self) -> bool:
+        return self.displacement is None
+
+    @property
     def fingerprint(self) -> str:
         """16 hex digits that change with the built-in head, the displacement and SAMPLE_FORMAT,
         which stands for the code that draws."""

@@ -23,6 +23,7 @@ class Next3DGenerator:
 
     name = "next3d"
     shape_latents = 0
+    is_aligned = False
 
     def __init__(
         self, network: Next3D, truncation_psi: float = 0.7, truncation_cutoff: int | None = 14
