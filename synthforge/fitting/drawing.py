@@ -17,7 +17,7 @@ from synthforge.fitting import TrainingError
 from synthforge.generator import Generator, GeneratorOutput
 from synthforge.head import Head
 from synthforge.mesh import Mesh
-from synthforge.sampling import Parameters, SampleId, draw
+from synthforge.sampling import SAMPLE_FORMAT, Parameters, SampleId, draw
 
 # Part of every cache's key: raise it when what a cached sample holds, or how it is made, changes.
 CACHE_FORMAT = 2
@@ -52,6 +52,7 @@ class SampleSource:
         """Names the folder of the cache."""
         facts = {
             "cache_format": CACHE_FORMAT,
+            "sample_format": SAMPLE_FORMAT,
             "generator": self.generator.fingerprint,
             "head": self.head.fingerprint,
             "sampling": asdict(self.sampling),

@@ -70,9 +70,10 @@ def test_every_dependency_changes_the_key(source, monkeypatch):
     other_head = FakeHead(rings=12)
     other_head.fingerprint = "another"
     keys.add(replace(source, head=other_head).key)
-    monkeypatch.setattr(drawing_module, "CACHE_FORMAT", drawing_module.CACHE_FORMAT + 1)
-    keys.add(source.key)
-    assert len(keys) == 7
+    for name in ("CACHE_FORMAT", "SAMPLE_FORMAT"):
+        monkeypatch.setattr(drawing_module, name, getattr(drawing_module, name) + 1)
+        keys.add(source.key)
+    assert len(keys) == 8
     assert replace(source, max_attempts=9).key == source.key
 
 
