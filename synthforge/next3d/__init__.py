@@ -4,6 +4,5 @@ from synthforge.mesh import Topology
 from synthforge.next3d.config import Next3DConfig
 from synthforge.next3d.generator import Next3DGenerator
 from synthforge.next3d.next3d import Next3D
-from synthforge.next3d.output import SynthesisOutput
 
-__all__ = ["Next3D", "Next3DConfig", "Next3DGenerator", "SynthesisOutput", "Topology"]
+__all__ = ["Next3D", "Next3DConfig", "Next3DGenerator", "Topology"]

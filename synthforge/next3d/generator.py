@@ -43,20 +43,7 @@ class Next3DGenerator:
         tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
         return fingerprint(tensors, (network.config, network.variant))
 
-    @torch.no_grad()
     def generate(self, z: Tensor, mesh_flame: Mesh, camera: Camera) -> GeneratorOutput:
-        """z: float32 [B, latent_size]. mesh_flame: [B] heads in metres. camera: [B] cameras.
-
-        The points are the coarse samples of every ray; density is before the marching's softplus.
-        """
+        """z: float32 [B, latent_size]. mesh_flame: [B] heads in metres. camera: [B] cameras."""
         ws = self.network.map_latent(z, camera.vector, self.truncation_psi, self.truncation_cutoff)
-        output = self.network.synthesize(
-            ws, camera.vector, mesh_flame.vertices, mesh_flame.landmarks
-        )
-        return GeneratorOutput(
-            image=output.image,
-            ray_distance=output.ray_distance,
-            opacity=output.weights,
-            points_gen=output.coarse_points,
-            density=output.coarse_density,
-        )
+        return self.network.synthesize(ws, camera.vector, mesh_flame.vertices, mesh_flame.landmarks)

@@ -6,15 +6,12 @@ images stay float32. Feature maps are [B, C, H, W], channels-last in memory.
 
 from __future__ import annotations
 
-import functools
 import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.weak import WeakIdKeyDictionary
-
-from synthforge.next3d import winograd
 
 _LRELU_SLOPE = 0.2
 # Keeps the second moment after a leaky ReLU (StyleGAN2's "lrelu_def_gain").
@@ -43,25 +40,27 @@ def leaky_relu_(x: Tensor) -> Tensor:
     return F.leaky_relu_(x, _LRELU_SLOPE)
 
 
-@functools.cache
-def _binomial(device: torch.device, dtype: torch.dtype) -> Tensor:
-    taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
-    return (torch.outer(taps, taps) / 64).to(device, dtype)
+class BinomialFilter(nn.Module):
+    """Correlates every channel with the [1, 3, 3, 1] x [1, 3, 3, 1] filter, of sum `gain`."""
 
+    kernel: Tensor
 
-def _fir(
-    x: Tensor, padding: int, stride: int = 1, gain: float = 1.0, bias: Tensor | None = None
-) -> Tensor:
-    """Correlate every channel with the [1, 3, 3, 1] x [1, 3, 3, 1] binomial filter, of sum gain."""
-    channels = x.shape[1]
-    kernel = (_binomial(x.device, x.dtype) * gain).expand(channels, 1, 4, 4)
-    return F.conv2d(x, kernel, bias, stride=stride, padding=padding, groups=channels)
+    def __init__(self, channels: int, *, padding: int, stride: int = 1, gain: float = 1.0):
+        super().__init__()
+        taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
+        kernel = torch.outer(taps, taps) * (gain / 64)
+        self.register_buffer("kernel", kernel.repeat(channels, 1, 1, 1), persistent=False)
+        self.padding = padding
+        self.stride = stride
+
+    def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
+        """[B, channels, H, W], bias [channels] in x's dtype -> [B, channels, ...]"""
+        kernel = self.kernel.to(x.dtype)
+        return F.conv2d(x, kernel, bias, self.stride, self.padding, groups=len(kernel))
 
 
 def _conv2d(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Size-preserving convolution by the fastest means, in x's dtype. weight: float32."""
-    if winograd.suits(x, weight):
-        return winograd.conv3x3(x, weight, bias)
+    """Size-preserving convolution in x's dtype. weight: float32."""
     return F.conv2d(x, weight.to(x.dtype), bias, padding=weight.shape[-1] // 2)
 
 
@@ -74,9 +73,9 @@ def upsample2d(x: Tensor) -> Tensor:
     return F.interpolate(padded, scale_factor=2, mode="bilinear")[:, :, 2:-2, 2:-2]
 
 
-def downsample2d(x: Tensor) -> Tensor:
-    """[B, C, H, W] -> [B, C, H/2, W/2]: the binomial filter, then every other sample."""
-    return _fir(x, padding=1, stride=2)
+def halving_filter(channels: int) -> BinomialFilter:
+    """[B, channels, H, W] -> [B, channels, H/2, W/2]: the filter, then every other sample."""
+    return BinomialFilter(channels, padding=1, stride=2)
 
 
 class FullyConnected(nn.Module):
@@ -120,7 +119,7 @@ class Conv2d(nn.Module):
         super().__init__()
         self.weight = _kernel(outputs, inputs, kernel)
         self.bias = _parameter(outputs) if bias else None
-        self.down = down
+        self.blur = BinomialFilter(inputs, padding=2) if down else None
         self.lrelu = lrelu
 
     def forward(self, x: Tensor) -> Tensor:
@@ -128,11 +127,16 @@ class Conv2d(nn.Module):
         gain = _LRELU_GAIN if self.lrelu else 1.0
         weight = self.weight * (gain / math.sqrt(self.weight[0].numel()))
         bias = None if self.bias is None else (self.bias * gain).to(x.dtype)
-        if self.down:
-            y = F.conv2d(_fir(x, padding=2), weight.to(x.dtype), bias, stride=2)
-        else:
+        if self.blur is None:
             y = _conv2d(x, weight, bias)
+        else:
+            y = F.conv2d(self.blur(x), weight.to(x.dtype), bias, stride=2)
         return leaky_relu_(y) if self.lrelu else y
+
+
+def doubling_filter(channels: int) -> BinomialFilter:
+    """What follows a transposed convolution of stride 2: [..., 2H + 1, ...] -> [..., 2H, ...]."""
+    return BinomialFilter(channels, padding=1, gain=4.0)
 
 
 def modulated_conv2d(
@@ -142,14 +146,14 @@ def modulated_conv2d(
     bias: Tensor | None = None,
     *,
     demodulate: bool = True,
-    up: bool = False,
+    up: BinomialFilter | None = None,
     gain: float = 1.0,
 ) -> Tensor:
     """Convolution whose input channels are scaled by styles (StyleGAN2, section 2.2).
 
     x: [B, I, H, W]; weight: float32 [O, I, k, k]; styles: float32 [B, I]; bias: float32 [O].
     demodulate: rescale every output channel to unit variance for unit-variance input.
-    up: double the size by a transposed convolution and the binomial filter.
+    up: doubles the size, by a transposed convolution and this filter (see `doubling_filter`).
     gain: factor on the convolution, not on the bias.
 
     A batch of one folds the scales into the weight. A larger batch shares the weight and scales
@@ -163,13 +167,13 @@ def modulated_conv2d(
         styles = styles / styles.abs().amax(1, keepdim=True)
     out_scale = styles.new_full((len(styles), outputs), gain)
     if demodulate:
-        energy = _energy(weight, up)
+        energy = _energy(weight, up is not None)
         out_scale = gain * (F.linear(styles.square(), energy) + _EPS).rsqrt()
 
     fold = len(styles) == 1
     if fold:
         scale = out_scale[0, :, None] * styles[0]
-        if up:
+        if up is not None:
             scale = scale.t().contiguous().t()
         weight = weight * scale[:, :, None, None]
     else:
@@ -177,11 +181,11 @@ def modulated_conv2d(
     bias = None if bias is None else bias.to(x.dtype)
 
     fused_bias = bias if fold else None
-    if up:
-        y = F.conv_transpose2d(x, weight.to(x.dtype).transpose(0, 1), stride=2)
-        y = _fir(y, padding=1, gain=4.0, bias=fused_bias)
-    else:
+    if up is None:
         y = _conv2d(x, weight, fused_bias)
+    else:
+        y = F.conv_transpose2d(x, weight.to(x.dtype).transpose(0, 1), stride=2)
+        y = up(y, fused_bias)
     if not fold:
         y = y.mul_(out_scale[:, :, None, None].to(y.dtype))
         if bias is not None:
@@ -237,7 +241,7 @@ class SynthesisLayer(nn.Module):
             self.noise_strength = _parameter()
             self.register_buffer("noise_const", torch.empty(resolution, resolution))
         self.noise = noise
-        self.up = up
+        self.up = doubling_filter(outputs) if up else None
         self.clamp = clamp
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:

@@ -16,17 +16,21 @@ from torch import Tensor, nn
 
 from synthforge.camera import Camera
 from synthforge.config import Precision, Variant
+from synthforge.generator import GeneratorOutput
 from synthforge.mesh import Topology
 from synthforge.next3d import mouth, texture_raster, volume
-from synthforge.next3d.allocator import keep_freed_memory
 from synthforge.next3d.checkpoint import load_checkpoint
 from synthforge.next3d.config import Next3DConfig
 from synthforge.next3d.inputs import check_batch, check_shape
-from synthforge.next3d.output import SynthesisOutput
+from synthforge.next3d.networks import (
+    FEATURES,
+    NUM_WS,
+    MappingNetwork,
+    StyleUNet,
+    SuperResolution,
+    SynthesisNetwork,
+)
 from synthforge.next3d.precision import DTYPES, arithmetic
-from synthforge.next3d.style_unet import StyleUNet
-from synthforge.next3d.superresolution import SuperResolution
-from synthforge.next3d.synthesis import NUM_WS, MappingNetwork, SynthesisNetwork
 from synthforge.next3d.texture_raster import Rendering, UvLayout
 from synthforge.next3d.weights import (
     checkpoint_mesh,
@@ -37,15 +41,21 @@ from synthforge.next3d.weights import (
 
 _UV_SIZE = 256
 _LANDMARKS = 68
+# Samples computed at once, by device.
+_BATCH = {"cpu": 1, "cuda": 4}
 
 
 class Next3D(nn.Module):
     """The generator. Its parameters carry the released checkpoint's names.
 
-    Build one with `load` or `from_config`. On CPU a batch is worked off sample by sample, and the
-    process keeps the memory that its feature maps took (see `allocator`). For inference only:
-    gradients are not kept. Change weights by `load_state_dict` or in place, not through `.data`,
-    which hides the change from what is kept of them between calls.
+    Build one with `load` or `from_config`. For inference only: gradients are not kept. Change
+    weights by `load_state_dict` or in place, not through `.data`: what is cached of them between
+    calls would not see it.
+
+    `map_latent`, `synthesize` and `density` take any number of samples and compute them in batches
+    of one fixed size, filled up where samples are few: one on CPU, four elsewhere. So the number of
+    samples in a call and what the others are never change a sample. On CPU nor does its place
+    among them; on a GPU that is up to the kernels.
     """
 
     faces: Tensor
@@ -82,8 +92,7 @@ class Next3D(nn.Module):
         self.register_buffer("uv_face_mask", uv_face_mask.float(), persistent=False)
         self._set_mesh(faces, face_uvcoords)
 
-        channels = volume.FEATURES
-        self.texture_backbone = nn.ModuleDict({"synthesis": SynthesisNetwork(config, channels)})
+        self.texture_backbone = nn.ModuleDict({"synthesis": SynthesisNetwork(config, FEATURES)})
         self.mouth_backbone = nn.ModuleDict(
             {"synthesis": StyleUNet(config, in_size=mouth.CROP_SIZE, bottleneck=4)}
         )
@@ -93,7 +102,7 @@ class Next3D(nn.Module):
         self.backbone = nn.ModuleDict(
             {
                 "mapping": MappingNetwork(config),
-                "synthesis": SynthesisNetwork(config, 3 * channels),
+                "synthesis": SynthesisNetwork(config, 3 * FEATURES),
             }
         )
         self.superresolution = SuperResolution(config)
@@ -116,6 +125,7 @@ class Next3D(nn.Module):
         variant: "front" draws the neural texture on the frontal plane alone, as SynthForge does;
             "original" on all three, as the released Next3D does.
         precision: of the convolutions; "fp16" and "tf32" need CUDA.
+        seed: of the weights.
 
         Raises ValueError for an unknown variant or precision and for a mis-shaped mask.
         """
@@ -163,7 +173,7 @@ class Next3D(nn.Module):
             self._set_mesh(state_dict["faces"], state_dict["face_uvcoords"])
 
     def compile_networks(self, backend: str = "inductor") -> None:
-        """Compile the five convolutional networks in place, for each batch size that they see.
+        """Compile the five convolutional networks in place.
 
         The first synthesis then takes a minute or more. Names of weights stay as they are.
         backend: one of torch.compile's.
@@ -226,7 +236,7 @@ class Next3D(nn.Module):
         camera25 = check_batch("camera25", camera25, (len(z), self.config.c_dim), self.device)
         scale = 0.0 if self.config.c_gen_conditioning_zero else self.config.c_scale
         mapping = cast(MappingNetwork, self.backbone["mapping"])
-        w = self._by_sample(lambda z, c: mapping(z, c * scale), z, camera25)
+        w = self._in_batches(lambda z, c: mapping(z, c * scale), z, camera25)
         ws = w[:, None].repeat(1, 2 * NUM_WS, 1)
         if truncation_psi != 1:
             ws[:, :truncation_cutoff] = mapping.w_avg.lerp(
@@ -242,15 +252,18 @@ class Next3D(nn.Module):
         vertices: Tensor,
         landmarks: Tensor,
         neural_rendering_resolution: int | None = None,
-    ) -> SynthesisOutput:
+    ) -> GeneratorOutput:
         """Style vectors, cameras and posed heads to images, in one volume rendering.
 
         ws: float32 [B, 28, w_dim]. camera25: float32 [B, 25].
         vertices [B, V, 3] and landmarks [B, 68, 3]: float32, metres, FLAME frame.
         neural_rendering_resolution: rays a side; the checkpoint's by default.
 
+        The output's points are the coarse samples of every ray, ray by ray; density is before the
+        softplus of the marching. A GPU image whose mesh the rasterizer could not hold is NaN.
+
         Raises ValueError for inputs of another shape or type, for a precision that the device
-        lacks, and on CPU, where looking costs nothing, for values that are not finite.
+        lacks, and on CPU, where the check needs no host sync, for values that are not finite.
         """
         rays = neural_rendering_resolution
         if rays is None:
@@ -271,27 +284,15 @@ class Next3D(nn.Module):
             rendered = self.render(planes, camera25, rays)
             del planes
             features = rendered.features.transpose(1, 2).unflatten(2, (rays, rays))
-            image = self.upscale(features, ws)
             return (
-                image,
+                self.upscale(features, ws),
                 rendered.distance.view(-1, 1, rays, rays),
                 rendered.weights.view(-1, 1, rays, rays),
-                features,
+                rendered.coarse_points.flatten(1, 2),
                 rendered.coarse_density.flatten(1),
             )
 
-        image, ray_distance, weights, features, coarse_density = self._by_sample(
-            synthesize, ws, camera25, vertices, landmarks
-        )
-        return SynthesisOutput(
-            image=image,
-            ray_distance=ray_distance,
-            weights=weights,
-            features=features,
-            coarse_density=coarse_density,
-            coarse_depths=volume.coarse_depths(self.config, self.device),
-            camera=Camera.from_vector(camera25),
-        )
+        return GeneratorOutput(*self._in_batches(synthesize, ws, camera25, vertices, landmarks))
 
     @torch.no_grad()
     def density(
@@ -309,9 +310,9 @@ class Next3D(nn.Module):
             planes = self.planes(ws, vertices, landmarks)
             return volume.density_at(planes, self.decoder, points, self.config.box_warp)
 
-        return self._by_sample(density, points_gen, ws, vertices, landmarks)
+        return self._in_batches(density, points_gen, ws, vertices, landmarks)
 
-    # The stages of `synthesize`, in order. Each takes and gives whole batches, float32.
+    # The stages of `synthesize`, in order, float32. Each computes the batch that it is given.
 
     def planes(self, ws: Tensor, vertices: Tensor, landmarks: Tensor) -> Tensor:
         """The tri-plane [B, 3, 32, 256, 256]: static planes with the head drawn over them."""
@@ -355,7 +356,7 @@ class Next3D(nn.Module):
         """[B, 3, 32, 256, 256]"""
         with self._arithmetic() as dtype:
             planes = self.backbone["synthesis"](ws[:, :NUM_WS], dtype)
-        return planes.unflatten(1, (3, volume.FEATURES))
+        return planes.unflatten(1, (3, FEATURES))
 
     def render(self, planes: Tensor, camera25: Tensor, rays: int) -> volume.VolumeRender:
         """Planes [B, 3, 32, 256, 256] seen along rays x rays pixel centres."""
@@ -370,21 +371,20 @@ class Next3D(nn.Module):
     def _arithmetic(self) -> AbstractContextManager[torch.dtype]:
         return arithmetic(self.precision, self.device)
 
-    def _by_sample(self, stage: Callable[..., Any], *batch: Tensor) -> Any:
-        """Run a stage on the batch; on CPU on one sample after the other.
+    def _in_batches(self, stage: Callable[..., Any], *inputs: Tensor) -> Any:
+        """A stage's results for any number of samples, computed in full batches.
 
-        Alone, a sample folds its styles into the weights, needs little memory and cannot depend
-        on its neighbours; a CPU gains nothing from batches.
+        Kernels, and with them the last bits, differ with the size of a batch. A short one is
+        filled up with its last sample, and the surplus results are dropped.
         """
-        if self.device.type != "cpu":
-            return stage(*batch)
-        keep_freed_memory()
-        if len(batch[0]) == 1:
-            return stage(*batch)
-        parts = [stage(*(x[i : i + 1] for x in batch)) for i in range(len(batch[0]))]
+        size = _BATCH.get(self.device.type, _BATCH["cuda"])
+        count = len(inputs[0])
+        filled = -(-count // size) * size
+        index = torch.arange(filled, device=self.device).clamp_(max=count - 1)
+        parts = [stage(*(x[batch] for x in inputs)) for batch in index.split(size)]
         if isinstance(parts[0], Tensor):
-            return torch.cat(parts)
-        return tuple(torch.cat(part) for part in zip(*parts, strict=True))
+            return torch.cat(parts)[:count]
+        return tuple(torch.cat(part)[:count] for part in zip(*parts, strict=True))
 
     def _check_heads(
         self, ws: Tensor, vertices: Tensor, landmarks: Tensor

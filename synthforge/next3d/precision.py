@@ -30,11 +30,19 @@ def check_precision(precision: Precision, device: torch.device) -> None:
 def arithmetic(precision: Precision, device: torch.device) -> Iterator[torch.dtype]:
     """Within, convolutions of feature maps of the given dtype compute in `precision`.
 
+    On CUDA they are deterministic too, as samples have to be the same in every run. cuDNN's other
+    flags stay the user's: with autotuning (`benchmark`), two runs may pick other algorithms.
+
     Raises ValueError for a precision that the device lacks.
     """
     check_precision(precision, device)
-    if device.type == "cuda":
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=precision == "tf32"):
-            yield DTYPES[precision]
-    else:
+    if device.type != "cuda":
         yield DTYPES[precision]
+        return
+    cudnn = torch.backends.cudnn
+    before = cudnn.allow_tf32, cudnn.deterministic
+    try:
+        cudnn.allow_tf32, cudnn.deterministic = precision == "tf32", True
+        yield DTYPES[precision]
+    finally:
+        cudnn.allow_tf32, cudnn.deterministic = before

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from synthforge.next3d.config import Next3DConfig
 from synthforge.next3d.layers import FullyConnected
+from synthforge.next3d.networks import FEATURES
 
-FEATURES = 32
 _HIDDEN = 64
 # Widens the sigmoid so that colours can reach 0 and 1 (mip-NeRF).
 _COLOR_PADDING = 0.001
@@ -78,7 +78,7 @@ class PlaneSampler:
     def __call__(self, points_gen: Tensor, image: Tensor) -> Tensor:
         """points_gen [3, P], one row an axis, and the image each lies in [P] -> [P, 32]"""
         texel = (points_gen * self._scale + (self._size + 1) / 2).clamp(0, self._size + 1)
-        texel = texel.nan_to_num_()  # points that are no numbers must not index outside the table
+        texel = texel.nan_to_num_()  # NaN points must not index outside the table
         low = texel.floor().clamp(max=self._size)
         high_weight = texel - low
         weight = torch.stack([1 - high_weight, high_weight])
@@ -104,14 +104,18 @@ class PlaneSampler:
 class VolumeRender:
     """What M rays of each of B images saw; S coarse samples a ray.
 
-    features: [B, M, 32] in about [-1, 1]; distance: [B, M], along the ray, generator units;
-    weights: [B, M] in [0, 1]; coarse_depths: [S]; coarse_density: [B, M, S].
+    features: [B, M, 32] in about [-1, 1], the first three a coarse image.
+    distance: [B, M], along the ray, generator units; meaningless where weights are nearly 0.
+    weights: [B, M] in [0, 1], opacity.
+    coarse_depths: [S], along any ray; coarse_points: [B, M, S, 3], the generator's world.
+    coarse_density: [B, M, S], before the softplus of the marching.
     """
 
     features: Tensor
     distance: Tensor
     weights: Tensor
     coarse_depths: Tensor
+    coarse_points: Tensor
     coarse_density: Tensor
 
 
@@ -136,7 +140,8 @@ def render(
     features, distance, weights, density = (
         torch.cat(part).view(batch, rays, *part[0].shape[1:]) for part in zip(*parts, strict=True)
     )
-    return VolumeRender(features, distance, weights, depths, density)
+    points = origins[:, :, None] + depths[:, None] * directions[:, :, None]
+    return VolumeRender(features, distance, weights, depths, points, density)
 
 
 def density_at(planes: Tensor, decoder: Decoder, points_gen: Tensor, box_warp: float) -> Tensor:

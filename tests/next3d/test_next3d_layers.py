@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from synthforge.next3d import layers
-from synthforge.next3d.style_unet import EncoderStage
+from synthforge.next3d.networks import EncoderStage
 
 SHAPES = {
     "x": (2, 6, 8, 10),
@@ -71,8 +71,14 @@ def test_upsample2d(goldens):
     assert_close(layers.upsample2d(unit("x")), goldens["upsample2d"])
 
 
-def test_downsample2d(goldens):
-    assert_close(layers.downsample2d(unit("x")), goldens["downsample2d"])
+def test_halving_filter(goldens):
+    assert_close(layers.halving_filter(6)(unit("x")), goldens["downsample2d"])
+
+
+def test_filters_move_with_their_module_and_stay_out_of_its_weights():
+    layer = layers.SynthesisLayer(6, 5, 16, 16, up=True)
+    assert not any("kernel" in name for name in layer.state_dict())
+    assert layer.to("meta").up.kernel.is_meta
 
 
 def test_upsample2d_is_zero_insertion_and_the_binomial_filter():
@@ -90,7 +96,7 @@ def test_upsample2d_is_zero_insertion_and_the_binomial_filter():
     ("golden", "weight", "options", "noise"),
     [
         ("modconv", "w3", {}, "nz"),
-        ("modconv_up2", "w3", {"up": True}, "nz2"),
+        ("modconv_up2", "w3", {"up": layers.doubling_filter(5)}, "nz2"),
         ("modconv_rgb", "w1", {"demodulate": False}, None),
     ],
 )
@@ -157,7 +163,7 @@ def test_conv2d_and_encoder_stage(goldens):
 
     stage = EncoderStage(4, 6, 5)
     support.fill(stage, "unit.enc.")
-    condition = layers.downsample2d(unit("x4"))
+    condition = layers.halving_filter(4)(unit("x4"))
     assert_close(condition, goldens["enc_in"])
     assert_close(stage(condition, unit("skip")), goldens["enc_out"])
 

@@ -18,11 +18,11 @@ from synthforge.next3d import (
     Next3D,
     Next3DConfig,
     Next3DGenerator,
-    flood_fill,
+    next3d,
     texture_raster,
 )
 from synthforge.next3d.checkpoint import Checkpoint, save_safetensors
-from synthforge.next3d.precision import DTYPES
+from synthforge.next3d.precision import DTYPES, arithmetic
 
 # A quarter of TINY's rays: these tests are about plumbing.
 CONFIG = dataclasses.replace(support.TINY, neural_rendering_resolution=8)
@@ -52,12 +52,11 @@ def fresh(variant="front", seed=0):
 
 def test_output_shapes_and_ranges(output):
     assert output.image.shape == (2, 3, 512, 512)
-    assert output.ray_distance.shape == output.weights.shape == (2, 1, 8, 8)
-    assert output.features.shape == (2, 32, 8, 8)
-    assert output.coarse_points.shape == (2, 8 * 8 * 48, 3)
-    assert output.coarse_density.shape == (2, 8 * 8 * 48)
-    assert all(x.dtype == torch.float32 for x in (output.image, output.features))
-    assert ((output.weights >= 0) & (output.weights <= 1 + 1e-5)).all()
+    assert output.ray_distance.shape == output.opacity.shape == (2, 1, 8, 8)
+    assert output.points_gen.shape == (2, 8 * 8 * 48, 3)
+    assert output.density.shape == (2, 8 * 8 * 48)
+    assert all(value.dtype == torch.float32 for value in vars(output).values())
+    assert ((output.opacity >= 0) & (output.opacity <= 1 + 1e-5)).all()
     assert (output.ray_distance > 2.25).all()
     assert (output.ray_distance < 3.35).all()
 
@@ -71,7 +70,7 @@ def test_a_sample_of_a_batch_is_the_sample_alone(generator, inputs, output):
 
 
 def test_a_batch_with_shared_weights_is_the_same_within_tolerance(generator, inputs):
-    """What CUDA runs: all samples at once, scaling feature maps instead of weights."""
+    """What a batch does on CUDA: scale feature maps instead of weights."""
     ws, _, vertices, landmarks = inputs
     together = generator.planes(ws, vertices, landmarks)
     for i in range(2):
@@ -79,10 +78,51 @@ def test_a_batch_with_shared_weights_is_the_same_within_tolerance(generator, inp
         torch.testing.assert_close(together[i], alone[0], atol=1e-3, rtol=0)
 
 
+def densities(generator, inputs, samples, device="cpu"):
+    """What `density` gives for a call with these samples."""
+    ws, _, vertices, landmarks = (x[samples].to(device) for x in inputs)
+    points = torch.linspace(-0.4, 0.4, 300, device=device).view(1, 100, 3)
+    return generator.density(points.repeat(len(samples), 1, 1), ws, vertices, landmarks)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_neighbours_and_their_number_change_nothing_off_the_cpu(inputs, precision, monkeypatch):
+    """CUDA's batches and precisions, on CPU."""
+    monkeypatch.setitem(next3d._BATCH, "cpu", next3d._BATCH["cuda"])
+    monkeypatch.setattr(Next3D, "_arithmetic", lambda self: nullcontext(DTYPES[self.precision]))
+    generator = support.generator(CONFIG, precision=precision)
+    alone = densities(generator, inputs, [0])[0]
+    assert torch.equal(densities(generator, inputs, [0, 1])[0], alone)
+    in_the_last_batch = densities(generator, inputs, [1, 1, 0, 1, 0])
+    assert len(in_the_last_batch) == 5
+    assert torch.equal(in_the_last_batch[4], alone)
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 5, 8])
+def test_stages_see_full_batches_alone(generator, count, monkeypatch):
+    monkeypatch.setitem(next3d._BATCH, "cpu", 4)
+    seen = []
+    x = torch.arange(2.0 * count).view(count, 2)
+    got = generator._in_batches(lambda x: (seen.append(len(x)), x + 1)[1], x)
+    assert torch.equal(got, x + 1)
+    assert set(seen) == {4}
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["fp32", "tf32", "fp16", "bf16"])
+def test_neighbours_their_number_and_place_change_nothing_on_cuda(inputs, precision):
+    generator = support.generator(CONFIG, precision=precision).to("cuda")
+    alone = densities(generator, inputs, [0], "cuda")[0]
+    for samples in ([0, 1], [1, 0], [1, 1, 0], [1, 1, 1, 0], [1, 1, 0, 1, 0]):
+        got = densities(generator, inputs, samples, "cuda")
+        assert torch.equal(got[samples.index(0)], alone)
+        assert torch.equal(got[-1], alone) or samples[-1] == 1
+
+
 def test_density_is_what_the_renderer_saw(generator, inputs, output):
     ws, _, vertices, landmarks = inputs
-    density = generator.density(output.coarse_points, ws, vertices, landmarks)
-    torch.testing.assert_close(density, output.coarse_density, atol=2e-2, rtol=0)
+    density = generator.density(output.points_gen, ws, vertices, landmarks)
+    torch.testing.assert_close(density, output.density, atol=2e-2, rtol=0)
 
 
 def test_rays_a_side_are_an_argument_not_a_setting(generator, inputs):
@@ -200,6 +240,20 @@ def test_live_names_are_the_checkpoints():
     assert "neural_blending.synthesis.b32.conv1.weight" not in names
 
 
+@pytest.mark.parametrize("tf32", [False, True])
+def test_arithmetic_leaves_the_users_settings_of_cudnn(tf32, monkeypatch):
+    """Flags can be set without a GPU."""
+    cudnn = torch.backends.cudnn
+    users = {"enabled": False, "benchmark": True, "deterministic": False, "allow_tf32": not tf32}
+    for name, value in users.items():
+        monkeypatch.setattr(cudnn, name, value)
+    with arithmetic("tf32" if tf32 else "fp32", torch.device("cuda")):
+        assert cudnn.allow_tf32 == tf32
+        assert cudnn.deterministic
+        assert (cudnn.enabled, cudnn.benchmark) == (False, True)
+    assert {name: getattr(cudnn, name) for name in users} == users
+
+
 @pytest.mark.parametrize("precision", ["fp16", "tf32"])
 def test_gpu_precisions_are_refused_on_cpu(inputs, precision):
     generator = support.generator(CONFIG, precision=precision)
@@ -218,13 +272,12 @@ class DeviceOnly(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("variant", ["front", "original"])
-def test_nothing_waits_for_the_device(variant):
-    """Tensors without values stand for those on a GPU: who reads one back cannot go on."""
+def test_a_synthesis_needs_no_host_sync_and_no_upload(variant):
+    """On the meta device tensors have no values: reading one back, a host sync, raises."""
     generator = Next3DGenerator(support.generator(CONFIG, variant).to("meta"))
     mesh = Mesh(*(x.to("meta") for x in (*support.heads(), support.topology())))
     camera = Camera.from_vector(support.cameras()[:2].to("meta"))
     z = support.latents().to("meta")
-    generator.generate(z, mesh, camera)  # uploads the constant filters, once
     with DeviceOnly():
         output = generator.generate(z, mesh, camera)
     assert output.image.shape == (2, 3, 512, 512)
@@ -232,7 +285,7 @@ def test_nothing_waits_for_the_device(variant):
 
 @pytest.mark.parametrize("variant", ["front", "original"])
 def test_what_a_gpu_runs_draws_the_same(variant, monkeypatch):
-    """Whole batches, work of fixed size, labels by propagation: on CPU."""
+    """Batches, rasterizing of fixed size and labels by propagation, on CPU."""
     generator = support.generator(CONFIG, variant)
     inputs = generator.map_latent(support.latents(), support.cameras()[:2]), support.cameras()[:2]
     inputs = *inputs, *support.heads()
@@ -246,16 +299,16 @@ def test_what_a_gpu_runs_draws_the_same(variant, monkeypatch):
     monkeypatch.setattr(
         rasterizer, "_pixels_to_resolve", lambda ids, differentiable: torch.arange(len(ids))
     )
-    monkeypatch.setattr(texture_raster, "connected_to_corner", flood_fill._propagate)
-    monkeypatch.setattr(Next3D, "_by_sample", lambda self, stage, *batch: stage(*batch))
+    monkeypatch.setattr(texture_raster, "connected_to_corner", texture_raster._propagate)
+    monkeypatch.setitem(next3d._BATCH, "cpu", 2)
     got = generator.synthesize(*inputs)
     tolerance = 1e-3 * want.image.std().item()
     torch.testing.assert_close(got.image, want.image, atol=tolerance, rtol=0)
-    torch.testing.assert_close(got.weights, want.weights, atol=1e-3, rtol=0)
+    torch.testing.assert_close(got.opacity, want.opacity, atol=1e-3, rtol=0)
 
 
 def test_half_precision_draws_the_same_planes(generator, inputs, monkeypatch):
-    """A GPU's arithmetic on CPU, where it is too slow for the whole image."""
+    """CUDA's fp16 on CPU, where it is too slow for the whole image."""
     monkeypatch.setattr(Next3D, "_arithmetic", lambda self: nullcontext(DTYPES[self.precision]))
     ws, _, *head = inputs
     want = generator.planes(ws, *head)
@@ -352,8 +405,7 @@ def test_pipeline_generator(generator, output):
     got = pipeline.generate(support.latents()[:1], mesh, camera)
     assert isinstance(got, GeneratorOutput)
     assert torch.equal(got.image, output.image[:1])
-    assert torch.equal(got.opacity, output.weights[:1])
-    assert got.points_gen.shape[:2] == got.density.shape
+    assert torch.equal(got.opacity, output.opacity[:1])
 
 
 def test_fingerprint_follows_weights_and_variant(generator):

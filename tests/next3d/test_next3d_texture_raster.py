@@ -1,4 +1,4 @@
-"""Label propagation against scipy's labelling, on what is hard for it."""
+"""Closing holes of the silhouette: label propagation against scipy's, on what is hard for it."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from synthforge.next3d import flood_fill, texture_raster
+from synthforge.next3d import texture_raster
 
 
 def oracle(image):
@@ -86,7 +86,7 @@ HARD = {
 def test_propagation_is_exact(name):
     image = HARD[name].copy()
     image[0, 0] = True
-    got = flood_fill._propagate(torch.from_numpy(image)[None])[0]
+    got = texture_raster._propagate(torch.from_numpy(image)[None])[0]
     assert np.array_equal(got.numpy(), oracle(image))
 
 
@@ -94,9 +94,9 @@ def test_propagation_is_exact(name):
 @given(st.integers(0, 10_000), st.integers(1, 40), st.integers(1, 40), st.floats(0.3, 1))
 def test_propagation_and_labelling_agree(seed, height, width, density):
     images = torch.from_numpy(np.random.default_rng(seed).random((3, height, width)) < density)
-    want = flood_fill.connected_to_corner(images)
+    want = texture_raster.connected_to_corner(images)
     images[:, 0, 0] = True
-    assert torch.equal(flood_fill._propagate(images), want)
+    assert torch.equal(texture_raster._propagate(images), want)
     assert want[:, 0, 0].all()
 
 
