@@ -1,4 +1,4 @@
-"""Are the generator's inputs what it takes?"""
+"""Checks of the generator's inputs."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def check_batch(
 ) -> Tensor:
     """The batch in float32.
 
-    Raises ValueError unless it is a non-empty batch of real numbers, of that shape and on that
-    device. On CPU they must be finite, too; on a GPU looking would wait for it.
+    Raises ValueError unless it is a non-empty batch of floating-point numbers, of that shape and on
+    that device. On CPU they must be finite, too; on a GPU that check would be a host sync.
     """
     check_shape(name, tensor, shape)
     if not len(tensor):

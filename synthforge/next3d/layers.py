@@ -24,7 +24,7 @@ def _parameter(*shape: int) -> nn.Parameter:
 
 
 def _kernel(outputs: int, inputs: int, size: int, *, transposed: bool = False) -> nn.Parameter:
-    """[outputs, inputs, size, size], laid out in memory as its convolution reads it."""
+    """[outputs, inputs, size, size], in the memory layout that its convolution reads."""
     first, second = (inputs, outputs) if transposed else (outputs, inputs)
     weight = torch.empty(first, second, size, size, memory_format=torch.channels_last)
     return nn.Parameter(weight.transpose(0, 1) if transposed else weight, requires_grad=False)
@@ -36,7 +36,7 @@ def second_moment_normalize(x: Tensor) -> Tensor:
 
 
 def leaky_relu_(x: Tensor) -> Tensor:
-    """In place, without the gain, which `gain` arguments fold into what comes before."""
+    """In place, without its gain, which callers fold into the convolution before it."""
     return F.leaky_relu_(x, _LRELU_SLOPE)
 
 
@@ -157,7 +157,7 @@ def modulated_conv2d(
     gain: factor on the convolution, not on the bias.
 
     A batch of one folds the scales into the weight. A larger batch shares the weight and scales
-    the feature maps instead, which saves B copies of it.
+    the feature maps instead, which saves B copies of it; results agree but for rounding.
     """
     outputs = weight.shape[0]
     if x.dtype == torch.float16 and demodulate:
@@ -210,14 +210,14 @@ def _energy(weight: Tensor, transposed: bool) -> Tensor:
 
 
 def _kernel_energy(weight: Tensor, transposed: bool) -> Tensor:
-    # Summed in the order it has in memory: ten times slower otherwise.
+    # Summed in memory order: ten times slower otherwise.
     if transposed:
         return weight.transpose(0, 1).square().sum((2, 3)).t()
     return weight.square().sum((2, 3))
 
 
 class SynthesisLayer(nn.Module):
-    """Modulated 3x3 convolution, constant noise, bias and leaky ReLU."""
+    """Modulated 3x3 convolution, fixed noise, bias and leaky ReLU."""
 
     noise_strength: nn.Parameter
     noise_const: Tensor

@@ -1,6 +1,6 @@
 """The mouth's box in the front view: where it is, cut out, and put back.
 
-Boxes stay tensors, so nothing waits for the device: cutting and pasting are products with resize
+Boxes stay tensors, so that no host sync is needed: cropping and pasting are products with resize
 matrices of fixed shape.
 """
 

@@ -103,16 +103,16 @@ class StyleUNet(nn.Module):
         to that resolution exist in the checkpoint but are never run, and are not built here.
     """
 
-    def __init__(self, config: Next3DConfig, in_size: int, bottleneck: int, channels: int = 32):
+    def __init__(self, config: Next3DConfig, in_size: int, bottleneck: int):
         super().__init__()
         stages, inputs = [], []
         size = in_size
         while size > bottleneck:
-            stages.append(EncoderStage(channels, config.channels(size), config.channels(size // 2)))
+            stages.append(EncoderStage(FEATURES, config.channels(size), config.channels(size // 2)))
             size //= 2
             inputs.append(config.channels(size))
         self.encoder = nn.ModuleList(stages)
-        self.halve = halving_filter(channels)
+        self.halve = halving_filter(FEATURES)
 
         fusions = []
         for k, width in enumerate(reversed(inputs)):
@@ -122,7 +122,7 @@ class StyleUNet(nn.Module):
         self.resolutions = [r for r in RESOLUTIONS if r > bottleneck]
         for r in self.resolutions:
             block = SynthesisBlock(
-                config.channels(r // 2), config.channels(r), r, channels, config.w_dim
+                config.channels(r // 2), config.channels(r), r, FEATURES, config.w_dim
             )
             self.add_module(f"b{r}", block)
 

@@ -162,10 +162,10 @@ class Next3D(nn.Module):
     ) -> None:
         """Take the released checkpoint's tensors by name; the mesh buffers too if present.
 
-        Names that nothing here uses are ignored: mapping networks and blocks that never run,
-        constant filters, training statistics. `strict=False` also lets live ones be missing.
+        Names that are not used here are ignored: mapping networks and blocks that never run,
+        constant filters, training statistics. `strict=False` also lets used ones be missing.
 
-        Raises ValueError naming live weights that are missing or have another shape.
+        Raises ValueError naming weights that are missing or have another shape.
         """
         live = select_live(self.state_dict(), state_dict, strict=strict)
         super().load_state_dict(live, strict=False, assign=assign)

@@ -1,4 +1,4 @@
-"""What the generator's convolutions compute in."""
+"""Precision of the generator's convolutions."""
 
 from __future__ import annotations
 

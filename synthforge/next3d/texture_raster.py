@@ -25,10 +25,10 @@ _VIEWS: dict[str, Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tenso
 }
 # Distance of the views' image plane from the head, in screen half-widths: keeps depth positive.
 _DISTANCE = 10.0
-# Faces over a pixel that look at the viewer, on average over a view: below 2 on heads.
+# Off the CPU, front faces over a pixel, on average over a view: below 2 on heads.
 _MAX_LAYERS = 8
-# Rounds of `_propagate`. The labels' reach about doubles a round; the longest corridors that fit
-# in 256 x 256 pixels (spirals, serpentines, perfect mazes) settle within 16.
+# Rounds of `_propagate`. A label's reach about doubles each round; the longest corridors that fit
+# in 256 x 256 pixels (spirals, serpentines, perfect mazes) converge within 16.
 _ROUNDS = 24
 
 
@@ -50,8 +50,8 @@ class UvLayout:
 class Rendering:
     """One view. Row 0 is the bottom of the head: rows grow with y.
 
-    features: float32 [B, 32, 256, 256]; the background holds the texture's centre. NaN if the
-        mesh was more than a GPU's work of fixed size can hold.
+    features: float32 [B, 32, 256, 256]; the background holds the texture's centre. Off the CPU NaN
+        where the mesh has more than `_MAX_LAYERS` layers.
     alpha: float32 [B, 1, 256, 256] in [0, 1].
     """
 
@@ -68,7 +68,7 @@ def to_screen(points_flame: Tensor, view: str, config: Next3DConfig) -> Tensor:
 def rasterize_view(
     vertices_flame: Tensor, layout: UvLayout, view: str, config: Next3DConfig
 ) -> Fragments:
-    """What every pixel of a view sees: faces of `layout`, corners in its order."""
+    """The face at every pixel of a view; faces and corners as in `layout`."""
     right, up, near = to_screen(vertices_flame, view, config).unbind(-1)
     ndc = torch.stack([-right, up, _DISTANCE - near], -1)
     return rasterize(
@@ -89,7 +89,7 @@ def masked_coverage(fragments: Fragments, grid: Tensor, layout: UvLayout) -> Ten
 
 
 def fill_holes(alpha: Tensor) -> Tensor:
-    """Make opaque all that the corner cannot reach without crossing full opacity.
+    """Make opaque what the corner cannot reach without crossing full opacity.
 
     alpha: float32 [B, 1, H, W]. OpenCV's floodFill from (0, 0) with a fixed range of 254/255, as
     in the released code: holes (mouth, half-masked eyes) close, soft rims stay.
@@ -139,11 +139,11 @@ def connected_to_corner(passable: Tensor) -> Tensor:
 
 
 def _propagate(passable: Tensor) -> Tensor:
-    """The same on any device, without reading a value back.
+    """`connected_to_corner` on any device, without a host sync.
 
     Connected components by FastSV (Zhang, Azad and Hu 2020): every pixel holds a parent; pixels
-    and their parents hook to the least grandparent next door, then skip a generation. The corner
-    has the least label of its image, so its component ends up with that label.
+    and their parents hook to the least grandparent of their neighbours, then skip a generation.
+    The corner has the least label of its image, so its component ends up with that label.
     """
     walls = passable.numel()
     label = torch.arange(walls, device=passable.device).view_as(passable)

@@ -59,7 +59,7 @@ class Decoder(nn.Module):
 
 
 class PlaneSampler:
-    """Looks three planes up at points: the mean of three bilinear samples, zero outside.
+    """Samples three planes at points: the mean of three bilinear samples, zero outside.
 
     A texel's 32 features lie together in memory, so a lookup is a weighted sum of 12 table rows.
     """
@@ -67,7 +67,7 @@ class PlaneSampler:
     def __init__(self, planes: Tensor, box_warp: float):
         """planes: float32 [B, 3, 32, S, S]"""
         batch, count, channels, size, _ = planes.shape
-        # A border of zeros stands for all that lies outside.
+        # A border of zeros stands for everything outside.
         padded = planes.new_zeros(batch, size + 2, size + 2, count, channels)
         padded[:, 1:-1, 1:-1] = planes.permute(0, 3, 4, 1, 2)
         self._table = padded.view(-1, channels)
@@ -102,7 +102,7 @@ class PlaneSampler:
 
 @dataclass(frozen=True)
 class VolumeRender:
-    """What M rays of each of B images saw; S coarse samples a ray.
+    """M rays of each of B images, with S coarse samples a ray.
 
     features: [B, M, 32] in about [-1, 1], the first three a coarse image.
     distance: [B, M], along the ray, generator units; meaningless where weights are nearly 0.
