@@ -5,7 +5,8 @@
     python benchmarks/bench_next3d.py --device cuda --precision fp32 tf32 fp16 --batch 16
 
 Weights are fresh ones unless --checkpoint is given; the head is an ellipsoid of FLAME's vertex
-count. The yardstick, one plain convolution, makes figures of different machines comparable.
+count. The yardstick, one plain convolution, makes figures of different machines comparable. Times
+are wall seconds: on a busy machine they mean nothing.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from torch import Tensor
 
 from synthforge.camera import Camera
 from synthforge.next3d import Next3D, Next3DConfig, Topology, mouth
+from synthforge.next3d.next3d import BATCH
 
 _ROWS, _COLUMNS = 69, 72  # 4968 vertices; FLAME has 5023
 
@@ -144,9 +146,8 @@ def time_synthesis(
 def stages(
     generator: Next3D, inputs: dict[str, Tensor], rays: int
 ) -> list[tuple[str, Callable[[], Any]]]:
-    """Every stage on its true input; on CPU of the first sample, which is how it runs there."""
-    if generator.device.type == "cpu":
-        inputs = {name: tensor[:1] for name, tensor in inputs.items()}
+    """Every stage on its true input, of the first samples: as many as are computed at once."""
+    inputs = {name: tensor[: BATCH[generator.device.type]] for name, tensor in inputs.items()}
     camera, vertices, landmarks = inputs["camera25"], inputs["vertices"], inputs["landmarks"]
     ws = generator.map_latent(inputs["z"], camera)
     texture = generator.neural_texture(ws)

@@ -42,7 +42,7 @@ from synthforge.next3d.weights import (
 _UV_SIZE = 256
 _LANDMARKS = 68
 # Samples computed at once, by device.
-_BATCH = {"cpu": 1, "cuda": 4}
+BATCH = {"cpu": 1, "cuda": 4}
 
 
 class Next3D(nn.Module):
@@ -377,7 +377,7 @@ class Next3D(nn.Module):
         Kernels, and with them the last bits, differ with the size of a batch. A short one is
         filled up with its last sample, and the surplus results are dropped.
         """
-        size = _BATCH.get(self.device.type, _BATCH["cuda"])
+        size = BATCH.get(self.device.type, BATCH["cuda"])
         count = len(inputs[0])
         filled = -(-count // size) * size
         index = torch.arange(filled, device=self.device).clamp_(max=count - 1)

@@ -88,7 +88,7 @@ def densities(generator, inputs, samples, device="cpu"):
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 def test_neighbours_and_their_number_change_nothing_off_the_cpu(inputs, precision, monkeypatch):
     """CUDA's batches and precisions, on CPU."""
-    monkeypatch.setitem(next3d._BATCH, "cpu", next3d._BATCH["cuda"])
+    monkeypatch.setitem(next3d.BATCH, "cpu", next3d.BATCH["cuda"])
     monkeypatch.setattr(Next3D, "_arithmetic", lambda self: nullcontext(DTYPES[self.precision]))
     generator = support.generator(CONFIG, precision=precision)
     alone = densities(generator, inputs, [0])[0]
@@ -100,7 +100,7 @@ def test_neighbours_and_their_number_change_nothing_off_the_cpu(inputs, precisio
 
 @pytest.mark.parametrize("count", [1, 3, 4, 5, 8])
 def test_stages_see_full_batches_alone(generator, count, monkeypatch):
-    monkeypatch.setitem(next3d._BATCH, "cpu", 4)
+    monkeypatch.setitem(next3d.BATCH, "cpu", 4)
     seen = []
     x = torch.arange(2.0 * count).view(count, 2)
     got = generator._in_batches(lambda x: (seen.append(len(x)), x + 1)[1], x)
@@ -300,7 +300,7 @@ def test_what_a_gpu_runs_draws_the_same(variant, monkeypatch):
         rasterizer, "_pixels_to_resolve", lambda ids, differentiable: torch.arange(len(ids))
     )
     monkeypatch.setattr(texture_raster, "connected_to_corner", texture_raster._propagate)
-    monkeypatch.setitem(next3d._BATCH, "cpu", 2)
+    monkeypatch.setitem(next3d.BATCH, "cpu", 2)
     got = generator.synthesize(*inputs)
     tolerance = 1e-3 * want.image.std().item()
     torch.testing.assert_close(got.image, want.image, atol=tolerance, rtol=0)
