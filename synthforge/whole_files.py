@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 
@@ -16,7 +16,7 @@ def replacing(path: Path) -> Iterator[Path]:
     The content is on the disk before it has its name, with the permissions that a new file gets.
     If the block raises, nothing is left. Raises OSError as the file system does.
     """
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    partial = _partial(path, path.parent)
     try:
         partial.touch()
         mode = partial.stat().st_mode
@@ -30,11 +30,35 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file as `replacing` does."""
-    with replacing(path) as partial:
-        partial.write_bytes(content)
+    write_together({path: content}, path.parent)
+
+
+def write_together(contents: Mapping[Path, bytes], aside: Path) -> None:
+    """Write all files into the folder `aside`, then move them into place in their order.
+
+    aside: on the file system of the paths. All contents are on the disk before the first has its
+    name. If a write fails, none has; if a move fails, those before it do. No partial file is left.
+    Raises OSError as the file system does.
+    """
+    partials = {path: _partial(path, aside) for path in contents}
+    try:
+        for path, partial in partials.items():
+            with open(partial, "xb") as file:
+                file.write(contents[path])
+                file.flush()
+                os.fsync(file.fileno())
+        for path, partial in partials.items():
+            os.replace(partial, path)
+    finally:
+        for partial in partials.values():
+            partial.unlink(missing_ok=True)
 
 
 def flush_to_disk(path: Path) -> None:
     """Wait until the file's content is on the disk, so that it survives a power cut."""
     with open(path, "rb+") as file:
         os.fsync(file.fileno())
+
+
+def _partial(path: Path, folder: Path) -> Path:
+    return folder / f".{path.name}.{secrets.token_hex(4)}.partial"

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from synthforge.whole_files import replacing, write_whole
+from synthforge.whole_files import replacing, write_together, write_whole
 
 
 def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path):
@@ -34,9 +34,11 @@ def test_files_get_the_mode_of_the_umask(tmp_path, umask):
     try:
         with replacing(tmp_path / "a.safetensors") as partial:
             save_file({"x": torch.zeros(2)}, partial)
+        write_whole(tmp_path / "a.bin", b"x")
     finally:
         os.umask(old)
-    assert stat.S_IMODE((tmp_path / "a.safetensors").stat().st_mode) == 0o666 & ~umask
+    for name in ("a.safetensors", "a.bin"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o666 & ~umask
 
 
 def test_content_is_flushed_before_the_file_takes_its_name(tmp_path, monkeypatch):
@@ -46,3 +48,24 @@ def test_content_is_flushed_before_the_file_takes_its_name(tmp_path, monkeypatch
     monkeypatch.setattr(os, "replace", lambda a, b: (order.append("name"), replace(a, b)))
     write_whole(path, b"x")
     assert order == ["flush", "name"]
+
+
+@pytest.mark.parametrize(("call", "written"), [("fsync", []), ("replace", ["a"])])
+def test_of_several_files_none_is_there_before_all_are_written(
+    tmp_path, monkeypatch, call, written
+):
+    real, calls = getattr(os, call), []
+
+    def second_fails(*args):
+        calls.append(args)
+        if len(calls) == 2:
+            raise OSError(28, "No space left on device")
+        return real(*args)
+
+    monkeypatch.setattr(os, call, second_fails)
+    aside = tmp_path / "aside"
+    aside.mkdir()
+    with pytest.raises(OSError, match="No space left"):
+        write_together({tmp_path / name: b"x" for name in "abc"}, aside)
+    assert [path.name for path in tmp_path.iterdir() if path != aside] == written
+    assert not list(aside.iterdir())
