@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, get_args
 
@@ -24,8 +25,11 @@ from synthforge.config import (
 )
 from synthforge.dataset.card import dataset_card
 from synthforge.dataset.contact_sheet import write_contact_sheet
-from synthforge.dataset.write import REJECTIONS, DatasetWriter, check_output_dir
-from synthforge.pipeline import Summary, generate_dataset
+from synthforge.dataset.folder import CONTACT_SHEET, REJECTIONS, check_output_dir
+from synthforge.dataset.sample import Sample
+from synthforge.dataset.write import DatasetWriter
+from synthforge.pipeline import Summary, generate_dataset, make_samples
+from synthforge.sampling import SampleId
 
 DEFAULTS = GenerateConfig(output_dir=Path(), num_images=1)
 
@@ -171,16 +175,27 @@ def generate(pretrained_dir: Path, model_dir: Path, **options: Any) -> None:
     )
     check_output_dir(config.output_dir)
     rig = build_rig(config, tell=lambda line: click.echo(line, err=True))
-    writer = DatasetWriter(config.output_dir, dataset_card(config, rig), config.extras)
-    there = sum(index in config.indices for index in writer.indices())
-    writer.check_room(config.num_images - there)
-    writer.open()
-    try:
-        summary = generate_dataset(config, rig, writer)
-    finally:
-        writer.close()
-    sheet = write_contact_sheet(config.output_dir)
-    _report(summary, config.output_dir, sheet)
+
+    def redraw(index: int, attempt: int) -> Sample | None:
+        click.echo(f"dataset.json is lost: drawing sample {index} again to compare", err=True)
+        samples, _ = make_samples([SampleId(config.seed, index, attempt)], rig, config)
+        return samples[0] if samples else None
+
+    writer = DatasetWriter(config.output_dir, dataset_card(config, rig), config.extras, redraw)
+    missing = len(set(config.indices) - writer.indices())
+    if missing or not writer.has_card:
+        writer.check_room(missing)
+        writer.open()
+        try:
+            summary = generate_dataset(config, rig, writer)
+        finally:
+            writer.close()
+    else:  # the disk may be read-only
+        summary = Summary(already_there=config.num_images)
+    sheet = config.output_dir / CONTACT_SHEET
+    if summary.written or (not sheet.exists() and os.access(config.output_dir, os.W_OK)):
+        write_contact_sheet(config.output_dir)
+    _report(summary, config.output_dir)
     if summary.given_up:
         raise ConfigError(
             f"{len(summary.given_up)} of {config.num_images} images were rejected "
@@ -189,10 +204,11 @@ def generate(pretrained_dir: Path, model_dir: Path, **options: Any) -> None:
         )
 
 
-def _report(summary: Summary, root: Path, sheet: Path) -> None:
+def _report(summary: Summary, root: Path) -> None:
     there = f", {summary.already_there} were there" if summary.already_there else ""
-    click.echo(f"{summary.written} samples written to {root}{there}")
+    click.echo(f"{summary.written} samples written to {click.format_filename(root)}{there}")
     if summary.rejected:
         reasons = ", ".join(f"{reason} {n}" for reason, n in summary.rejected.most_common())
         click.echo(f"{summary.acceptance:.1%} of draws accepted; rejected: {reasons}")
-    click.echo(f"Contact sheet: {sheet}")
+    if (root / CONTACT_SHEET).exists():
+        click.echo(f"Contact sheet: {click.format_filename(root / CONTACT_SHEET)}")

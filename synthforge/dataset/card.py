@@ -11,20 +11,27 @@ from synthforge.alignment import UNITS_PER_METRE, AlignmentMLP
 from synthforge.annotate import DEPTH16_STEP_M
 from synthforge.assembly import Rig
 from synthforge.config import CAMERA_PIVOT, CAMERA_RADIUS, IMAGE_SIZE, GenerateConfig
+from synthforge.landmarks import FLIP
 from synthforge.regions import FLIP_PAIRS, REGIONS
 from synthforge.sampling import SAMPLE_FORMAT
 
+# SPDX id, and what it means here.
 _LICENCES = {
-    "mannequin": "Images and labels of the built-in head: free to use (MIT, as the code).",
+    "mannequin": (
+        "MIT",
+        "Images and labels of the built-in head: free to use (MIT, as the code).",
+    ),
     "next3d": (
+        "LicenseRef-FLAME-Next3D",
         "Made with FLAME and Next3D weights: their licences (non-commercial research) govern "
-        "these images."
+        "these images.",
     ),
 }
 
 
 def dataset_card(config: GenerateConfig, rig: Rig) -> dict[str, Any]:
     """The card of a run. Its "recipe" is what fixes the samples: a run continues only its own."""
+    spdx, licence = _LICENCES[rig.generator.name]
     return {
         "synthforge_version": synthforge.__version__,
         "recipe": {
@@ -40,7 +47,8 @@ def dataset_card(config: GenerateConfig, rig: Rig) -> dict[str, Any]:
             "extras": sorted(config.extras),
             "image_size": IMAGE_SIZE,
         },
-        "licence": _LICENCES[rig.generator.name],
+        "licence": licence,
+        "licence_spdx": spdx,
         "citation": "SynthForge, arXiv:2406.07840",
         "camera": {
             "camera_params": "T_gen_cam (16, row-major, camera to generator world), then K (9), "
@@ -54,10 +62,13 @@ def dataset_card(config: GenerateConfig, rig: Rig) -> dict[str, Any]:
         "depth": {
             "depth": "z-depth in generator units = near + value / 255 * (far - near), near and "
             "far in the annotation's depth_range; background 255",
-            "depth16": f"z-depth in metres = value * {DEPTH16_STEP_M}; 0 is nothing there",
+            "depth16": f"z-depth in metres = value * {DEPTH16_STEP_M}; 0 where there is nothing",
         },
         "palette": {region.name: {"id": region.id, "rgb": region.color} for region in REGIONS},
+        "mirror": f"mirrored, x in pixels becomes W - x = {IMAGE_SIZE} - x; the regions of each of "
+        "flip_pairs trade ids; keypoint i becomes keypoint landmark_flip[i]",
         "flip_pairs": FLIP_PAIRS,
+        "landmark_flip": FLIP,
         "landmarks": "iBUG 68; points 0-16 are a projected 3D contour of the jaw, not the "
         "visible outline",
     }

@@ -1,9 +1,7 @@
-"""One picture of many samples: image, depth, segmentation and keypoints side by side."""
+"""One image of many samples: image, depth, segmentation and keypoints side by side."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from synthforge.dataset.folder import CONTACT_SHEET, told
 from synthforge.dataset.read import Dataset
-from synthforge.dataset.write import encode_png, told
+from synthforge.dataset.sample import encode_png
 from synthforge.landmarks import (
     INNER_LIP,
     JAW,
@@ -24,7 +23,7 @@ from synthforge.landmarks import (
     RIGHT_BROW,
     RIGHT_EYE,
 )
-from synthforge.regions import BACKGROUND, PALETTE
+from synthforge.whole_files import write_whole
 
 _TILE = 240
 _GAP = 6
@@ -52,7 +51,7 @@ def draw_keypoints(
     """Points (68, 2) over an RGB image: green where visible, red where hidden."""
     canvas = image.copy()
     shift, scale = 4, 16
-    # OpenCV puts pixel centres at whole numbers, we at +0.5.
+    # OpenCV puts pixel centres at whole numbers, ours are at +0.5.
     fixed = np.round((np.asarray(points_px) - 0.5) * scale).astype(np.int32)
     for points, closed in _STROKES:
         cv2.polylines(canvas, [fixed[points]], closed, (255, 255, 255), 1, cv2.LINE_AA, shift)
@@ -62,20 +61,20 @@ def draw_keypoints(
     return canvas
 
 
-def _paint_depth(depth: NDArray[np.uint8], seg: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    painted = cv2.cvtColor(cv2.applyColorMap(255 - depth, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB)
-    painted[(seg == PALETTE[BACKGROUND]).all(-1)] = 30
+def _paint_depth(dataset: Dataset, index: int) -> NDArray[np.uint8]:
+    nearness = 255 - dataset.image("depth", index)
+    painted = cv2.cvtColor(cv2.applyColorMap(nearness, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB)
+    painted[np.isnan(dataset.z_depth(index))] = 30
     return painted.astype(np.uint8, copy=False)
 
 
 def _tiles(dataset: Dataset, index: int) -> NDArray[np.uint8]:
-    image, seg = dataset.image("images", index), dataset.image("seg", index)
-    annotation = dataset.annotation(index)
+    image = dataset.image("images", index)
     views = (
         image,
-        _paint_depth(dataset.image("depth", index), seg),
-        seg,
-        draw_keypoints(image, annotation["2d_kps"], annotation["kps_visible"]),
+        _paint_depth(dataset, index),
+        dataset.image("seg", index),
+        draw_keypoints(image, *dataset.keypoints(index)),
     )
     small = [cv2.resize(view, (_TILE, _TILE), interpolation=cv2.INTER_AREA) for view in views]
     return np.concatenate(small, 1)
@@ -97,12 +96,8 @@ def contact_sheet(dataset: Dataset, indices: Sequence[int]) -> NDArray[np.uint8]
 def write_contact_sheet(root: Path, most: int = 12) -> Path:
     """Draw the first samples of the dataset at `root` into contact_sheet.png there."""
     dataset = Dataset(root)
-    path = root / "contact_sheet.png"
+    path = root / CONTACT_SHEET
     sheet = encode_png(contact_sheet(dataset, dataset.indices[:most]))
-    with (
-        told(f"cannot write {path}", "the samples are whole: move it away and run this again"),
-        tempfile.TemporaryDirectory(prefix=".sheet-", dir=root) as aside,
-    ):
-        (Path(aside) / path.name).write_bytes(sheet)
-        os.replace(Path(aside) / path.name, path)
+    with told(f"cannot write {path}", "the samples are whole: move it away and run this again"):
+        write_whole(path, sheet)
     return path

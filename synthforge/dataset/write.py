@@ -1,225 +1,68 @@
 """Writes a dataset, one whole sample after another.
 
-    root/images/000000.png  seg/  depth/  annotations/000000.json  dataset.json
-
-A file appears under its final name only when it is complete, and a sample's annotation appears
-last. Several runs may write to one root at once: each puts its unfinished files into a folder of
-its own below .partial/, and the lock it holds there says that it lives.
+A file appears under its final name only when it is complete and on the disk, and a sample's
+annotation appears last. Several runs may write to one folder at once: each puts its unfinished
+files into its claim, a folder of its own below .partial/.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
+from synthforge.dataset.claims import clear_dead, hosts_at_work, make_claim, renew
+from synthforge.dataset.continuing import Redraw, difference_from_redrawn, differences
+from synthforge.dataset.folder import (
+    ANNOTATIONS,
+    CARD,
+    CORE_FOLDERS,
+    EXTRAS,
+    REJECTIONS,
+    DatasetError,
+    check_output_dir,
+    check_writable,
+    existing,
+    read_card,
+    sample_indices,
+    sample_path,
+    told,
+    visible,
+)
+from synthforge.dataset.sample import Sample, encode_annotation, encode_png
+from synthforge.whole_files import write_together, write_whole
 
-from synthforge.errors import UserError
-
-try:
-    import fcntl
-except ImportError:  # not on Windows: there, what killed runs left behind stays
-    fcntl = None  # type: ignore[assignment]
-
-CARD = "dataset.json"
-REJECTIONS = "rejections.jsonl"
-CORE_FOLDERS = ("images", "seg", "depth")
-ANNOTATIONS = "annotations"
 _PARTIAL = ".partial"
-_LOCK = "lock"
-# A setting longer than this is only named where two recipes differ.
-_SHOWN_CHARACTERS = 60
 
 # Room that a sample's files are counted with before a run starts; measured means are below.
 _BYTES_PER_SAMPLE = 600_000
 _BYTES_PER_EXTRA = 400_000
 
-
-class DatasetError(UserError, RuntimeError):
-    """The output folder cannot take this dataset; the message says the way out."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One finished sample.
-
-    files: folder -> image, uint8 or uint16, [H, W] or RGB [H, W, 3].
-    annotation: flat; every value a number or a fixed-shape array of numbers.
-    """
-
-    index: int
-    files: Mapping[str, NDArray[Any]]
-    annotation: Mapping[str, Any]
-
-
-def sample_name(index: int) -> str:
-    return f"{index:06d}"
-
-
-@contextlib.contextmanager
-def told(what: str, way_out: str) -> Iterator[None]:
-    """An OSError inside becomes a DatasetError: what failed, why, and the way out."""
-    try:
-        yield
-    except OSError as error:
-        raise DatasetError(f"{what}: {error.strerror}; {way_out}") from error
-
-
-def _existing(path: Path) -> Path:
-    """The path itself, or the nearest parent that exists."""
-    return next(place for place in (path, *path.absolute().parents) if place.exists())
-
-
-def _check_folder(folder: Path) -> None:
-    """Raises DatasetError unless files can be made in the folder."""
-    if not folder.is_dir():
-        raise DatasetError(f"{folder} is a file; move it away or give another --output_dir")
-    with (
-        told(f"cannot write to {folder}", "mend this or give another --output_dir"),
-        tempfile.TemporaryFile(dir=folder),
-    ):
-        pass
-
-
-def check_output_dir(root: Path) -> None:
-    """Raises DatasetError if root cannot be written to or holds something else than a dataset."""
-    with told(f"cannot read {root}", "give another --output_dir"):
-        _check_folder(_existing(root))
-        shown = root.exists() and any(not path.name.startswith(".") for path in root.iterdir())
-        if shown and not (root / CARD).exists():
-            raise DatasetError(
-                f"{root} is not empty and holds no {CARD}, so it is not a dataset of ours; "
-                "give an empty or new --output_dir"
-            )
-
-
-def read_card(root: Path) -> dict[str, Any]:
-    """dataset.json. Raises DatasetError if it is not there or not whole."""
-    path = root / CARD
-    with told(f"cannot read {path}", "give a folder that holds a dataset"):
-        text = path.read_text(encoding="utf-8", errors="replace")
-    try:
-        card = json.loads(text)
-        card["recipe"].items()
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DatasetError(
-            f"{path} cannot be read: it is cut short or was changed; restore it or give "
-            "another folder"
-        ) from error
-    return card
-
-
-def sample_indices(root: Path, folders: Sequence[str] = CORE_FOLDERS) -> list[int]:
-    """Numbers of the complete samples, ascending: a filled annotation and an image per folder."""
-    annotations = _numbered(root / ANNOTATIONS, ".json")
-    complete = {number for number, entry in annotations.items() if entry.stat().st_size > 0}
-    for folder in folders:
-        complete &= _numbered(root / folder, ".png").keys()
-    return sorted(complete)
-
-
-def _numbered(folder: Path, suffix: str) -> dict[int, os.DirEntry[str]]:
-    """The folder's files by the number of their sample; others are passed over."""
-    found = {}
-    with told(f"cannot read {folder}", "mend this or give another folder"):
-        if not folder.exists():
-            return {}
-        for entry in os.scandir(folder):
-            stem, ending = os.path.splitext(entry.name)
-            if ending == suffix and stem.isdecimal() and stem == sample_name(int(stem)):
-                found[int(stem)] = entry
-    return found
-
-
-def _lock(file: IO[bytes], wait: bool) -> bool:
-    """Lock an open file against other runs, until it is closed; whether it is locked now."""
-    if fcntl is None:
-        return False
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # another run has it, or the file system has no locks
-        return False
-    return True
-
-
-def _claim(partial: Path) -> tuple[Path, IO[bytes]]:
-    """A new folder below `partial`, and its locked file: while that is open, the folder is ours."""
-    while True:
-        with contextlib.suppress(FileNotFoundError):  # cleared by another run before it was locked
-            partial.mkdir(parents=True, exist_ok=True)
-            place = Path(tempfile.mkdtemp(dir=partial))
-            lock = open(place / _LOCK, "ab")  # noqa: SIM115
-            _lock(lock, wait=True)
-            (place / _LOCK).stat()
-            return place, lock
-
-
-def _clear_dead(partial: Path) -> bool:
-    """Remove what killed runs left below `partial`; whether another run still lives."""
-    if fcntl is None:
-        return False
-    living = False
-    for place in partial.glob("*"):
-        try:
-            with open(place / _LOCK, "r+b") as lock:
-                if _lock(lock, wait=False):
-                    shutil.rmtree(place, ignore_errors=True)
-                else:
-                    living = True
-        except FileNotFoundError:
-            with contextlib.suppress(OSError):
-                place.rmdir()
-        except OSError:
-            living = True
-    return living
-
-
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any], within: str = "") -> list[str]:
-    """Settings of `new` that `old` has otherwise, with both values."""
-    found = []
-    for key, value in new.items():
-        name, before = f"{within}{key}", old.get(key)
-        if before == value:
-            continue
-        if isinstance(value, dict) and isinstance(before, dict) and not _is_range(value):
-            found += _differences(before, value, f"{name} ")
-        else:
-            shown = f"{_shown(before)}, now {_shown(value)}"
-            found.append(f"{name} ({shown})" if len(shown) < _SHOWN_CHARACTERS else name)
-    return found
-
-
-def _is_range(value: Any) -> bool:
-    return isinstance(value, dict) and value.keys() == {"low", "high"}
-
-
-def _shown(value: Any) -> str:
-    if _is_range(value):
-        return f"{value['low']} to {value['high']}"
-    return "not set" if value is None else str(value)
-
-
-def _as_size(size: float) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+# What the file system says where another run took this one's claim for dead, and removed it.
+_VANISHED = (errno.ENOENT, errno.ESTALE)
+_TRIES = 5
 
 
 class DatasetWriter:
     """Opens or continues the dataset at `root`. `write` may be called from several threads.
 
     card: everything of dataset.json. What must agree to continue a dataset is its "recipe".
-    Raises DatasetError if root is not writable, holds foreign files, or samples of another recipe.
+    redraw: draws a sample again, to tell whose samples they are where dataset.json was lost.
+    Raises DatasetError if root holds foreign files, or samples of another recipe.
     """
 
-    def __init__(self, root: Path, card: Mapping[str, Any], extras: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        root: Path,
+        card: Mapping[str, Any],
+        extras: Sequence[str] = (),
+        redraw: Redraw | None = None,
+    ) -> None:
         self.root = root
         self.folders = (*CORE_FOLDERS, *extras)
         for name, value in card["recipe"].items():
@@ -228,27 +71,72 @@ class DatasetWriter:
             except ValueError as error:
                 raise DatasetError(f"{name} holds no finite number; give it one") from error
         self._card = json.dumps(card, indent=2, allow_nan=False)
+        self._claim: Path | None = None
         self._logged: set[str] = set()
         check_output_dir(root)
-        for folder in (*self.folders, ANNOTATIONS, _PARTIAL):
-            if (root / folder).exists():
-                _check_folder(root / folder)
-        self._check_recipe()
+        if self.has_card:
+            self._check_recipe()
+        else:
+            self._check_samples(redraw)
+
+    @property
+    def has_card(self) -> bool:
+        return (self.root / CARD).exists()
 
     def _check_recipe(self) -> None:
-        if not (self.root / CARD).exists():
-            return
+        """Raises DatasetError if there are, or may soon be, samples of another recipe."""
         old, new = read_card(self.root)["recipe"], json.loads(self._card)["recipe"]
-        differing = _differences(old, new)
-        if differing and (sample_indices(self.root) or _clear_dead(self.root / _PARTIAL)):
+        differing = ", ".join(differences(old, new))
+        if not differing:
+            return
+        if sample_indices(self.root):
             raise DatasetError(
-                f"{self.root} holds a dataset made with another {', '.join(differing)}; "
-                "give the same settings to continue it, or another --output_dir"
+                f"{self.root} holds a dataset made with another {differing}; give the same "
+                "settings to continue it, or another --output_dir"
+            )
+        with self._told():
+            hosts = hosts_at_work(self.root / _PARTIAL, self._claim)
+        if hosts:
+            raise DatasetError(
+                f"a run on {', '.join(sorted(set(hosts)))} is at work in {self.root} with another "
+                f"{differing}; give another --output_dir or, if that run has ended, delete "
+                f"{self.root / _PARTIAL}"
+            )
+
+    def _check_samples(self, redraw: Redraw | None) -> None:
+        """Raises DatasetError unless samples without a card are what `redraw` draws."""
+        with told(f"cannot read {self.root}", "give another --output_dir"):
+            folders = [self.root / name for name in (*CORE_FOLDERS, *EXTRAS, ANNOTATIONS)]
+            filled = [folder.name for folder in folders if folder.exists() and visible(folder)]
+        if not filled:
+            return
+        indices = sample_indices(self.root, self.folders)
+        if not indices or redraw is None:
+            raise DatasetError(
+                f"{self.root} holds {', '.join(filled)} but no {CARD}, and no sample that is "
+                "complete with these settings; restore it or give an empty or new --output_dir"
+            )
+        differing: str | None = "extras"
+        if set(filled) == {*self.folders, ANNOTATIONS}:
+            redrawn = (
+                difference_from_redrawn(self.root, index, redraw)
+                for index in (indices[0], indices[-1])
+            )
+            differing = next(filter(None, redrawn), None)
+        if differing:
+            raise DatasetError(
+                f"{self.root} has no {CARD}, and its samples are not what these settings draw: "
+                f"another {differing}; give the settings that it was made with, or another "
+                "--output_dir"
             )
 
     def check_room(self, samples: int) -> None:
-        """Raises DatasetError unless the disk has room for that many samples."""
-        nearest = _existing(self.root)
+        """Raises DatasetError unless the folder is writable and has room for so many samples."""
+        for folder in (*self.folders, ANNOTATIONS, _PARTIAL):
+            if (self.root / folder).exists():
+                check_writable(self.root / folder)
+        nearest = existing(self.root)
+        check_writable(nearest)
         extras = len(self.folders) - len(CORE_FOLDERS)
         needed = samples * (_BYTES_PER_SAMPLE + extras * _BYTES_PER_EXTRA)
         free = shutil.disk_usage(nearest).free
@@ -261,26 +149,45 @@ class DatasetWriter:
     def open(self) -> None:
         """Make the folders and write dataset.json; clears what killed runs left behind."""
         with self._told():
-            _clear_dead(self.root / _PARTIAL)
-            self._partial, self._alive = _claim(self.root / _PARTIAL)
-            self._put({self.root / CARD: self._card.encode() + b"\n"})
-            for folder in (*self.folders, ANNOTATIONS):
-                (self.root / folder).mkdir(exist_ok=True)
-            if (self.root / REJECTIONS).exists():
-                self._mend_log()
+            clear_dead(self.root / _PARTIAL)
+            self._claim = make_claim(self.root / _PARTIAL)
+            try:
+                self._write_card(self._claim)
+                for folder in (*self.folders, ANNOTATIONS):
+                    (self.root / folder).mkdir(exist_ok=True)
+                self._read_log()
+            except BaseException:
+                self.close()
+                raise
 
-    def _mend_log(self) -> None:
-        """Drop a last line that a killed run cut short, and learn the others."""
-        with open(self.root / REJECTIONS, "r+b") as log:
-            _lock(log, wait=True)
-            content = log.read()
-            whole = content[: content.rfind(b"\n") + 1]
-            log.truncate(len(whole))
-        self._logged = set(whole.decode().splitlines(keepends=True))
+    def _write_card(self, claim: Path) -> None:
+        """Of several runs that start at once the first one's card counts."""
+        path, aside = self.root / CARD, claim / CARD
+        write_whole(aside, self._card.encode() + b"\n")
+        with contextlib.suppress(OSError):  # one is there, or the file system has no hard links
+            os.link(aside, path)
+            aside.unlink()
+            return
+        if self.has_card:
+            self._check_recipe()
+        os.replace(aside, path)
+
+    def _read_log(self) -> None:
+        """Learn the lines of rejections.jsonl; drops a last one that a full disk cut short."""
+        path = self.root / REJECTIONS
+        if not path.exists():
+            return
+        content = path.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        if whole != content and not hosts_at_work(self.root / _PARTIAL, self._claim):
+            write_whole(path, whole)
+        self._logged = set(whole.decode(errors="replace").splitlines(keepends=True))
 
     def close(self) -> None:
-        self._alive.close()
-        shutil.rmtree(self._partial, ignore_errors=True)
+        """Remove what is the run's own; `open` makes it again."""
+        if self._claim is not None:
+            shutil.rmtree(self._claim, ignore_errors=True)
+            self._claim = None
         with contextlib.suppress(OSError):  # another run is at work
             (self.root / _PARTIAL).rmdir()
 
@@ -289,71 +196,55 @@ class DatasetWriter:
         return set(sample_indices(self.root, self.folders))
 
     def write(self, sample: Sample) -> None:
+        """Write a sample's files, the annotation last. Raises DatasetError if the disk fails."""
         missing = set(self.folders) - set(sample.files)
         if missing:
             raise ValueError(f"sample {sample.index} lacks {', '.join(sorted(missing))}")
-        flat = {key: _plain(value) for key, value in sample.annotation.items()}
         contents = {
-            self._path(folder, sample.index, "png"): encode_png(sample.files[folder])
+            sample_path(self.root, folder, sample.index): encode_png(sample.files[folder])
             for folder in self._order
         }
-        contents[self._path(ANNOTATIONS, sample.index, "json")] = json.dumps(
-            flat, allow_nan=False
-        ).encode()
-        self._put(contents)
+        annotation = sample_path(self.root, ANNOTATIONS, sample.index)
+        contents[annotation] = encode_annotation(sample.annotation)
+        with self._told():
+            for left in reversed(range(_TRIES)):
+                try:
+                    return write_together(contents, self._renewed_claim())
+                except OSError as error:
+                    if error.errno not in _VANISHED or not left:
+                        raise
+
+    def _renewed_claim(self) -> Path:
+        """Where unfinished files go; made again if another run took this one for dead."""
+        if self._claim is None:
+            raise ValueError("the writer is not open")
+        if renew(self._claim):
+            self._check_recipe()
+        return self._claim
 
     def log_rejections(self, rejections: Sequence[Mapping[str, Any]]) -> None:
         """Append lines to rejections.jsonl, once each: a continued run draws some again."""
         lines = [json.dumps(rejection) + "\n" for rejection in rejections]
         new = [line for line in lines if line not in self._logged]
-        if new:
-            self._logged.update(new)
-            with self._told(), open(self.root / REJECTIONS, "ab", buffering=0) as log:
-                _lock(log, wait=True)
-                log.write("".join(new).encode())
-
-    def _path(self, folder: str, index: int, suffix: str) -> Path:
-        return self.root / folder / f"{sample_name(index)}.{suffix}"
+        if not new:
+            return
+        self._logged.update(new)
+        self._renewed_claim()
+        with self._told(), open(self.root / REJECTIONS, "ab") as log:
+            log.write("".join(new).encode())  # appended as one, also beside other runs
 
     @property
     def _order(self) -> list[str]:
         """Images last: loaders list that folder, and what is listed should have its labels."""
         return sorted(self.folders, key=lambda folder: folder == "images")
 
-    def _put(self, contents: Mapping[Path, bytes]) -> None:
-        """Write all files aside, then move them into place in their order."""
-        partials = {path: self._partial / f"{path.parent.name}-{path.name}" for path in contents}
-        with self._told():
-            for path, content in contents.items():
-                partials[path].write_bytes(content)
-            for path, partial in partials.items():
-                os.replace(partial, path)
-
     def _told(self) -> contextlib.AbstractContextManager[None]:
         return told(
             f"cannot write to {self.root}",
-            "every annotated sample is whole: mend this and run the same command again to continue",
+            "every annotated sample is whole: correct this and run the same command again to "
+            "continue",
         )
 
 
-def encode_png(image: NDArray[Any]) -> bytes:
-    """uint8 or uint16, [H, W] or RGB [H, W, 3] -> PNG bytes."""
-    if image.dtype not in (np.uint8, np.uint16) or image.ndim not in (2, 3):
-        raise ValueError(f"cannot store {image.dtype} {image.shape} as PNG")
-    stored = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    done, encoded = cv2.imencode(".png", stored, [cv2.IMWRITE_PNG_COMPRESSION, 3])
-    if not done:
-        raise ValueError(f"OpenCV could not encode {image.dtype} {image.shape}")
-    return encoded.tobytes()
-
-
-def _plain(value: Any) -> Any:
-    """A number or a nested list of numbers; float32 as its shortest decimal."""
-    array = np.asarray(value)
-    if array.dtype.kind not in "biuf":
-        raise ValueError(f"annotations hold numbers only, got {value!r}")
-    if array.dtype == bool:
-        array = array.astype(int)
-    if array.dtype == np.float32:
-        array = np.vectorize(lambda x: float(str(x)), otypes=[float])(array)
-    return array.tolist()
+def _as_size(size: float) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"

@@ -1,9 +1,11 @@
-"""Which settings must agree to continue a dataset."""
+"""What dataset.json says, by value, and which settings must agree to continue a dataset."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from synthforge.alignment import published_alignment
@@ -13,7 +15,7 @@ from synthforge.dataset.card import dataset_card
 CONFIG = GenerateConfig(output_dir=Path(), num_images=1)
 
 
-def recipe(config, generator="next3d", detector=None):
+def card(config=CONFIG, generator="next3d", detector=None):
     part = SimpleNamespace(name=generator, fingerprint="f")
     rig = SimpleNamespace(
         generator=part,
@@ -22,7 +24,11 @@ def recipe(config, generator="next3d", detector=None):
         sampling=DEFAULT_SAMPLING[generator],
         detector=detector,
     )
-    return dataset_card(config, rig)["recipe"]
+    return json.loads(json.dumps(dataset_card(config, rig)))
+
+
+def recipe(*args, **kwargs):
+    return card(*args, **kwargs)["recipe"]
 
 
 def test_what_changes_no_sample_may_differ():
@@ -43,3 +49,44 @@ def test_the_gates_threshold_counts_with_a_detector_only():
     other = replace(CONFIG, reject_px=3.0)
     assert recipe(other) == recipe(CONFIG)
     assert recipe(other, detector=print)["reject_px"] == 3.0
+
+
+def test_units_and_conventions_are_these():
+    said = card()
+    assert said["camera"]["metres_per_unit"] == 0.4
+    assert said["camera"]["radius"] == 2.7
+    assert said["camera"]["pivot"] == [0, 0, 0.2]
+    assert "metres = value * 0.0001;" in said["depth"]["depth16"]
+    assert said["palette"]["left_ear"] == {"id": 11, "rgb": "00ff3c"}
+    assert [region["id"] for region in said["palette"].values()] == list(range(20))
+
+
+def test_a_mirrored_image_has_these_labels():
+    said = card()
+    assert said["flip_pairs"] == [[4, 5], [6, 7], [8, 9], [11, 12]]
+    assert "512 - x" in said["mirror"]
+    flip = np.array(said["landmark_flip"])
+    # iBUG 68: jaw, brows, bridge, nostrils, eyes, outer lip, inner lip.
+    pairs = [
+        *[(i, 16 - i) for i in range(8)],
+        *[(17 + i, 26 - i) for i in range(5)],
+        *[(31, 35), (32, 34), (36, 45), (37, 44), (38, 43), (39, 42), (40, 47), (41, 46)],
+        *[(48, 54), (49, 53), (50, 52), (59, 55), (58, 56), (60, 64), (61, 63), (67, 65)],
+    ]
+    expected = np.arange(68)
+    for a, b in pairs:
+        expected[[a, b]] = b, a
+    np.testing.assert_array_equal(flip, expected)
+
+
+@pytest.mark.parametrize(
+    ("generator", "spdx", "said"),
+    [
+        ("mannequin", "MIT", "free to use"),
+        ("next3d", "LicenseRef-FLAME-Next3D", "non-commercial"),
+    ],
+)
+def test_the_licence_is_an_spdx_id_and_a_sentence(generator, spdx, said):
+    made = card(generator=generator)
+    assert made["licence_spdx"] == spdx
+    assert said in made["licence"]

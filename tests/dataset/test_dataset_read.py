@@ -1,13 +1,21 @@
 """What a reader is told about a sample, and the sheet of all of them."""
 
+import os
+
+import cv2
 import numpy as np
 import pytest
+import torch
+from support_dataset import make, sample
 from torch import tensor
+from torch.utils.data import DataLoader
 
 from synthforge.camera import Camera
-from synthforge.dataset.contact_sheet import write_contact_sheet
+from synthforge.dataset.contact_sheet import contact_sheet, write_contact_sheet
+from synthforge.dataset.folder import DatasetError
 from synthforge.dataset.read import Dataset
-from synthforge.dataset.write import DatasetError, DatasetWriter, Sample
+from synthforge.dataset.sample import Sample, encode_png
+from synthforge.dataset.write import DatasetWriter
 from synthforge.regions import BACKGROUND, PALETTE
 
 
@@ -74,12 +82,116 @@ def test_keypoints_and_camera_are_what_was_written(root, camera):
     assert (read.K == camera.K).all()
 
 
-@pytest.mark.parametrize("name", ["annotations/000004.json", "seg/000004.png"])
-def test_a_torn_file_is_named(root, name):
-    (root / name).write_bytes(b"{")
+DAMAGE = {
+    "annotations/000004.json": {
+        "empty": (b"", "it is cut short or was changed"),
+        "cut": (b"{", "it is cut short or was changed"),
+        "a list": (b"[]", "it is cut short or was changed"),
+        "brackets": (b"[" * 200_000 + b"}", "it is cut short or was changed"),
+        "without keys": (b"{}", "it has no depth_range"),
+        "text": (b'{"depth_range": "far"}', "depth_range holds something else than finite"),
+        "ragged": (b'{"depth_range": [1, [2]]}', "depth_range is ragged"),
+        "NaN": (
+            b'{"depth_range": [1, NaN]}',
+            "depth_range holds something else than finite numbers",
+        ),
+        "too many": (b'{"depth_range": [1, 2, 3]}', r"depth_range is \(3,\), expected \(2,\)"),
+    },
+    "seg/000004.png": {
+        "empty": (b"", "it is no whole PNG"),
+        "cut": (b"\x89PNG", "it is no whole PNG"),
+        "grey": (
+            encode_png(np.zeros((8, 8), np.uint8)),
+            r"it is uint8 \(8, 8\), expected uint8 \[H, W, 3\]",
+        ),
+        "of 16 bits": (
+            encode_png(np.zeros((8, 8, 3), np.uint16)),
+            r"it is uint16 \(8, 8, 3\), expected uint8 \[H, W, 3\]",
+        ),
+        "with alpha": (
+            cv2.imencode(".png", np.zeros((8, 8, 4), np.uint8))[1].tobytes(),
+            r"it is uint8 \(8, 8, 4\), expected uint8 \[H, W, 3\]",
+        ),
+        "larger": (encode_png(np.zeros((9, 8, 3), np.uint8)), "not of the size of seg"),
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "case"), [(name, case) for name, cases in DAMAGE.items() for case in cases]
+)
+def test_a_damaged_file_is_told_in_one_line_to_reader_and_sheet(root, name, case):
+    content, why = DAMAGE[name][case]
     dataset = Dataset(root)
-    with pytest.raises(DatasetError, match=f"cannot read .*{name}; delete it"):
-        dataset.z_depth(4)
+    (root / name).write_bytes(content)
+    for reads in (lambda: dataset.z_depth(4), lambda: contact_sheet(dataset, [4])):
+        with pytest.raises(DatasetError, match=rf"cannot read \S+: .*{why}.*; delete it") as error:
+            reads()
+        assert "\n" not in str(error.value)
+
+
+def test_a_grey_image_is_told_where_the_sheet_reads_it(root):
+    (root / "images" / "000004.png").write_bytes(encode_png(np.zeros((8, 8), np.uint8)))
+    with pytest.raises(DatasetError, match=r"images/000004\.png: it is uint8 \(8, 8\), expected"):
+        write_contact_sheet(root)
+
+
+def test_items_are_found_by_position_and_end(tmp_path):
+    dataset = Dataset(make(tmp_path, 3, 8, 11))
+    assert len(dataset) == 3
+    assert [item["index"] for item in dataset] == [3, 8, 11]
+    assert dataset[1]["index"] == dataset[-2]["index"] == dataset[np.int64(1)]["index"] == 8
+    for position in (3, -4):
+        with pytest.raises(IndexError):
+            dataset[position]
+    with pytest.raises(TypeError):
+        dataset[0:2]
+
+
+def test_an_item_holds_images_and_numbers_by_name(tmp_path):
+    dataset = Dataset(make(tmp_path, 3, extras=["depth16"], recipe={"extras": ["depth16"]}))
+    item = dataset[0]
+    images = {"images", "seg", "depth", "depth16"}
+    assert item.keys() == images | dataset.annotation(3).keys()
+    for folder in images:
+        np.testing.assert_array_equal(item[folder], dataset.image(folder, 3))
+    assert item["depth16"].dtype == np.uint16
+    assert item["2d_kps"].dtype == item["depth_range"].dtype == np.float32
+    assert item["index"].dtype == np.int64
+    np.testing.assert_array_equal(item["2d_kps"], sample(3, ["depth16"]).annotation["2d_kps"])
+
+
+def test_torchs_loader_takes_a_dataset_as_it_is(tmp_path):
+    dataset = Dataset(make(tmp_path, *range(5)))
+    first, second = DataLoader(dataset, batch_size=3)
+    assert first["images"].shape == (3, 8, 8, 3)
+    assert first["images"].dtype == torch.uint8
+    assert first["2d_kps"].shape == (3, 68, 2)
+    assert second["index"].tolist() == [3, 4]
+
+
+def test_a_path_of_other_bytes_than_utf8_is_read(tmp_path):
+    root = tmp_path / os.fsdecode(b"caf\xe9")
+    try:
+        make(root, 0)
+    except DatasetError:
+        pytest.skip("the file system takes UTF-8 names only")
+    assert Dataset(root).image("images", 0).shape == (8, 8, 3)
+
+
+def test_16_bit_images_are_read_as_docs_formats_says(tmp_path):
+    values = np.array([[0, 1, 256, 65535]], np.uint16)
+    (tmp_path / "depth16.png").write_bytes(encode_png(values))
+    (tmp_path / "uv.png").write_bytes(encode_png(np.stack([values, values // 2, values // 4], 2)))
+    read = cv2.imread(str(tmp_path / "depth16.png"), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(read, values)
+    read = cv2.imread(str(tmp_path / "uv.png"), cv2.IMREAD_UNCHANGED)[..., ::-1]
+    np.testing.assert_array_equal(read, np.stack([values, values // 2, values // 4], 2))
+    for name in ("depth16.png", "uv.png"):
+        assert cv2.imread(str(tmp_path / name)).dtype == np.uint8  # what breaks without the flag
+    image = pytest.importorskip("PIL.Image")
+    np.testing.assert_array_equal(np.array(image.open(tmp_path / "depth16.png")), values)
+    assert np.array(image.open(tmp_path / "uv.png")).dtype == np.uint8
 
 
 def test_no_dataset_is_told(tmp_path):

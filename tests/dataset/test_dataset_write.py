@@ -1,41 +1,26 @@
 """Files whole or not at all, the annotation last; what a writer refuses."""
 
+import errno
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
+import threading
 from collections import namedtuple
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from support_dataset import CARD, make, open_writer, sample
 
+from synthforge.dataset import write
+from synthforge.dataset.claims import SILENCE_S
+from synthforge.dataset.folder import DatasetError
 from synthforge.dataset.read import Dataset
-from synthforge.dataset.write import DatasetError, DatasetWriter, Sample, check_output_dir
-
-CARD = {"recipe": {"seed": 1, "range": (0, 1)}, "version": "x"}
-
-
-def sample(index=0, extras=()):
-    rng = np.random.default_rng(index)
-    files = {
-        "images": rng.integers(0, 256, (8, 8, 3), np.uint8),
-        "seg": rng.integers(0, 256, (8, 8, 3), np.uint8),
-        "depth": rng.integers(0, 256, (8, 8), np.uint8),
-    }
-    files |= {extra: rng.integers(0, 65536, (8, 8), np.uint16) for extra in extras}
-    points = rng.normal(size=(68, 2)).astype(np.float32)
-    return Sample(index, files, {"2d_kps": points, "index": index, "depth_range": [1.5, 2.5]})
-
-
-def open_writer(root, **kwargs):
-    writer = DatasetWriter(root, CARD, **kwargs)
-    writer.open()
-    return writer
+from synthforge.dataset.write import DatasetWriter
 
 
 def test_round_trip_is_exact(tmp_path):
@@ -93,47 +78,13 @@ def test_a_sample_cut_short_leaves_no_annotation_and_no_torn_file(tmp_path, monk
     assert again.indices() == {0}
 
 
-def test_a_foreign_folder_is_refused(tmp_path):
-    (tmp_path / "holiday.jpg").write_bytes(b"x")
-    with pytest.raises(DatasetError, match="not empty"):
-        check_output_dir(tmp_path)
-
-
-def test_a_file_in_the_way_is_refused(tmp_path):
-    (tmp_path / "file").write_bytes(b"")
-    for path in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(DatasetError, match="is a file"):
-            check_output_dir(path)
-
-
-def test_an_unwritable_folder_is_refused():
-    with pytest.raises(DatasetError, match="cannot write"):
-        check_output_dir(Path("/proc/nowhere"))
-
-
-@pytest.fixture
-def locked(tmp_path):
-    """A folder that may not be entered."""
-    folder = tmp_path / "locked"
-    folder.mkdir(mode=0)
-    if os.geteuid() == 0:
-        os.seteuid(65534)
-    yield folder
-    os.seteuid(os.getuid())
-
-
-def test_a_folder_below_an_unreadable_one_is_refused(locked):
-    with pytest.raises(DatasetError, match=r"Permission denied; .*--output_dir"):
-        check_output_dir(locked / "below")
-
-
 @pytest.mark.parametrize("name", ["images", "annotations", "depth16", ".partial"])
 def test_a_file_in_a_folders_place_is_refused(tmp_path, name):
     open_writer(tmp_path).close()
     shutil.rmtree(tmp_path / name, ignore_errors=True)
     (tmp_path / name).write_bytes(b"x")
     with pytest.raises(DatasetError, match=f"{name} is a file; move it away"):
-        DatasetWriter(tmp_path, CARD, ["depth16"])
+        DatasetWriter(tmp_path, CARD, ["depth16"]).check_room(1)
 
 
 def test_an_unwritable_folder_inside_is_told_before_work(tmp_path):
@@ -141,7 +92,7 @@ def test_an_unwritable_folder_inside_is_told_before_work(tmp_path):
     (tmp_path / "seg").rmdir()
     (tmp_path / "seg").symlink_to("/proc")
     with pytest.raises(DatasetError, match=r"cannot write to .*seg"):
-        DatasetWriter(tmp_path, CARD)
+        DatasetWriter(tmp_path, CARD).check_room(1)
 
 
 def test_hidden_files_are_nothing(tmp_path):
@@ -151,32 +102,15 @@ def test_hidden_files_are_nothing(tmp_path):
     assert writer.indices() == {0}
 
 
-def made(root, recipe):
-    writer = DatasetWriter(root, {"recipe": recipe})
-    writer.open()
-    writer.write(sample(0))
-    writer.close()
-
-
 def test_another_recipe_is_refused_by_name_and_values(tmp_path):
-    recipe = {
-        "seed": 1,
-        "range": (0, 1),
-        "sampling": {"yaw": {"low": -1, "high": 1}, "fov": {"low": 18, "high": 24}},
-        "alignment": {"A": list(range(100)), "b": 0},
-    }
-    made(tmp_path, recipe)
-    other = {
-        **{"seed": 2, "range": (0, 1), "detector": "fan"},
-        "sampling": recipe["sampling"] | {"yaw": {"low": -0.5, "high": 1}},
-        "alignment": {"A": list(range(1, 101)), "b": 0},
-    }
+    recipe = {"seed": 1, "yaw": {"low": -1, "high": 1}}
+    make(tmp_path, 0, recipe=recipe)
+    other = {"seed": 2, "yaw": {"low": -0.5, "high": 1}}
     with pytest.raises(DatasetError) as error:
         DatasetWriter(tmp_path, {"recipe": other})
-    assert (
-        "another seed (1, now 2), detector (not set, now fan), "
-        "sampling yaw (-1 to 1, now -0.5 to 1), alignment A; give the same settings"
-    ) in str(error.value)
+    assert "another seed (1, now 2), yaw (-1 to 1, now -0.5 to 1); give the same settings" in str(
+        error.value
+    )
     DatasetWriter(tmp_path, {"recipe": recipe, "version": "y"})
 
 
@@ -186,14 +120,14 @@ def test_another_recipe_is_taken_while_there_is_no_sample(tmp_path):
     writer = DatasetWriter(tmp_path, other)
     writer.open()
     assert json.loads((tmp_path / "dataset.json").read_text()) == other
-    with pytest.raises(DatasetError, match="another seed"):
-        DatasetWriter(tmp_path, CARD)  # the other one is at work
+    with pytest.raises(DatasetError, match=r"a run on \S+ is at work in .* with another seed"):
+        DatasetWriter(tmp_path, CARD)
     writer.close()
     DatasetWriter(tmp_path, CARD)
 
 
 def test_other_extras_do_not_hide_the_samples(tmp_path):
-    made(tmp_path, {"seed": 1})
+    make(tmp_path, 0, recipe={"seed": 1})
     with pytest.raises(DatasetError, match="another seed"):
         DatasetWriter(tmp_path, {"recipe": {"seed": 2}}, ["depth16"])
 
@@ -202,40 +136,6 @@ def test_other_extras_do_not_hide_the_samples(tmp_path):
 def test_the_card_holds_finite_numbers_only(tmp_path, value):
     with pytest.raises(DatasetError, match="reject_px holds no finite"):
         DatasetWriter(tmp_path, {"recipe": {"reject_px": value}})
-
-
-@pytest.mark.parametrize("text", ["", '{"recipe": {"se', "[]", "{}", '{"recipe": 1}'])
-def test_a_broken_card_is_refused_in_plain_words(tmp_path, text):
-    (tmp_path / "dataset.json").write_text(text)
-    for opens in (lambda: DatasetWriter(tmp_path, CARD), lambda: Dataset(tmp_path)):
-        with pytest.raises(DatasetError, match=r"dataset\.json cannot be read: it is cut short"):
-            opens()
-
-
-def test_stray_files_are_no_samples(tmp_path):
-    writer = open_writer(tmp_path)
-    writer.write(sample(0))
-    for name in ("._000000.json", "foo.json", "7.json", "000009.json~"):
-        (tmp_path / "annotations" / name).write_text("{}")
-        for folder in ("images", "seg", "depth"):
-            (tmp_path / folder / name).with_suffix(".png").write_bytes(b"x")
-    assert writer.indices() == {0}
-    assert Dataset(str(tmp_path)).indices == [0]
-
-
-def test_a_sample_is_complete_with_all_of_its_files_only(tmp_path):
-    writer = DatasetWriter(tmp_path, {"recipe": {"extras": ["depth16"]}}, ["depth16"])
-    writer.open()
-    for index in range(5):
-        writer.write(sample(index, ["depth16"]))
-    (tmp_path / "annotations/000001.json").write_bytes(b"")
-    (tmp_path / "images/000002.png").unlink()
-    (tmp_path / "depth16/000003.png").unlink()
-    (tmp_path / "annotations/000004.json").unlink()
-    assert writer.indices() == {0}
-    assert Dataset(tmp_path).indices == [0]
-    shutil.rmtree(tmp_path / "seg")
-    assert writer.indices() == set()
 
 
 @pytest.mark.parametrize(("free", "said"), [(2_500_000, "2 MB free"), (2.5e9, "2.5 GB free")])
@@ -263,53 +163,251 @@ def test_two_writers_at_once_do_not_hurt_each_other(tmp_path):
     assert not (tmp_path / ".partial").exists()
 
 
-def test_what_a_killed_writer_left_is_cleared_and_a_living_ones_is_not(tmp_path):
-    script = (
-        "import json, sys, time; from pathlib import Path\n"
-        "from synthforge.dataset.write import DatasetWriter\n"
-        f"writer = DatasetWriter(Path(sys.argv[1]), json.loads({json.dumps(CARD)!r}))\n"
-        "writer.open(); print(writer._partial, flush=True); time.sleep(600)"
-    )
-    other = subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        left = Path(other.stdout.readline().strip())
-        (left / "images-000000.png").write_bytes(b"x")
-        open_writer(tmp_path).close()
-        assert (left / "images-000000.png").exists()
-    finally:
-        other.send_signal(signal.SIGKILL)
-        other.communicate()
-    assert left.exists()
+def test_a_log_is_not_rewritten_under_another_run(tmp_path):
+    another_host_is_at_work(tmp_path)
+    log = tmp_path / "rejections.jsonl"
+    log.write_text('{"index": 1}\n{"ind')
     open_writer(tmp_path).close()
+    assert log.read_text() == '{"index": 1}\n{"ind'
+
+
+def test_a_samples_bytes_do_not_depend_on_the_run(tmp_path):
+    def contents(root):
+        return {path.parent.name + path.name: path.read_bytes() for path in root.glob("*/*.*")}
+
+    make(tmp_path / "a", 0, 1, 2)
+    writer = open_writer(tmp_path / "b")
+    threads = [threading.Thread(target=writer.write, args=[sample(i)]) for i in (2, 0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    writer.close()
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+    assert len(contents(tmp_path / "a")) == 12
+
+
+def test_every_file_is_on_the_disk_before_one_has_its_name(tmp_path, monkeypatch):
+    writer, order = open_writer(tmp_path), []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda file: (order.append("flush"), fsync(file)))
+    monkeypatch.setattr(
+        os, "replace", lambda a, b: (order.append(Path(b).parent.name), replace(a, b))
+    )
+    writer.write(sample(0))
+    assert order == [*["flush"] * 4, "seg", "depth", "images", "annotations"]
+
+
+# --- Runs side by side ----------------------------------------------------------------------------
+
+
+def another_host_is_at_work(root, silence_s=0):
+    """What a run on another machine that shares the folder leaves there."""
+    claim = root / ".partial" / "node7_another-boot_1_1_abcd"
+    claim.mkdir(parents=True)
+    (claim / ".000009.png.1234.partial").write_bytes(b"x")
+    then = claim.stat().st_mtime - silence_s
+    os.utime(claim, (then, then))
+    return claim
+
+
+@pytest.fixture
+def no_locks(monkeypatch):
+    """A file system without locks."""
+    fcntl = pytest.importorskip("fcntl")
+
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    for name in ("flock", "lockf", "fcntl"):
+        monkeypatch.setattr(fcntl, name, refuse)
+
+
+@pytest.mark.usefixtures("no_locks")
+def test_another_hosts_unfinished_files_are_left_alone(tmp_path):
+    claim = another_host_is_at_work(tmp_path, SILENCE_S - 60)
+    make(tmp_path, 0)
+    assert len(list(claim.iterdir())) == 1
+    silent = claim.stat().st_mtime - 120
+    os.utime(claim, (silent, silent))
+    make(tmp_path, 1)
     assert not (tmp_path / ".partial").exists()
 
 
-@pytest.mark.parametrize("step", ["mkdtemp", "flock"])
-def test_a_folder_cleared_before_it_was_locked_is_claimed_anew(tmp_path, monkeypatch, step):
-    module = {"mkdtemp": tempfile, "flock": pytest.importorskip("fcntl")}[step]
-    real = getattr(module, step)
+@pytest.mark.usefixtures("no_locks")
+def test_without_a_sample_other_settings_wait_for_a_living_run_only(tmp_path):
+    make(tmp_path)
+    claim = another_host_is_at_work(tmp_path)
+    with pytest.raises(DatasetError, match=r"a run on node7 is at work .* delete .*\.partial"):
+        DatasetWriter(tmp_path, {"recipe": {"seed": 2}})
+    DatasetWriter(tmp_path, CARD)
+    silent = claim.stat().st_mtime - SILENCE_S - 60
+    os.utime(claim, (silent, silent))
+    make(tmp_path, 0, recipe={"seed": 2})
 
-    def after_another_run(*args, **kwargs):
+
+@pytest.mark.parametrize("links", [True, False])
+def test_of_runs_with_other_settings_that_start_at_once_one_goes_on(tmp_path, monkeypatch, links):
+    if not links:  # then the claims alone must tell
+        make(tmp_path)
+        monkeypatch.setattr(os, "link", lambda *_: os.stat("/nowhere"))
+    writers = [DatasetWriter(tmp_path, {"recipe": {"seed": seed}}) for seed in range(8)]
+    won, barrier = [], threading.Barrier(len(writers))
+
+    def start(writer):
+        barrier.wait()
+        try:
+            writer.open()
+        except DatasetError:
+            return
+        won.append(writer)
+
+    threads = [threading.Thread(target=start, args=[writer]) for writer in writers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1 if links else len(won) <= 1  # they may all give way to each other
+    card = json.loads((tmp_path / "dataset.json").read_text())
+    for writer in won:
+        assert card == {"recipe": {"seed": writers.index(writer)}}
+        assert list((tmp_path / ".partial").iterdir()) == [writer._claim]
+
+
+def test_a_card_is_not_written_over_one_that_came_in_the_last_moment(tmp_path, monkeypatch):
+    late = DatasetWriter(tmp_path, {"recipe": {"seed": 2}})
+
+    def before(name):
+        real = getattr(os, name)
+
+        def meanwhile(source, target):
+            if Path(target) == tmp_path / "dataset.json":
+                monkeypatch.undo()
+                open_writer(tmp_path)
+            real(source, target)
+
+        monkeypatch.setattr(os, name, meanwhile)
+
+    before("link")
+    before("replace")
+    with pytest.raises(DatasetError, match=r"is at work in .* with another seed"):
+        late.open()
+    assert json.loads((tmp_path / "dataset.json").read_text())["recipe"]["seed"] == 1
+
+
+@pytest.mark.parametrize("step", ["before", "open", "flush", "name", "stale"])
+def test_a_writer_whose_folder_is_removed_goes_on(tmp_path, monkeypatch, step):
+    """Another host took it for dead, for instance while it was suspended."""
+    writer = open_writer(tmp_path)
+
+    def remove(*_):
         monkeypatch.undo()
-        made = real(*args, **kwargs) if step == "mkdtemp" else None
-        open_writer(tmp_path).close()
-        return made or real(*args, **kwargs)
+        shutil.rmtree(tmp_path / ".partial")
 
-    monkeypatch.setattr(module, step, after_another_run)
-    writer = open_writer(tmp_path)
+    def then(module, name, code=None):
+        real = getattr(module, name)
+
+        def removed(*args):
+            remove()
+            if code:
+                raise OSError(code, os.strerror(code))
+            return real(*args)
+
+        monkeypatch.setattr(module, name, removed)
+
+    if step == "before":
+        remove()
+    elif step == "open":
+        then(write, "write_together")
+    elif step == "flush":
+        then(os, "fsync")
+    elif step == "name":
+        then(os, "replace")
+    else:
+        then(os, "fsync", errno.ESTALE)
     writer.write(sample(0))
-    assert writer.indices() == {0}
+    writer.log_rejections([{"index": 1}])
+    writer.close()
+    assert Dataset(tmp_path).indices == [0]
+    assert not (tmp_path / ".partial").exists()
 
 
-@pytest.mark.parametrize("value", ["text", None, float("nan"), {"a": 1}])
-def test_annotations_hold_finite_numbers_only(tmp_path, value):
+def test_a_writer_whose_folder_went_to_other_settings_stops(tmp_path):
     writer = open_writer(tmp_path)
-    bad = sample(0)
-    with pytest.raises(ValueError, match=r"numbers only|not JSON compliant"):
-        writer.write(Sample(0, bad.files, {"x": value}))
-    assert not list(tmp_path.glob("*/000000.*"))
+    shutil.rmtree(tmp_path / ".partial")
+    make(tmp_path, 5, recipe={"seed": 2})
+    with pytest.raises(DatasetError, match="another seed"):
+        writer.write(sample(0))
+    assert Dataset(tmp_path).indices == [5]
+
+
+def test_a_full_disk_is_not_tried_again(tmp_path, monkeypatch):
+    writer, calls = open_writer(tmp_path), []
+
+    def full(*_):
+        calls.append(1)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DatasetError, match="No space left"):
+        writer.write(sample(0))
+    assert len(calls) == 1
+    assert not list(writer._claim.iterdir())
+
+
+_WRITE = """
+import sys
+from pathlib import Path
+from support_dataset import open_writer, sample
+writer = open_writer(Path(sys.argv[1]))
+for index in range(int(sys.argv[2]), int(sys.argv[3])):
+    writer.write(sample(index))
+    print(index, flush=True)
+writer.close()
+"""
+
+
+def start_writing(root, first, end):
+    tests = str(Path(__file__).parent.parent)
+    path = os.pathsep.join([tests, str(Path(tests).parent), os.environ.get("PYTHONPATH", "")])
+    return subprocess.Popen(
+        [sys.executable, "-c", _WRITE, str(root), str(first), str(end)],
+        env=os.environ | {"PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_two_processes_at_once_make_one_dataset(tmp_path):
+    runs = [start_writing(tmp_path, *part) for part in ((0, 30), (20, 50))]
+    for run in runs:
+        run.communicate()
+    assert [run.returncode for run in runs] == [0, 0]
+    dataset = Dataset(tmp_path)
+    assert dataset.indices == list(range(50))
+    for index in dataset.indices:
+        np.testing.assert_array_equal(dataset.image("images", index), sample(index).files["images"])
+    assert not (tmp_path / ".partial").exists()
+
+
+def test_what_a_killed_process_left_is_cleared_and_the_rest_is_written(tmp_path):
+    killed = start_writing(tmp_path, 0, 10_000)
+    for _ in range(5):
+        killed.stdout.readline()
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    (claim,) = (tmp_path / ".partial").iterdir()
+    (claim / ".000009.png.1234.partial").write_bytes(b"x")
+    writer = open_writer(tmp_path)
+    assert writer.indices() >= set(range(5))
+    for index in set(range(50)) - writer.indices():
+        writer.write(sample(index))
+    if Path("/proc/self/ns/pid").exists():
+        assert not claim.exists()
+    writer.close()
+    for index in range(50):
+        stored = Dataset(tmp_path).image("images", index)
+        np.testing.assert_array_equal(stored, sample(index).files["images"])
 
 
 def test_annotations_are_flat_json(tmp_path):
@@ -322,7 +420,9 @@ def test_annotations_are_flat_json(tmp_path):
 
 def test_a_log_line_cut_short_is_dropped_and_none_is_written_twice(tmp_path):
     first, second = {"index": 1, "value": 2.5}, {"index": 2, "value": 0.1}
-    open_writer(tmp_path).log_rejections([first])
+    writer = open_writer(tmp_path)
+    writer.log_rejections([first])
+    writer.close()
     log = tmp_path / "rejections.jsonl"
     log.write_text(log.read_text() + '{"index": 2, "va')
     open_writer(tmp_path).log_rejections([first, second])

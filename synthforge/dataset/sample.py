@@ -1,0 +1,120 @@
+"""One finished sample: the bytes of its files, and those read back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from synthforge.dataset.folder import ANNOTATIONS, DatasetError, read_record, sample_path
+
+# Folder -> type and axes of its images.
+_STORED = {
+    "images": (np.uint8, 3),
+    "seg": (np.uint8, 3),
+    "depth": (np.uint8, 2),
+    "seg_id": (np.uint8, 2),
+    "depth16": (np.uint16, 2),
+    "normals": (np.uint8, 3),
+    "uv": (np.uint16, 3),
+    "volume_depth": (np.uint16, 2),
+}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One finished sample.
+
+    files: folder -> image, uint8 or uint16, [H, W] or RGB [H, W, 3].
+    annotation: flat; every value a number or a fixed-shape array of numbers.
+    """
+
+    index: int
+    files: Mapping[str, NDArray[Any]]
+    annotation: Mapping[str, Any]
+
+
+def encode_png(image: NDArray[Any]) -> bytes:
+    """uint8 or uint16, [H, W] or RGB [H, W, 3] -> PNG bytes."""
+    if image.dtype not in (np.uint8, np.uint16) or image.ndim not in (2, 3):
+        raise ValueError(f"cannot store {image.dtype} {image.shape} as PNG")
+    stored = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    done, encoded = cv2.imencode(".png", stored, [cv2.IMWRITE_PNG_COMPRESSION, 3])
+    if not done:
+        raise ValueError(f"OpenCV could not encode {image.dtype} {image.shape}")
+    return encoded.tobytes()
+
+
+def encode_annotation(annotation: Mapping[str, Any]) -> bytes:
+    """JSON, each float32 as the shortest decimal that reads back as the same float32.
+
+    Raises ValueError for what is no finite number or array of them.
+    """
+    plain = {key: _plain(value) for key, value in annotation.items()}
+    return json.dumps(plain, allow_nan=False).encode()
+
+
+def _plain(value: Any) -> Any:
+    """A number or a nested list of numbers."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"annotations hold numbers only, got {value!r}")
+    if array.dtype == bool:
+        array = array.astype(int)
+    if array.dtype.kind == "f" and array.dtype.itemsize < 8:
+        # The text of each numpy scalar; tolist or an object array would make them doubles first.
+        shortest = [float(str(number)) for number in array.flat]
+        array = np.array(shortest).reshape(array.shape)
+    return array.tolist()
+
+
+def read_annotation(root: Path, index: int) -> dict[str, Any]:
+    """A sample's annotation. Raises DatasetError if it cannot be read."""
+    path = sample_path(root, ANNOTATIONS, index)
+    try:
+        return read_record(path)
+    except (OSError, ValueError) as error:
+        raise unreadable(path, _cause(error)) from error
+
+
+def read_image(root: Path, folder: str, index: int) -> NDArray[Any]:
+    """A sample's image as it is stored: RGB [H, W, 3] or [H, W], uint8 or uint16.
+
+    Raises DatasetError if it cannot be read, or is of another kind than the folder holds.
+    """
+    path = sample_path(root, folder, index)
+    try:
+        # OpenCV does not take every path that the system does: bytes, and not a name, for it.
+        content = np.frombuffer(path.read_bytes(), np.uint8)
+        stored = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if len(content) else None
+    except (OSError, cv2.error) as error:
+        raise unreadable(path, _cause(error)) from error
+    if stored is None:
+        raise unreadable(path, "it is no whole PNG")
+    dtype, axes = _STORED.get(folder, (stored.dtype, stored.ndim))
+    if (stored.dtype, stored.ndim) != (dtype, axes) or stored.shape[2:] not in ((), (3,)):
+        raise unreadable(
+            path,
+            f"it is {stored.dtype} {stored.shape}, expected {np.dtype(dtype)} "
+            f"{'[H, W]' if axes == 2 else '[H, W, 3]'}",
+        )
+    return stored if stored.ndim == 2 else cv2.cvtColor(stored, cv2.COLOR_BGR2RGB)
+
+
+def _cause(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return "it is cut short or was changed"
+
+
+def unreadable(path: Path, why: str) -> DatasetError:
+    return DatasetError(
+        f"cannot read {path}: {why}; delete it and run the dataset's command again to draw the "
+        "sample anew"
+    )
