@@ -64,7 +64,7 @@ def difference_from_redrawn(root: Path, index: int, redraw: Redraw) -> str | Non
     drawn = redraw(index, attempt)
     if drawn is None:
         return "quality gate"
-    for key in (*reversed(drawn.annotation), *stored):  # what it was drawn from comes first
+    for key in (*list(drawn.annotation)[::-1], *stored):  # what it was drawn from comes first
         if key not in stored or key not in drawn.annotation:
             return key
         if key not in _DETECTED and not _close(stored[key], drawn.annotation[key]):
