@@ -32,6 +32,8 @@ EXPRESSION_SIZE = 50
 CAMERA_RADIUS = 2.7
 CAMERA_PIVOT = (0.0, 0.0, 0.2)
 
+# Outside of these the image is a few triangles or a dot.
+_MIN_FOV_DEG, _MAX_FOV_DEG = 1, 150
 # FLAME coefficients beyond this make no head.
 _MAX_COEFFICIENT = 10
 # Numbers of samples and seeds are stored in 64 bits, and their sums are too.
@@ -88,21 +90,31 @@ class SamplingConfig:
     fov_deg: Range
 
     def __post_init__(self) -> None:
-        if self.fov_deg.low <= 0 or self.fov_deg.high >= 180:
-            raise ConfigError(f"--fov must lie inside 0..180 degrees, got {self.fov_deg}")
+        if self.fov_deg.low < _MIN_FOV_DEG or self.fov_deg.high > _MAX_FOV_DEG:
+            raise ConfigError(
+                f"--fov must lie inside {_MIN_FOV_DEG}..{_MAX_FOV_DEG} degrees, got {self.fov_deg}"
+            )
         for entry in fields(self):
             name, drawn = entry.name, getattr(self, entry.name)
             largest = max(abs(drawn.low), abs(drawn.high))
             if name.endswith("_rad") and largest > math.pi / 2:
                 raise ConfigError(
                     f"--{name.removesuffix('_rad')} must lie inside -pi/2..pi/2 radians, got "
-                    f"{drawn}; was it in degrees?"
+                    f"{drawn}{_if_degrees(drawn)}"
                 )
             if name in ("shape", "expression") and largest > _MAX_COEFFICIENT:
                 raise ConfigError(
                     f"--{name} is in standard deviations and must lie inside "
                     f"-{_MAX_COEFFICIENT}..{_MAX_COEFFICIENT}, got {drawn}"
                 )
+
+
+def _if_degrees(drawn: Range) -> str:
+    """What to write for a range that was probably meant in degrees."""
+    if max(abs(drawn.low), abs(drawn.high)) > 180:
+        return ""
+    low, high = math.radians(drawn.low), math.radians(drawn.high)
+    return f"; {drawn} degrees are {low:.3g} {high:.3g}"
 
 
 # SynthForge's public code: shape and expression +-2, pose zero, yaw and pitch +-0.8 rad,

@@ -30,8 +30,10 @@ def config(**settings):
         ({"max_attempts": 0}, "at least 1"),
         ({"reject_px": 0.0}, "positive"),
         ({"extras": ("teeth",)}, "choose from"),
-        ({"sampling_overrides": {"yaw_rad": Range(-30, 30)}}, "degrees"),
-        ({"sampling_overrides": {"fov_deg": Range(0, 20)}}, "180"),
+        ({"sampling_overrides": {"yaw_rad": Range(-30, 30)}}, "degrees are -0.524 0.524"),
+        ({"sampling_overrides": {"yaw_rad": Range(-1e300, 1e300)}}, "radians, got"),
+        ({"sampling_overrides": {"fov_deg": Range(1e-300, 20)}}, "1..150 degrees"),
+        ({"sampling_overrides": {"fov_deg": Range(20, 179.99)}}, "1..150 degrees"),
     ],
 )
 def test_impossible_settings_are_refused(settings, hint):

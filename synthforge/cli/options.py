@@ -92,6 +92,10 @@ def _one_line_errors() -> Iterator[None]:
         raise OneLine(message) from error
     except ImportError as error:
         raise OneLine(without(error)) from error
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and type(error).__name__ != "OutOfMemoryError":
+            raise
+        raise OneLine("out of memory; give a smaller --batch_size") from error
 
 
 class PathOption(click.Path):
