@@ -81,6 +81,33 @@ def test_a_path_that_no_file_can_have_is_refused(tmp_path, place):
         assert result.exit_code == 2 and len(result.output.splitlines()) == 1
 
 
+@pytest.mark.parametrize("program", [generate, train])
+def test_ctrl_c_during_work_ends_in_one_line(program, tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(assembly, "build_parts", interrupt)
+    needed = ["--output_dir", "out", "--num_images", "1"] if program is generate else []
+    result = CliRunner().invoke(program, needed)
+    assert result.exit_code == 130
+    assert result.output == "Stopped. Run the same command again to go on.\n"
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), type("OutOfMemoryError", (RuntimeError,), {})("CUDA")]
+)
+def test_too_little_memory_ends_in_one_line(error, tmp_path, monkeypatch):
+    def fail(*_):
+        raise error
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(assembly, "build_parts", fail)
+    result = CliRunner().invoke(generate, ["--output_dir", "out", "--num_images", "1"])
+    assert result.exit_code == 2
+    assert result.output == "Error: out of memory; give a smaller --batch_size\n"
+
+
 def test_control_characters_in_messages_are_escaped():
     assert OneLine("a\nb\x1b[31m é").message == "a\\nb\\x1b[31m é"
 

@@ -16,8 +16,7 @@ def launch(module: str, command: str) -> None:
     Until the command calls `started`, Ctrl-C ends the process at once with exit code 130: a
     KeyboardInterrupt inside an import of torch or numpy would come out as another error.
     """
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _leave)
+    _leave_on_ctrl_c()
     if isinstance(sys.stdout, io.TextIOWrapper):  # paths may hold bytes that are not UTF-8
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
@@ -25,7 +24,10 @@ def launch(module: str, command: str) -> None:
     except ModuleNotFoundError as error:
         print(f"Error: {without(error)}", file=sys.stderr)
         sys.exit(2)
-    run()
+    try:
+        run()
+    finally:  # unloading torch takes a moment
+        _leave_on_ctrl_c()
 
 
 def started() -> None:
@@ -43,6 +45,11 @@ def without(error: ImportError) -> str:
             "opencv-python-headless"
         )
     return f"{error}. Run `make demo` once, then start this with .venv/bin/python."
+
+
+def _leave_on_ctrl_c() -> None:
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored
+        signal.signal(signal.SIGINT, _leave)
 
 
 def _leave(signum: int, frame: FrameType | None) -> None:
