@@ -46,7 +46,9 @@ class Dataset:
     def image(self, folder: str, index: int) -> NDArray[Any]:
         """Stored values: RGB [H, W, 3] or [H, W], 8 or 16 bit."""
         path = self.root / folder / f"{sample_name(index)}.png"
-        stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        # Not imread, which crashes on paths that are not UTF-8.
+        content = np.fromfile(path, np.uint8) if path.is_file() else np.empty(0, np.uint8)
+        stored = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if len(content) else None
         if stored is None:
             raise _unreadable(path)
         return stored if stored.ndim == 2 else cv2.cvtColor(stored, cv2.COLOR_BGR2RGB)
