@@ -204,6 +204,7 @@ def test_a_sample_that_lost_an_image_is_drawn_again(made):
     (root / "uv" / "000001.png").unlink()
     result = run("--output_dir", root, "--num_images", 3, "--seed", 5, "--extras", EXTRAS)
     assert "1 samples written" in result.output
+    assert " 2/3 " in result.output  # where the bar begins
     assert contents(root) == before
 
 

@@ -82,6 +82,13 @@ def test_a_bad_config_file_is_named(tmp_path, text):
         read_config_file(path, frozenset({"num_images"}))
 
 
+def test_a_file_too_large_for_settings_is_refused_unparsed(tmp_path):
+    path = tmp_path / "run.toml"
+    path.write_text("# a comment\n" * 2_000)
+    with pytest.raises(ConfigError, match="larger than 16384 bytes"):
+        read_config_file(path, frozenset())
+
+
 def test_a_missing_config_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match="not found"):
         read_config_file(tmp_path / "none.toml", frozenset())
