@@ -14,6 +14,7 @@ from typing import get_args
 import torch
 from torch import Tensor, nn
 
+from synthforge.assets.locate import PRETRAINED, default_folder
 from synthforge.config import Activation
 from synthforge.errors import UserError
 
@@ -117,9 +118,13 @@ def _fibonacci_sphere(count: int) -> Tensor:
     return torch.stack([radius * torch.cos(angle), height, radius * torch.sin(angle)], 1).float()
 
 
-def trained_path(pretrained_dir: Path, generator_name: str) -> Path:
-    """Where train_alignment_mlp.py puts weights, and generate_synthforge_data.py looks for them."""
-    return pretrained_dir / f"alignment_{generator_name}.safetensors"
+def trained_path(pretrained_dir: Path | None, generator_name: str) -> Path:
+    """Where train_alignment_mlp.py puts weights, and generate_synthforge_data.py looks for them.
+
+    pretrained_dir: None for default_folder's.
+    """
+    folder = pretrained_dir or default_folder(PRETRAINED)
+    return folder / f"alignment_{generator_name}.safetensors"
 
 
 def published_alignment() -> AlignmentMLP:

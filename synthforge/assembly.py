@@ -16,7 +16,16 @@ from synthforge.alignment import (
     trained_path,
 )
 from synthforge.alignment_weights import load_alignment
-from synthforge.assets.locate import AssetError, Assets, choose_generator, find_assets, require_all
+from synthforge.assets.locate import (
+    MODEL,
+    PRETRAINED,
+    AssetError,
+    Assets,
+    choose_generator,
+    default_folder,
+    find_assets,
+    require_all,
+)
 from synthforge.config import (
     DEFAULT_SAMPLING,
     EXPRESSION_SIZE,
@@ -60,17 +69,12 @@ def pick_device(name: str) -> torch.device:
     """ "auto" is the first CUDA device, or the CPU. Raises ConfigError for one that isn't there."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ConfigError(f"--device {name} is no device; use auto, cpu or cuda:0") from error
+    device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ConfigError(
             f"--device {name} was asked for and torch sees {torch.cuda.device_count()} CUDA "
             "devices; use --device auto or cpu"
         )
-    if device.type not in ("cpu", "cuda"):
-        raise ConfigError(f"--device {name} is not supported; use auto, cpu or cuda:0")
     return device
 
 
@@ -89,8 +93,8 @@ def build_rig(config: GenerateConfig, tell: Callable[[str], None] = print) -> Ri
     head, generator, alignment = build_parts(config, device, tell)
     if "uv" in config.extras and not head.has_uvs:
         raise ConfigError(
-            f"--extras uv needs {config.assets.model_dir / 'FLAME_texture.npz'}, which holds "
-            "FLAME's UV layout; bring it from flame.is.tue.mpg.de, or leave uv out"
+            "--extras uv needs FLAME_texture.npz beside the other files of FLAME: it holds the UV "
+            "layout. Bring it from flame.is.tue.mpg.de, or leave uv out"
         )
     weights = config.alignment
     trained = trained_path(config.assets.pretrained_dir, generator.name)
@@ -118,13 +122,18 @@ def build_parts(
     assets = find_assets(config.assets.model_dir, config.assets.pretrained_dir)
     name = choose_generator(assets) if config.generator == "auto" else config.generator
     if name == "next3d":
+        require_all(assets)
+        tell(f"Generator: Next3D, {assets.checkpoint}, with FLAME, {assets.flame_model}")
         return next3d_parts(assets, config, device)
+    wanting = ""
     if config.generator == "auto":
-        tell(
-            f"No Next3D or FLAME files in {config.assets.pretrained_dir.absolute()} and "
-            f"{config.assets.model_dir.absolute()}: using the built-in head "
-            "(--generator mannequin)."
+        folders = (config.assets.pretrained_dir, PRETRAINED), (config.assets.model_dir, MODEL)
+        places = " and ".join(
+            str((named or default_folder(name)).absolute()) for named, name in folders
         )
+        wanting = f"; for Next3D, put its files into {places}"
+    tell(f"Generator: the built-in head{wanting}")
+    tell("Building the head ...")
     return mannequin_parts(device)
 
 
@@ -143,7 +152,6 @@ def next3d_parts(
     assets: Assets, config: GenerateConfig, device: torch.device
 ) -> tuple[Head, Generator, AlignmentMLP]:
     """FLAME and Next3D from the user's files, with the published alignment."""
-    require_all(assets)
     assert assets.checkpoint is not None
     try:
         check_precision(config.precision, device)

@@ -7,6 +7,7 @@ same names.
 from __future__ import annotations
 
 import math
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -31,8 +32,16 @@ EXPRESSION_SIZE = 50
 CAMERA_RADIUS = 2.7
 CAMERA_PIVOT = (0.0, 0.0, 0.2)
 
+# Outside of these the image is a few triangles or a dot.
+_MIN_FOV_DEG, _MAX_FOV_DEG = 1, 150
 # FLAME coefficients beyond this make no head.
 _MAX_COEFFICIENT = 10
+# Numbers of samples and seeds are stored in 64 bits, and their sums are too.
+_MAX_INTEGER = 2**62
+# Images at once, on the largest GPUs.
+_MAX_BATCH = 1024
+# tomllib's time grows with the square of a hostile file's size.
+_MAX_CONFIG_BYTES = 16_384
 # Style vectors of Next3D's networks, and how far beyond their average truncation may go.
 _STYLES = 28
 _MAX_TRUNCATION = 2
@@ -81,21 +90,31 @@ class SamplingConfig:
     fov_deg: Range
 
     def __post_init__(self) -> None:
-        if self.fov_deg.low <= 0 or self.fov_deg.high >= 180:
-            raise ConfigError(f"--fov must lie inside 0..180 degrees, got {self.fov_deg}")
+        if self.fov_deg.low < _MIN_FOV_DEG or self.fov_deg.high > _MAX_FOV_DEG:
+            raise ConfigError(
+                f"--fov must lie inside {_MIN_FOV_DEG}..{_MAX_FOV_DEG} degrees, got {self.fov_deg}"
+            )
         for entry in fields(self):
             name, drawn = entry.name, getattr(self, entry.name)
             largest = max(abs(drawn.low), abs(drawn.high))
             if name.endswith("_rad") and largest > math.pi / 2:
                 raise ConfigError(
                     f"--{name.removesuffix('_rad')} must lie inside -pi/2..pi/2 radians, got "
-                    f"{drawn}; was it in degrees?"
+                    f"{drawn}{_if_degrees(drawn)}"
                 )
             if name in ("shape", "expression") and largest > _MAX_COEFFICIENT:
                 raise ConfigError(
                     f"--{name} is in standard deviations and must lie inside "
                     f"-{_MAX_COEFFICIENT}..{_MAX_COEFFICIENT}, got {drawn}"
                 )
+
+
+def _if_degrees(drawn: Range) -> str:
+    """What to write for a range that was probably meant in degrees."""
+    if max(abs(drawn.low), abs(drawn.high)) > 180:
+        return ""
+    low, high = math.radians(drawn.low), math.radians(drawn.high)
+    return f"; {drawn} degrees are {low:.3g} {high:.3g}"
 
 
 # SynthForge's public code: shape and expression +-2, pose zero, yaw and pitch +-0.8 rad,
@@ -138,10 +157,13 @@ SAMPLING_SOURCE: dict[str, str] = {
 
 @dataclass(frozen=True)
 class AssetPaths:
-    """The user's licensed files. A directory is searched for the official file names."""
+    """Folders of the user's licensed files; None for one that the user has not named.
 
-    pretrained_dir: Path = Path("pretrained_models")
-    model_dir: Path = Path("model")
+    synthforge.assets.locate.default_folder says where those are looked for.
+    """
+
+    pretrained_dir: Path | None = None
+    model_dir: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -185,16 +207,12 @@ class GenerateConfig:
         return range(self.start_index, self.start_index + self.num_images)
 
     def __post_init__(self) -> None:
-        if self.num_images < 1:
-            raise ConfigError(f"--num_images must be at least 1, got {self.num_images}")
-        if self.batch_size < 1:
-            raise ConfigError(f"--batch_size must be at least 1, got {self.batch_size}")
-        if self.seed < 0:
-            raise ConfigError(f"--seed must not be negative, got {self.seed}")
-        if self.start_index < 0:
-            raise ConfigError(f"--start_index must not be negative, got {self.start_index}")
-        if self.max_attempts < 1:
-            raise ConfigError(f"--max_attempts must be at least 1, got {self.max_attempts}")
+        _check_integer("num_images", self.num_images, 1, _MAX_INTEGER)
+        _check_integer("batch_size", self.batch_size, 1, _MAX_BATCH)
+        _check_integer("seed", self.seed, 0, _MAX_INTEGER)
+        _check_integer("start_index", self.start_index, 0, _MAX_INTEGER)
+        _check_integer("max_attempts", self.max_attempts, 1, _MAX_INTEGER)
+        _check_device(self.device)
         if not 0 < self.reject_px < math.inf:
             raise ConfigError(f"--reject_px must be a positive number, got {self.reject_px}")
         if not abs(self.truncation_psi) <= _MAX_TRUNCATION:
@@ -206,8 +224,6 @@ class GenerateConfig:
             raise ConfigError(
                 f"--truncation_cutoff must lie inside 0..{_STYLES}, got {self.truncation_cutoff}"
             )
-        if self.seed + self.num_images > 2**62:
-            raise ConfigError(f"--seed {self.seed} does not fit the annotation's 64-bit integers")
         replace(NEXT3D_SAMPLING, **self.sampling_overrides)  # raises if a range cannot work
         unknown = [extra for extra in self.extras if extra not in get_args(ExtraName)]
         if unknown:
@@ -216,16 +232,42 @@ class GenerateConfig:
             )
 
 
+def _check_integer(name: str, value: int, least: int, most: int) -> None:
+    """Raises ConfigError, in the command line's words, unless least <= value <= most."""
+    if value < least:
+        raise ConfigError(f"--{name} must be at least {least}, got {value}")
+    if value > most:
+        raise ConfigError(f"--{name} must be at most {most}, got {value}")
+
+
+def _check_device(name: str) -> None:
+    """Raises ConfigError unless the program can run on a device of that name."""
+    if not re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", name, re.ASCII):
+        raise ConfigError(f"--device {name!r} is not supported; use auto, cpu or cuda:0")
+
+
 def read_config_file(path: Path, known: frozenset[str]) -> dict[str, Any]:
     """Settings of a TOML file. Keys are option names, with `_` or `-`.
 
-    Raises ConfigError for a missing or malformed file, and for a key not in `known`.
+    Raises ConfigError for a missing, malformed or too large file, and for a key not in `known`.
     """
     try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+        with open(path, "rb") as file:
+            content = file.read(_MAX_CONFIG_BYTES + 1)
+        if len(content) > _MAX_CONFIG_BYTES:
+            raise ConfigError(
+                f"{path} is larger than {_MAX_CONFIG_BYTES} bytes, so it is no file of settings"
+            )
+        settings = tomllib.loads(content.decode("utf-8-sig").replace("\r\n", "\n"))
     except FileNotFoundError as error:
         raise ConfigError(f"config file not found: {path}") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except RecursionError as error:
+        raise ConfigError(f"cannot read config file {path}: it is nested too deeply") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"cannot read config file {path}: {error}; save it in UTF-8") from error
+    except OSError as error:
+        raise ConfigError(f"cannot read config file {path}: {error.strerror}") from error
+    except ValueError as error:  # not TOML, or an integer of thousands of digits
         raise ConfigError(f"cannot read config file {path}: {error}") from error
     settings = {key.replace("-", "_"): value for key, value in settings.items()}
     for key in settings:
@@ -237,6 +279,10 @@ def read_config_file(path: Path, known: frozenset[str]) -> dict[str, Any]:
 
 
 # --- Training the alignment -----------------------------------------------------------------------
+
+# Samples, epochs and steps that training could ever need; hidden units of a map of 3D points.
+_MAX_TRAINING = 1_000_000
+_MAX_HIDDEN = 4096
 
 # Alignment training of the public SynthForge code: +-0.5 rad, 15-23 deg.
 NEXT3D_ALIGNMENT_SAMPLING = replace(
@@ -318,12 +364,10 @@ class AlignmentTrainingConfig:
         if self.output is not None and self.output.suffix != ".safetensors":
             raise ConfigError(f"--output {self.output} should end in .safetensors")
         for name in ("num_train", "num_val", "epochs", "batch_size", "stop_patience"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"--{name} must be at least 1, got {getattr(self, name)}")
-        if self.hidden < 3:
-            raise ConfigError(f"--hidden must be at least 3, got {self.hidden}")
-        if self.seed < 0:
-            raise ConfigError(f"--seed must not be negative, got {self.seed}")
+            _check_integer(name, getattr(self, name), 1, _MAX_TRAINING)
+        _check_integer("hidden", self.hidden, 3, _MAX_HIDDEN)
+        _check_integer("seed", self.seed, 0, _MAX_INTEGER)
+        _check_device(self.device)
         if not (math.isfinite(self.lr) and self.lr > 0):
             raise ConfigError(f"--lr must be positive, got {self.lr}")
         if not 0 < self.robust_end <= self.robust_start:

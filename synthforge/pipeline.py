@@ -69,15 +69,26 @@ def generate_dataset(config: GenerateConfig, rig: Rig, writer: DatasetWriter) ->
     pending = deque(SampleId(config.seed, index) for index in config.indices if index not in there)
     summary = Summary(already_there=config.num_images - len(pending))
     writing: set[Future[None]] = set()
+    size = 1  # the first image alone, so that the bar soon moves
     with (
-        tqdm(total=len(pending), unit="img", desc="SynthForge", smoothing=0.1) as bar,
+        tqdm(
+            total=config.num_images,
+            initial=summary.already_there,
+            unit="img",
+            desc="SynthForge",
+            smoothing=0.1,
+        ) as bar,
         ThreadPoolExecutor(_WRITER_THREADS) as writers,
     ):
         while pending:
-            ids = [pending.popleft() for _ in range(min(config.batch_size, len(pending)))]
+            ids = [pending.popleft() for _ in range(min(size, len(pending)))]
+            size = config.batch_size
             samples, rejections = make_samples(ids, rig, config)
-            writing |= {writers.submit(writer.write, sample) for sample in samples}
-            writing = _finish(writing, _WAITING_BATCHES * config.batch_size, bar)
+            for sample in samples:
+                write = writers.submit(writer.write, sample)
+                write.add_done_callback(lambda _: _advance(bar))
+                writing.add(write)
+            writing = _finish(writing, _WAITING_BATCHES * config.batch_size)
             writer.log_rejections([rejection.as_row() for rejection in rejections])
             summary.rejected.update(rejection.reject.reason for rejection in rejections)
             last = config.max_attempts - 1
@@ -87,22 +98,23 @@ def generate_dataset(config: GenerateConfig, rig: Rig, writer: DatasetWriter) ->
             pending.extendleft(reversed(retries))
             summary.written += len(samples)
             bar.set_postfix(accepted=f"{summary.acceptance:.0%}", refresh=False)
-        _finish(writing, 0, bar)
+        _finish(writing, 0)
     return summary
 
 
-def _finish(writing: set[Future[None]], most: int, bar: tqdm) -> set[Future[None]]:
-    """Count the writes that are done; returns those under way, at most `most`.
+def _advance(bar: tqdm) -> None:
+    with bar.get_lock():  # several threads write
+        bar.update()
 
-    A write that failed raises here.
-    """
+
+def _finish(writing: set[Future[None]], most: int) -> set[Future[None]]:
+    """Wait until at most `most` writes are under way; returns those. A failed one raises here."""
     done, left = wait(writing, timeout=0)
     while len(left) > most:
         more, left = wait(left, return_when=FIRST_COMPLETED)
         done |= more
     for write in done:
         write.result()
-    bar.update(len(done))
     return left
 
 

@@ -1,11 +1,12 @@
 import os
 
+# Before torch and OpenCV are imported: tests run side by side and start children, and threads of
+# each would only get in each other's way.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
+
 import pytest
 import torch
-
-# Processes side by side share the cores; threads of each would only get in each other's way.
-if "PYTEST_XDIST_WORKER" in os.environ:
-    torch.set_num_threads(1)
 
 
 def pytest_collection_modifyitems(items):

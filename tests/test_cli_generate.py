@@ -204,6 +204,7 @@ def test_a_sample_that_lost_an_image_is_drawn_again(made):
     (root / "uv" / "000001.png").unlink()
     result = run("--output_dir", root, "--num_images", 3, "--seed", 5, "--extras", EXTRAS)
     assert "1 samples written" in result.output
+    assert " 2/3 " in result.output  # where the bar begins
     assert contents(root) == before
 
 
@@ -250,25 +251,26 @@ def test_rejected_draws_are_counted_logged_and_drawn_again(tmp_path, monkeypatch
     assert [json.loads(line) for line in again] == rows
 
 
-def test_images_that_are_no_numbers_are_drawn_again(tmp_path, monkeypatch):
+def test_images_with_nan_are_drawn_again(tmp_path, monkeypatch):
     real, calls = Mannequin.generate, []
 
     def generate(self, z, mesh_flame, camera):
         output = real(self, z, mesh_flame, camera)
         calls.append(len(z))
-        if len(calls) == 1:
+        if len(calls) == 2:
             output.image[1, 0, 5, 5:7] = torch.nan
         return output
 
     monkeypatch.setattr(Mannequin, "generate", generate)
-    result = run("--output_dir", tmp_path / "a", "--num_images", 2, "--batch_size", 2)
+    result = run("--output_dir", tmp_path / "a", "--num_images", 3, "--batch_size", 2)
+    assert calls == [1, 2, 1]  # the first image alone
     assert "rejected: not_finite 1" in result.output
     (row,) = map(json.loads, (tmp_path / "a" / "rejections.jsonl").read_text().splitlines())
     assert row == {
-        **{"seed": row["seed"], "index": 1, "attempt": 0},
+        **{"seed": row["seed"], "index": 2, "attempt": 0},
         **{"reason": "not_finite", "value": 2, "threshold": 0.0},
     }
-    assert Dataset(tmp_path / "a").annotation(1)["attempt"] == 1
+    assert Dataset(tmp_path / "a").annotation(2)["attempt"] == 1
 
 
 def test_accepted_draws_carry_the_detection(tmp_path, monkeypatch):

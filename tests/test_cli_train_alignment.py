@@ -226,7 +226,7 @@ def test_a_broken_loss_ends_in_one_line(rig, output):
         (["--lr=0"], "--lr must be positive, got 0"),
         (["--num_val=0"], "--num_val must be at least 1, got 0"),
         (["--hidden=2"], "--hidden must be at least 3, got 2"),
-        (["--seed=-1"], "--seed must not be negative"),
+        (["--seed=-1"], "--seed must be at least 0"),
         (["--detector=dlib"], "'dlib' is not one of"),
     ],
 )

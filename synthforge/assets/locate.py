@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from synthforge.errors import UserError
+
+MODEL, PRETRAINED = "model", "pretrained_models"
+# Names a folder that holds `model` and `pretrained_models`.
+HOME_VARIABLE = "SYNTHFORGE_HOME"
+_PROJECT = Path(__file__).resolve().parents[2]
+_MODEL_SUFFIXES = (".pkl", ".npy", ".npz", ".pth", ".safetensors")
 
 # In order of preference.
 _CHECKPOINTS = ("next3d_ffhq_512.safetensors", "next3d_ffhq_512.pkl")
@@ -60,16 +68,42 @@ class Assets:
         return any(path is not None for path in (*required, self.seg_texture))
 
 
+def default_folder(name: str) -> Path:
+    """Where the folder `name`, MODEL or PRETRAINED, is when the user has not named it.
+
+    Looked for in the current directory, in $SYNTHFORGE_HOME and beside a clone's packages: the
+    first that holds files of models; otherwise the first that is there; otherwise the current
+    directory's.
+    """
+    places = [Path(name)]
+    if home := os.environ.get(HOME_VARIABLE):
+        places.append(Path(home) / name)
+    if (_PROJECT / "pyproject.toml").is_file():
+        places.append(_PROJECT / name)
+    there = [place for place in places if place.is_dir()]
+    filled = [place for place in there if _holds_models(place)]
+    return (filled + there + places)[0]
+
+
+def _holds_models(folder: Path) -> bool:
+    """Whether the folder or one in it, as archives unpack, holds a file of a model's kind."""
+    found = itertools.chain(folder.glob("*"), folder.glob("*/*"))
+    return any(path.suffix in _MODEL_SUFFIXES for path in found)
+
+
 def find_assets(
-    model_dir: Path = Path("model"),
-    pretrained_dir: Path = Path("pretrained_models"),
+    model_dir: Path | None = None,
+    pretrained_dir: Path | None = None,
     checkpoint: Path | None = None,
     flame_model: Path | None = None,
 ) -> Assets:
     """Looks for the official file names in the two folders; given paths are taken instead.
 
+    A folder that is not named is default_folder's.
     Raises AssetError if a given path does not exist.
     """
+    model_dir = model_dir or default_folder(MODEL)
+    pretrained_dir = pretrained_dir or default_folder(PRETRAINED)
     for option, given in (("checkpoint", checkpoint), ("flame_model", flame_model)):
         if given is not None and not given.is_file():
             raise AssetError(f"--{option} {given} does not exist")

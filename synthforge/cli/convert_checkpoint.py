@@ -6,14 +6,13 @@ from pathlib import Path
 
 import click
 
-from flame_pytorch.errors import FileFormatError
-from synthforge.cli.options import Command, OneLine
-from synthforge.next3d.checkpoint import load_checkpoint, save_safetensors
+from synthforge.cli.launch import started
+from synthforge.cli.options import Command, OneLine, PathOption
 
 
 @click.command("convert-checkpoint", cls=Command)
-@click.argument("source", metavar="IN.pkl", type=click.Path(path_type=Path))
-@click.argument("target", metavar="OUT.safetensors", type=click.Path(path_type=Path))
+@click.argument("source", metavar="IN.pkl", type=PathOption())
+@click.argument("target", metavar="OUT.safetensors", type=PathOption())
 def convert_checkpoint(source: Path, target: Path) -> None:
     """Copy a Next3D checkpoint's averaged generator to a safetensors file.
 
@@ -25,10 +24,10 @@ def convert_checkpoint(source: Path, target: Path) -> None:
         raise OneLine(f"the folder {target.parent} does not exist; create it first")
     if target.exists():
         raise OneLine(f"{target} is there already; remove it, or give another name")
-    try:
-        checkpoint = load_checkpoint(source)
-        save_safetensors(checkpoint, target)
-    except (FileFormatError, OSError) as error:
-        raise OneLine(str(error)) from error
+    from synthforge.next3d.checkpoint import load_checkpoint, save_safetensors
+
+    started()
+    checkpoint = load_checkpoint(source)
+    save_safetensors(checkpoint, target)
     numbers = sum(tensor.numel() for tensor in checkpoint.tensors.values())
     click.echo(f"Wrote {len(checkpoint.tensors)} tensors ({numbers:,} numbers) to {target}.")

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from synthforge.assembly import build_rig
-from synthforge.cli.options import Command, asset_options, config_option, range_option
+from synthforge.cli.launch import started
+from synthforge.cli.options import (
+    Command,
+    PathOption,
+    asset_options,
+    config_option,
+    range_option,
+)
+from synthforge.cli.threads import limit_threads
 from synthforge.config import (
     DEFAULT_SAMPLING,
     SAMPLING_SOURCE,
@@ -20,16 +28,15 @@ from synthforge.config import (
     GenerateConfig,
     GeneratorName,
     Precision,
+    Range,
     RasterizerName,
     Variant,
 )
-from synthforge.dataset.card import dataset_card
-from synthforge.dataset.contact_sheet import write_contact_sheet
 from synthforge.dataset.folder import CONTACT_SHEET, REJECTIONS, check_output_dir
-from synthforge.dataset.sample import Sample
-from synthforge.dataset.write import DatasetWriter
-from synthforge.pipeline import Summary, generate_dataset, make_samples
-from synthforge.sampling import SampleId
+
+if TYPE_CHECKING:
+    from synthforge.dataset.sample import Sample
+    from synthforge.pipeline import Summary
 
 DEFAULTS = GenerateConfig(output_dir=Path(), num_images=1)
 
@@ -37,20 +44,27 @@ DEFAULTS = GenerateConfig(output_dir=Path(), num_images=1)
 _RANGES = {
     "shape": ("shape", "FLAME identity coefficients"),
     "expression": ("expression", "FLAME expression coefficients"),
-    "jaw": ("jaw_rad", "opening of the jaw, radians"),
-    "head_yaw": ("head_yaw_rad", "turn of the head to its left, radians"),
-    "head_pitch": ("head_pitch_rad", "nod of the head, radians"),
-    "yaw": ("yaw_rad", "camera round the head, radians; positive is the subject's left"),
-    "pitch": ("pitch_rad", "camera over and under the head, radians; positive is under"),
-    "fov": ("fov_deg", "diagonal field of view, degrees"),
+    "jaw": ("jaw_rad", "Opening of the jaw, radians"),
+    "head_yaw": ("head_yaw_rad", "Turn of the head, radians; positive is to its left"),
+    "head_pitch": ("head_pitch_rad", "Nod of the head, radians; positive is down"),
+    "yaw": ("yaw_rad", "Camera round the head, radians; positive is the subject's left"),
+    "pitch": ("pitch_rad", "Camera over or under the head, radians; positive is under"),
+    "fov": ("fov_deg", "Diagonal field of view, degrees"),
 }
 
 
 def _range_help(field: str, meaning: str) -> str:
-    defaults = ", ".join(
-        f"{name} {getattr(sampling, field)}" for name, sampling in DEFAULT_SAMPLING.items()
+    defaults = "; ".join(
+        f"{name} {_range_text(getattr(sampling, field), field)}"
+        for name, sampling in DEFAULT_SAMPLING.items()
     )
     return f"{meaning}.  [default: {defaults}]"
+
+
+def _range_text(drawn: Range, field: str) -> str:
+    if not field.endswith("_rad") or drawn == Range(0, 0):
+        return str(drawn)
+    return f"{drawn} = {math.degrees(drawn.low):.0f} {math.degrees(drawn.high):.0f} deg"
 
 
 def _extras(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]:
@@ -64,25 +78,42 @@ def _with_ranges(function: Any) -> Any:
     return function
 
 
-_EPILOG = "Default ranges are from: " + "; ".join(
-    f"{name}, {source}" for name, source in SAMPLING_SOURCE.items()
+_SECTIONS = {
+    "Dataset": ("output_dir", "num_images", "start_index", "seed", "extras", "config"),
+    "Drawn uniformly from LOW to HIGH": tuple(_RANGES),
+    "Generator": ("generator", "device", "batch_size", "rasterizer"),
+    "Quality gate": ("detector", "reject_px", "max_attempts"),
+    "Next3D": ("truncation_psi", "truncation_cutoff", "variant", "precision", "compile"),
+    "Files": ("pretrained_dir", "model_dir", "alignment", "force_alignment"),
+}
+
+_EPILOG = """\b
+Examples:
+  {name} --output_dir faces --num_images 1000
+  {name} --output_dir profiles --num_images 100 --yaw 1.2 1.57 --pitch -0.2 0.2
+  {name} --output_dir faces2 --config examples/run.toml --seed 7
+
+Ranges in radians: 0.1 is 6 degrees, 0.5 is 29, 1 is 57. Default ranges are from: {sources}.
+""".format(
+    name="generate_synthforge_data.py",
+    sources="; ".join(f"{name}, {source}" for name, source in SAMPLING_SOURCE.items()),
 )
 
 
-@click.command(cls=Command, epilog=_EPILOG + ".")
+@click.command(cls=Command, sections=_SECTIONS, epilog=_EPILOG)
 @click.option(
     "--output_dir",
-    type=click.Path(path_type=Path),
+    type=PathOption(),
     required=True,
     help="A new folder, or one to continue.",
 )
 @click.option("--num_images", type=int, required=True, help="Images in the dataset.")
-@click.option("--seed", type=int, default=DEFAULTS.seed, help="Another seed, other samples.")
+@click.option("--seed", type=int, default=DEFAULTS.seed, help="Another seed draws other samples.")
 @click.option(
     "--start_index",
     type=int,
     default=DEFAULTS.start_index,
-    help="Number of the first image; for sharing a dataset among machines.",
+    help="Number of the first image; to share a dataset among machines.",
 )
 @click.option(
     "--generator",
@@ -132,36 +163,39 @@ _EPILOG = "Default ranges are from: " + "; ".join(
     help="Rejected draws of an image before it is given up.",
 )
 @click.option(
-    "--truncation_psi", type=float, default=DEFAULTS.truncation_psi, help="Next3D: variety."
+    "--truncation_psi",
+    type=float,
+    default=DEFAULTS.truncation_psi,
+    help="Truncation psi: 1 is full variety, 0 the average face.",
 )
 @click.option(
     "--truncation_cutoff",
     type=int,
     default=DEFAULTS.truncation_cutoff,
-    help="Next3D: layers truncated.",
+    help="Truncate the first so many style vectors.",
 )
 @click.option(
     "--variant",
     type=click.Choice(get_args(Variant)),
     default=DEFAULTS.variant,
-    help="Next3D: front, SynthForge's texture on the frontal plane; original, on all three.",
+    help="front: neural texture on the frontal plane, as SynthForge; original: on all three.",
 )
 @click.option(
     "--precision",
     type=click.Choice(get_args(Precision)),
     default=DEFAULTS.precision,
-    help="Next3D: of its convolutions; fp16 and tf32 need a GPU.",
+    help="Of the convolutions; fp16 and tf32 need a GPU.",
 )
-@click.option("--compile", is_flag=True, help="Next3D: torch.compile its networks, for long runs.")
+@click.option("--compile", is_flag=True, help="torch.compile the networks; for long runs.")
 @click.option(
     "--alignment",
-    type=click.Path(path_type=Path),
+    type=PathOption(),
     default=None,
     help="Weights of train_alignment_mlp.py, or fixMapMLP01.pth.  [default: the generator's own]",
 )
 @click.option("--force_alignment", is_flag=True, help="Use weights of another generator or head.")
 @asset_options
-def generate(pretrained_dir: Path, model_dir: Path, **options: Any) -> None:
+def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any) -> None:
     """Write a dataset of labelled synthetic faces.
 
     Each sample is an image with depth, segmentation, 68 keypoints and head parameters. The same
@@ -173,6 +207,15 @@ def generate(pretrained_dir: Path, model_dir: Path, **options: Any) -> None:
         sampling_overrides={name: drawn for name, drawn in ranges.items() if drawn is not None},
         assets=AssetPaths(pretrained_dir, model_dir),
     )
+    limit_threads(config.generator, config.assets)
+    from synthforge.assembly import build_rig
+    from synthforge.dataset.card import dataset_card
+    from synthforge.dataset.contact_sheet import write_contact_sheet
+    from synthforge.dataset.write import DatasetWriter
+    from synthforge.pipeline import Summary, generate_dataset, make_samples
+    from synthforge.sampling import SampleId
+
+    started()
     check_output_dir(config.output_dir)
     rig = build_rig(config, tell=lambda line: click.echo(line, err=True))
 

@@ -1,38 +1,71 @@
-"""What the commands share: option spelling, ranges, --config, and how errors end."""
+"""What the commands share: option spelling, paths, ranges, --config, help, and how errors end."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+import os
+import re
+import reprlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from flame_pytorch.errors import FileFormatError
-from synthforge.config import AssetPaths, ConfigError, Range, read_config_file
+from synthforge import __version__
+from synthforge.assets.locate import HOME_VARIABLE, MODEL, PRETRAINED
+from synthforge.cli.launch import without
+from synthforge.config import ConfigError, Range, read_config_file
 from synthforge.errors import UserError
+
+# Integers of settings are stored in 64 bits.
+_LARGEST_INTEGER = 2**63 - 1
+
+version_option = click.version_option(__version__, message="synthforge %(version)s")
 
 
 class OneLine(click.ClickException):
-    """An error in one line; exit code 2."""
+    """An error in one line, control characters escaped; exit code 2."""
 
     exit_code = 2
+
+    def __init__(self, message: str) -> None:
+        super().__init__(re.sub(r"[\x00-\x1f\x7f]", lambda found: repr(found[0])[1:-1], message))
 
 
 class Command(click.Command):
     """A command whose options may be spelled with `_` or `-`, and whose help shows defaults.
 
-    Errors that the user can mend end in one line and exit code 2.
+    sections: title -> names of the options that --help lists under it; the others come last.
+
+    Errors that the user can put right end in one line and exit code 2.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, sections: Mapping[str, Sequence[str]] | None = None, **kwargs: Any
+    ) -> None:
         kwargs["context_settings"] = {
             "token_normalize_func": lambda token: token.replace("-", "_"),
             "show_default": True,
             "max_content_width": 100,
         }
         super().__init__(*args, **kwargs)
+        self.sections = sections or {}
+        version_option(self)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        records = {
+            parameter.name: record
+            for parameter in self.get_params(ctx)
+            if (record := parameter.get_help_record(ctx)) is not None
+        }
+        sections = [
+            (title, [records.pop(name) for name in names]) for title, names in self.sections.items()
+        ]
+        for title, rows in [*sections, ("Options", list(records.values()))]:
+            with formatter.section(title):
+                formatter.write_dl(rows)
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         with _one_line_errors():
@@ -43,7 +76,7 @@ class Command(click.Command):
             with _one_line_errors():
                 return super().invoke(ctx)
         except KeyboardInterrupt:
-            click.echo("Stopped. Run the same command again to continue.", err=True)
+            click.echo("Stopped. Run the same command again to go on.", err=True)
             ctx.exit(130)
 
 
@@ -57,6 +90,36 @@ def _one_line_errors() -> Iterator[None]:
         named = error.filename is not None
         message = f"cannot use {error.filename}: {error.strerror}" if named else str(error)
         raise OneLine(message) from error
+    except ImportError as error:
+        raise OneLine(without(error)) from error
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and type(error).__name__ != "OutOfMemoryError":
+            raise
+        raise OneLine("out of memory; give a smaller --batch_size") from error
+
+
+class PathOption(click.Path):
+    """A path that a file can have, as pathlib.Path. Raises ConfigError for any other."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(path_type=Path, **settings)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        name = "the path"
+        if param is not None:
+            is_option = isinstance(param, click.Option)
+            name = param.opts[0] if is_option else param.human_readable_name
+        if not os.fspath(value):
+            raise ConfigError(f"{name} is empty; give a path")
+        try:
+            usable = b"\0" not in os.fsencode(value)
+        except UnicodeEncodeError:
+            usable = False
+        if not usable:
+            raise ConfigError(
+                f"{name} {value!r} holds a character that no path can have; give another"
+            )
+        return super().convert(value, param, ctx)
 
 
 def range_option(name: str, help: str) -> Callable[..., Any]:
@@ -83,18 +146,18 @@ def range_option(name: str, help: str) -> Callable[..., Any]:
 
 def asset_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """`--pretrained_dir` and `--model_dir`, where the user's licensed files are."""
-    defaults = AssetPaths()
+    searched = f"here, in ${HOME_VARIABLE} or in the clone"
     model = click.option(
         "--model_dir",
-        type=click.Path(path_type=Path),
-        default=defaults.model_dir,
-        help="Folder of FLAME's files.",
+        type=PathOption(),
+        default=None,
+        help=f"Folder of FLAME's files.  [default: {MODEL}, {searched}]",
     )
     pretrained = click.option(
         "--pretrained_dir",
-        type=click.Path(path_type=Path),
-        default=defaults.pretrained_dir,
-        help="Folder of next3d_ffhq_512.pkl and alignments.",
+        type=PathOption(),
+        default=None,
+        help=f"Folder of next3d_ffhq_512.pkl and alignments.  [default: {PRETRAINED}, {searched}]",
     )
     return pretrained(model(function))
 
@@ -118,12 +181,20 @@ def _setting(option: click.Parameter, value: Any, path: Path) -> Any:
             value = ",".join(value)
         fits, wanted = isinstance(value, str), "text"
     if not fits:
-        raise ConfigError(f"{path}: {option.name} must be {wanted}, got {value!r}")
+        raise ConfigError(f"{path}: {option.name} must be {wanted}, got {_shown(value)}")
     return value
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return abs(value) <= _LARGEST_INTEGER
+    return isinstance(value, float)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, int) and abs(value) > _LARGEST_INTEGER:
+        return "one beyond 64 bits"
+    return reprlib.repr(value)
 
 
 def config_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -134,7 +205,7 @@ def config_option(function: Callable[..., Any]) -> Callable[..., Any]:
             known = frozenset(
                 parameter.name
                 for parameter in context.command.params
-                if parameter.name not in (None, "config", "help")
+                if parameter.name not in (None, "config", "help", "version")
             )
             settings = read_config_file(path, known)
             for parameter in context.command.params:
@@ -145,7 +216,7 @@ def config_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
     return click.option(
         "--config",
-        type=click.Path(path_type=Path, dir_okay=False),
+        type=PathOption(dir_okay=False),
         default=None,
         is_eager=True,
         expose_value=False,

@@ -7,7 +7,9 @@ from typing import Any, get_args
 
 import click
 
-from synthforge.cli.options import Command, asset_options, config_option
+from synthforge.cli.launch import started
+from synthforge.cli.options import Command, PathOption, asset_options, config_option
+from synthforge.cli.threads import limit_threads
 from synthforge.config import (
     Activation,
     AlignmentTrainingConfig,
@@ -23,7 +25,7 @@ DEFAULTS = AlignmentTrainingConfig()
 @click.command(cls=Command)
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=PathOption(dir_okay=False),
     default=None,
     help="Weights to write.  [default: alignment_<generator>.safetensors in --pretrained_dir]",
 )
@@ -57,7 +59,7 @@ DEFAULTS = AlignmentTrainingConfig()
 @click.option("--device", default=DEFAULTS.device, help="auto, cpu, cuda:0 ...")
 @click.option(
     "--cache_dir",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=PathOption(file_okay=False),
     default=None,
     help="Drawn samples, for later runs.  [default: alignment_cache beside the output]",
 )
@@ -72,22 +74,24 @@ DEFAULTS = AlignmentTrainingConfig()
 )
 @asset_options
 @config_option
-def train(pretrained_dir: Path, model_dir: Path, **options: Any) -> None:
+def train(pretrained_dir: Path | None, model_dir: Path | None, **options: Any) -> None:
     """Learn where the head truly sits in the generated face.
 
     Writes the weights, and beside them the curves of the training and a sheet of heads before and
     after. The built-in head needs no alignment: a run with it is only a check.
     """
-    # Here, so that --help does not wait for torch.
-    from synthforge.alignment import trained_path
-    from synthforge.assembly import build_parts, pick_device
-    from synthforge.detectors import build_detector
-    from synthforge.fitting.run import curves_path, output_path, overlays_path, train_alignment
 
     def tell(line: str) -> None:
         click.echo(line, err=True)
 
     config = AlignmentTrainingConfig(**options, assets=AssetPaths(pretrained_dir, model_dir))
+    limit_threads(config.generator, config.assets)
+    from synthforge.alignment import trained_path
+    from synthforge.assembly import build_parts, pick_device
+    from synthforge.detectors import build_detector
+    from synthforge.fitting.run import curves_path, output_path, overlays_path, train_alignment
+
+    started()
     device = pick_device(config.device)
     drawn_with = GenerateConfig(Path(), 1, generator=config.generator, assets=config.assets)
     head, generator, _ = build_parts(drawn_with, device, tell)

@@ -1,0 +1,24 @@
+"""How many threads a command computes with."""
+
+from __future__ import annotations
+
+import os
+
+from synthforge.assets.locate import choose_generator, find_assets
+from synthforge.config import AssetPaths, GeneratorName
+
+
+def limit_threads(generator: GeneratorName, paths: AssetPaths) -> None:
+    """One thread for the built-in head, unless the user has set OMP_NUM_THREADS.
+
+    Its work is in small pieces: OpenMP's threads would mostly spin, at many times the CPU time as
+    soon as anything else runs. Next3D takes all cores.
+
+    Call it before torch, numpy or OpenCV is imported: they read the environment once.
+    Raises AssetError as `choose_generator` does.
+    """
+    if generator == "auto":
+        generator = choose_generator(find_assets(paths.model_dir, paths.pretrained_dir))
+    if generator == "mannequin" and "OMP_NUM_THREADS" not in os.environ:
+        os.environ["OMP_NUM_THREADS"] = "1"  # OpenBLAS and MKL follow it
+        os.environ["OPENCV_FOR_THREADS_NUM"] = "1"
