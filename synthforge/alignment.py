@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from synthforge.assets.locate import PRETRAINED, default_folder
 from synthforge.assets.published_alignment import read_published_alignment
 from synthforge.config import Activation
 from synthforge.errors import UserError
@@ -123,9 +124,13 @@ def _fibonacci_sphere(count: int) -> Tensor:
     return torch.stack([radius * torch.cos(angle), height, radius * torch.sin(angle)], 1).float()
 
 
-def trained_path(pretrained_dir: Path, generator_name: str) -> Path:
-    """Where train_alignment_mlp.py puts weights, and generate_synthforge_data.py looks for them."""
-    return pretrained_dir / f"alignment_{generator_name}.safetensors"
+def trained_path(pretrained_dir: Path | None, generator_name: str) -> Path:
+    """Where train_alignment_mlp.py puts weights, and generate_synthforge_data.py looks for them.
+
+    pretrained_dir: None for default_folder's.
+    """
+    folder = pretrained_dir or default_folder(PRETRAINED)
+    return folder / f"alignment_{generator_name}.safetensors"
 
 
 def published_alignment() -> AlignmentMLP:

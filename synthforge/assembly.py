@@ -16,7 +16,16 @@ from synthforge.alignment import (
     published_alignment,
     trained_path,
 )
-from synthforge.assets.locate import AssetError, Assets, choose_generator, find_assets, require_all
+from synthforge.assets.locate import (
+    MODEL,
+    PRETRAINED,
+    AssetError,
+    Assets,
+    choose_generator,
+    default_folder,
+    find_assets,
+    require_all,
+)
 from synthforge.config import (
     DEFAULT_SAMPLING,
     EXPRESSION_SIZE,
@@ -78,7 +87,7 @@ def build_rig(config: GenerateConfig, tell: Callable[[str], None] = print) -> Ri
     """Load or build everything that `config` asks for.
 
     The alignment is config.alignment's, or what train_alignment_mlp.py left in the folder of
-    pretrained models, or the generator's own.
+    pretrained models, or the published fixMapMLP01.pth there, or the generator's own.
 
     tell: takes the lines that a user should see, such as which generator was picked.
     Raises ConfigError, AssetError, FileFormatError, AlignmentError, BackendMissingError or
@@ -89,14 +98,18 @@ def build_rig(config: GenerateConfig, tell: Callable[[str], None] = print) -> Ri
     head, generator, alignment = build_parts(config, device, tell)
     if "uv" in config.extras and not head.has_uvs:
         raise ConfigError(
-            f"--extras uv needs {config.assets.model_dir / 'FLAME_texture.npz'}, which holds "
-            "FLAME's UV layout; bring it from flame.is.tue.mpg.de, or leave uv out"
+            "--extras uv needs FLAME_texture.npz beside the other files of FLAME: it holds the UV "
+            "layout. Bring it from flame.is.tue.mpg.de, or leave uv out"
         )
     weights = config.alignment
     trained = trained_path(config.assets.pretrained_dir, generator.name)
     if weights is None and trained.exists():
         weights = trained
         tell(f"Alignment: {trained}, from train_alignment_mlp.py")
+    elif weights is None and generator.name == "next3d":
+        weights = find_assets(config.assets.model_dir, config.assets.pretrained_dir).alignment
+        if weights is not None:
+            tell(f"Alignment: {weights}, as published")
     if weights is not None:
         alignment = load_alignment(
             weights, generator, head.fingerprint, force=config.force_alignment
@@ -120,9 +133,12 @@ def build_parts(
     if name == "next3d":
         return next3d_parts(assets, config, device)
     if config.generator == "auto":
+        folders = (config.assets.pretrained_dir, PRETRAINED), (config.assets.model_dir, MODEL)
+        places = " and ".join(
+            str((named or default_folder(name)).absolute()) for named, name in folders
+        )
         tell(
-            f"No Next3D or FLAME files in {config.assets.pretrained_dir.absolute()} and "
-            f"{config.assets.model_dir.absolute()}: using the built-in head "
+            f"No Next3D or FLAME files in {places}: using the built-in head "
             "(--generator mannequin)."
         )
     return mannequin_parts(device)

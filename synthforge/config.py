@@ -138,10 +138,13 @@ SAMPLING_SOURCE: dict[str, str] = {
 
 @dataclass(frozen=True)
 class AssetPaths:
-    """The user's licensed files. A directory is searched for the official file names."""
+    """Folders of the user's licensed files; None for one that the user has not named.
 
-    pretrained_dir: Path = Path("pretrained_models")
-    model_dir: Path = Path("model")
+    synthforge.assets.locate.default_folder says where those are looked for.
+    """
+
+    pretrained_dir: Path | None = None
+    model_dir: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from synthforge.errors import UserError
+
+MODEL, PRETRAINED = "model", "pretrained_models"
 
 # In order of preference.
 _CHECKPOINTS = ("next3d_ffhq_512.safetensors", "next3d_ffhq_512.pkl")
@@ -19,8 +23,25 @@ _TEXTURE = "FLAME_texture.npz"
 _SEG_TEXTURE = "flame_seg_tex.png"
 _ALIGNMENT = "fixMapMLP01.pth"
 
+_MODEL_NAMES = (
+    *_FLAME_MODELS,
+    *(_EMBEDDING, _STATIC_EMBEDDING, _CONTOUR_EMBEDDING, _MASKS, _TEXTURE, _SEG_TEXTURE),
+)
+_PRETRAINED_NAMES = (*_CHECKPOINTS, _ALIGNMENT)
+# What train_alignment_mlp.py leaves for the built-in head needs no other file.
+_TRAINED_FOR_MANNEQUIN = "alignment_mannequin.safetensors"
+
+# Files that may be meant, if they have no known name.
+_SUFFIXES = (".pkl", ".npy", ".npz", ".pth", ".pt", ".zip")
+_MAX_ENTRIES = 1000
+_MAX_NAMED = 6
+
 _FLAME_SITE = "https://flame.is.tue.mpg.de (licence required)"
 _NEXT3D_SITE = "the Next3D project page, https://mrtornado24.github.io/Next3D"
+_EMBEDDING_SITE = (
+    "DECA, https://github.com/yfeng95/DECA (in data/), or RingNet, "
+    "https://github.com/soubhiksanyal/RingNet (in flame_model/); FLAME's page does not have it"
+)
 
 
 class AssetError(UserError, ValueError):
@@ -40,7 +61,11 @@ class Assets:
     Optional:
         texture: UV labels; the checkpoint brings the generator's own UVs.
         seg_texture: the painted segmentation, instead of the regions told from masks.
-        alignment: the published alignment; its figures are built in.
+        alignment: the published alignment, instead of its figures, which are built in.
+
+    astray: files that may be meant, under another name or in another place, one line a file.
+    unfulfilled: folders that the user named, though none of what they are for is there, one line a
+        folder.
     """
 
     checkpoint: Path | None
@@ -52,6 +77,8 @@ class Assets:
     seg_texture: Path | None
     alignment: Path | None
     missing: tuple[str, ...]
+    astray: tuple[str, ...] = ()
+    unfulfilled: tuple[str, ...] = ()
 
     @property
     def any_required(self) -> bool:
@@ -60,21 +87,22 @@ class Assets:
         return any(path is not None for path in (*required, self.seg_texture))
 
 
-def find_assets(
-    model_dir: Path = Path("model"),
-    pretrained_dir: Path = Path("pretrained_models"),
-    checkpoint: Path | None = None,
-    flame_model: Path | None = None,
-) -> Assets:
-    """Looks for the official file names in the two folders; given paths are taken instead.
+def default_folder(name: str) -> Path:
+    """Where the folder `name`, MODEL or PRETRAINED, is when the user has not named it."""
+    return Path(name)
 
-    Raises AssetError if a given path does not exist.
+
+def find_assets(model_dir: Path | None = None, pretrained_dir: Path | None = None) -> Assets:
+    """Looks for the official file names in the two folders.
+
+    A folder that is not named is default_folder's. One that is named is meant to be used: see
+    `Assets.unfulfilled`.
     """
-    for option, given in (("checkpoint", checkpoint), ("flame_model", flame_model)):
-        if given is not None and not given.is_file():
-            raise AssetError(f"--{option} {given} does not exist")
-    checkpoint = checkpoint or _first(pretrained_dir, *_CHECKPOINTS)
-    flame_model = flame_model or _first(model_dir, *_FLAME_MODELS)
+    named = [folder for folder in (model_dir, pretrained_dir) if folder is not None]
+    model_dir = model_dir or default_folder(MODEL)
+    pretrained_dir = pretrained_dir or default_folder(PRETRAINED)
+    checkpoint = _first(pretrained_dir, *_CHECKPOINTS)
+    flame_model = _first(model_dir, *_FLAME_MODELS)
     both = _first(model_dir, _EMBEDDING)
     static = both or _first(model_dir, _STATIC_EMBEDDING)
     contour = None if both else _first(model_dir, _CONTOUR_EMBEDDING)
@@ -90,7 +118,7 @@ def find_assets(
     if static is None:
         missing.append(
             f"{model_dir / _EMBEDDING} (or {_STATIC_EMBEDDING} with {_CONTOUR_EMBEDDING}): from "
-            f"{_FLAME_SITE}, or as it comes with DECA"
+            f"{_EMBEDDING_SITE}"
         )
     elif both is None and contour is None:
         missing.append(f"{model_dir / _CONTOUR_EMBEDDING}: from where {_STATIC_EMBEDDING} came")
@@ -101,6 +129,10 @@ def find_assets(
             f"{model_dir / _TEXTURE} (for {_SEG_TEXTURE}; or {_MASKS} instead of both): "
             f'"FLAME texture space" from {_FLAME_SITE}'
         )
+    folders = {
+        model_dir: _MODEL_NAMES,
+        pretrained_dir: (*_PRETRAINED_NAMES, _TRAINED_FOR_MANNEQUIN),
+    }
     return Assets(
         checkpoint=checkpoint,
         flame_model=flame_model,
@@ -111,6 +143,12 @@ def find_assets(
         seg_texture=seg_texture,
         alignment=_first(pretrained_dir, _ALIGNMENT),
         missing=tuple(missing),
+        astray=tuple(_astray(model_dir, pretrained_dir)) if missing else (),
+        unfulfilled=tuple(
+            f"{folder} {'holds none of ' + ', '.join(names) if folder.is_dir() else 'is no folder'}"
+            for folder, names in folders.items()
+            if folder in named and _first(folder, *names) is None
+        ),
     )
 
 
@@ -118,22 +156,75 @@ def _first(directory: Path, *names: str) -> Path | None:
     return next((directory / name for name in names if (directory / name).is_file()), None)
 
 
+def _astray(model_dir: Path, pretrained_dir: Path) -> Iterator[str]:
+    """Files in the two folders, or one level below, that would have to be renamed or moved."""
+    homes = dict.fromkeys(_MODEL_NAMES, model_dir) | dict.fromkeys(
+        _PRETRAINED_NAMES, pretrained_dir
+    )
+    spellings = {name.lower(): name for name in homes}
+    for path in _candidates(model_dir, pretrained_dir):
+        name = spellings.get(path.name.lower())
+        if name is None:
+            yield f"{path}: not a name that is known"
+        elif path != homes[name] / name:
+            yield f"{path}: move it to {homes[name] / name}"
+
+
+def _candidates(*folders: Path) -> Iterator[Path]:
+    for folder in dict.fromkeys(folders):
+        for path in _entries(folder):
+            inside = _entries(path) if path.is_dir() else [path]
+            yield from (
+                inner for inner in inside if inner.suffix.lower() in _SUFFIXES and inner.is_file()
+            )
+
+
+def _entries(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(itertools.islice(folder.iterdir(), _MAX_ENTRIES))
+
+
 def require_all(assets: Assets) -> None:
-    """Raises AssetError naming each missing file."""
+    """Raises AssetError naming each missing file, and those that may be meant."""
     if assets.missing:
         raise AssetError(
             "--generator next3d needs files that are not there: "
             + "; ".join(assets.missing)
+            + _meant(assets)
             + ". Bring them, or use --generator mannequin."
         )
+
+
+def _meant(assets: Assets) -> str:
+    if not assets.astray:
+        return ""
+    shown = "; ".join(assets.astray[:_MAX_NAMED])
+    more = len(assets.astray) - _MAX_NAMED
+    return f". There are these: {shown}" + (f"; and {more} more" if more > 0 else "")
 
 
 def choose_generator(assets: Assets) -> Literal["next3d", "mannequin"]:
     """Next3D if all its files are there, the built-in head if none are.
 
-    Raises AssetError naming each missing file if only some are there.
+    Raises AssetError naming each missing file if only some are there, the folders if the user
+    named some for nothing, and files that may be meant under another name.
     """
-    if not assets.any_required:
-        return "mannequin"
-    require_all(assets)
-    return "next3d"
+    if assets.any_required:
+        require_all(assets)
+        return "next3d"
+    if assets.unfulfilled:
+        raise AssetError(
+            "; ".join(assets.unfulfilled)
+            + _meant(assets)
+            + ". Correct the folder, or use --generator mannequin."
+        )
+    if assets.astray:
+        raise AssetError(
+            "no file has the name under which it would be used"
+            + _meant(assets)
+            + ". Known names are "
+            + ", ".join((*_MODEL_NAMES, *_PRETRAINED_NAMES))
+            + ". Rename or move what is meant, or use --generator mannequin."
+        )
+    return "mannequin"

@@ -12,8 +12,9 @@ from flame_pytorch.pickles import Call
 from flame_pytorch.tensors import FindStorage, to_tensor
 from flame_pytorch.values import describe, to_mapping, to_text
 
-# StyleGAN's classes pickle themselves with their source code, which a reader is to run.
-PERSISTENT_OBJECT = "torch_utils.persistence._reconstruct_persistent_obj"
+# StyleGAN's classes pickle themselves with their source code, which a reader is to run; the
+# function that would is in a module of this name, within any package.
+_PERSISTENT = re.compile(r"(.+\.)?torch_utils\.persistence\._reconstruct_persistent_obj")
 
 # Next3D has about 300 modules with 1,300 entries, 4 deep. A hostile file could share or nest
 # them without end.
@@ -26,7 +27,7 @@ _NAME = re.compile(r"[\w.]{1,500}", re.ASCII)
 def module_state(module: object) -> Mapping[object, object]:
     """A module's attributes, its class's code left alone. Raises FileFormatError."""
     if isinstance(module, Call):
-        if module.name != PERSISTENT_OBJECT:
+        if not _PERSISTENT.fullmatch(module.name):
             return to_mapping(module.state)
         if len(module.args) == 1:
             return to_mapping(to_mapping(module.args[0]).get("state"))

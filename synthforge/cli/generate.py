@@ -157,7 +157,7 @@ _EPILOG = "Default ranges are from: " + "; ".join(
 )
 @click.option("--force_alignment", is_flag=True, help="Use weights of another generator or head.")
 @asset_options
-def generate(pretrained_dir: Path, model_dir: Path, **options: Any) -> None:
+def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any) -> None:
     """Write a dataset of labelled synthetic faces.
 
     Each sample is an image with depth, segmentation, 68 keypoints and head parameters. The same

@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from flame_pytorch.errors import FileFormatError
-from synthforge.config import AssetPaths, ConfigError, Range, read_config_file
+from synthforge.assets.locate import MODEL, PRETRAINED
+from synthforge.config import ConfigError, Range, read_config_file
 from synthforge.errors import UserError
 
 
@@ -83,18 +84,17 @@ def range_option(name: str, help: str) -> Callable[..., Any]:
 
 def asset_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """`--pretrained_dir` and `--model_dir`, where the user's licensed files are."""
-    defaults = AssetPaths()
     model = click.option(
         "--model_dir",
         type=click.Path(path_type=Path),
-        default=defaults.model_dir,
-        help="Folder of FLAME's files.",
+        default=None,
+        help=f"Folder of FLAME's files.  [default: {MODEL}]",
     )
     pretrained = click.option(
         "--pretrained_dir",
         type=click.Path(path_type=Path),
-        default=defaults.pretrained_dir,
-        help="Folder of next3d_ffhq_512.pkl and alignments.",
+        default=None,
+        help=f"Folder of next3d_ffhq_512.pkl and alignments.  [default: {PRETRAINED}]",
     )
     return pretrained(model(function))
 

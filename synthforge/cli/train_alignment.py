@@ -70,7 +70,7 @@ DEFAULTS = AlignmentTrainingConfig()
 )
 @asset_options
 @config_option
-def train(pretrained_dir: Path, model_dir: Path, **options: Any) -> None:
+def train(pretrained_dir: Path | None, model_dir: Path | None, **options: Any) -> None:
     """Learn where the head truly sits in the generated face.
 
     Writes the weights, with the curves of the training and a sheet of heads before and after
