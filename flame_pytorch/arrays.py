@@ -208,26 +208,25 @@ def _dense(kind: str, state: object) -> Array:
     shape = to_shape(fields.get("_shape", fields.get("shape")))
     if len(shape) != 2 or math.prod(shape) > _MAX_DENSE_ELEMENTS:
         raise FileFormatError(f"holds a sparse matrix of shape {shape}")
+    if kind not in ("csc", "csr", "coo"):
+        raise FileFormatError(f"holds a {kind} matrix of scipy's; csc, csr and coo are known")
     data = _plain_array(fields.get("data"), 0).ravel()
     if kind == "coo":
         coordinates = fields.get("coords", (fields.get("row"), fields.get("col")))
         if not isinstance(coordinates, tuple) or len(coordinates) != 2:
             raise FileFormatError("holds a damaged sparse matrix")
         rows, columns = (_integers(_plain_array(axis, 0).ravel()) for axis in coordinates)
-    elif kind in ("csc", "csr"):
+    else:
         indices, starts = (
             _integers(_plain_array(fields.get(name), 0).ravel()) for name in ("indices", "indptr")
         )
         major = shape[0] if kind == "csr" else shape[1]
         lengths = np.diff(starts)
-        if len(starts) != major + 1 or starts[0] != 0 or (lengths < 0).any():
-            raise FileFormatError("holds a damaged sparse matrix")
-        if starts[-1] != len(indices):
+        fits = len(starts) == major + 1 and starts[0] == 0 and starts[-1] == len(indices)
+        if not fits or (lengths < 0).any():
             raise FileFormatError("holds a damaged sparse matrix")
         counted = np.repeat(np.arange(major), lengths)
         rows, columns = (counted, indices) if kind == "csr" else (indices, counted)
-    else:
-        raise FileFormatError(f"holds a {kind} matrix of scipy's; csc, csr and coo are known")
     inside = (rows >= 0) & (rows < shape[0]) & (columns >= 0) & (columns < shape[1])
     if not len(data) == len(rows) == len(columns) or not inside.all():
         raise FileFormatError("holds a damaged sparse matrix")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from flame_pytorch.arrays import numeric_dtype, object_items, raw_array
 from flame_pytorch.errors import FileFormatError
-from flame_pytorch.pickle_literals import check_line_ends
+from flame_pytorch.pickle_literals import WINDOWS_LINE_ENDS
 from flame_pytorch.pickles import Call, parse_whole
 from flame_pytorch.values import describe, is_count
 
@@ -31,11 +31,12 @@ def read_npy(data: memoryview) -> NDArray[np.generic] | Call:
         raise FileFormatError("is not a .npy file of a known version")
     start = 10 if data[6] == 1 else 12
     end = start + int.from_bytes(data[8:start], "little")
+    if data[end - 1 : end] == b"\r":
+        raise FileFormatError(WINDOWS_LINE_ENDS)
     header = None
     if end - start <= _MAX_HEADER_BYTES:
         header = _HEADER.fullmatch(bytes(data[start:end]).decode("latin1"))
     if header is None:
-        check_line_ends(data)
         raise FileFormatError("has a damaged .npy header")
     if header["dtype"] in ("|O", "O"):
         value = parse_whole(data[end:])

@@ -17,7 +17,7 @@ _MAX_INT_DIGITS = 160
 _SEARCHED_BYTES = 2**20
 _MIN_LINES = 3
 
-_WINDOWS_LINE_ENDS = (
+WINDOWS_LINE_ENDS = (
     "was copied as text: its line ends are Windows'. Copy it again as a binary file (in git, mark "
     "it `-text` in .gitattributes)"
 )
@@ -30,7 +30,7 @@ def check_line_ends(data: memoryview) -> None:
     """
     start = bytes(data[:_SEARCHED_BYTES])
     if _MIN_LINES <= start.count(b"\n") == start.count(b"\r\n"):
-        raise FileFormatError(_WINDOWS_LINE_ENDS)
+        raise FileFormatError(WINDOWS_LINE_ENDS)
 
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True)
@@ -77,7 +77,7 @@ class Reader:
         """A line of a kind that never ends in a carriage return."""
         line = self.raw_line()
         if line.endswith(b"\r"):
-            raise FileFormatError(_WINDOWS_LINE_ENDS)
+            raise FileFormatError(WINDOWS_LINE_ENDS)
         return line
 
     def raw_line(self) -> bytes:

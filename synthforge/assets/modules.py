@@ -10,7 +10,7 @@ from torch import Tensor
 from flame_pytorch.errors import FileFormatError
 from flame_pytorch.pickles import Call
 from flame_pytorch.tensors import FindStorage, to_tensor
-from flame_pytorch.values import describe, to_mapping, to_text
+from flame_pytorch.values import describe, is_mapping, to_mapping, to_text
 
 # StyleGAN's classes pickle themselves with their source code, which a reader is to run; the
 # function that would is in a module of this name, within any package.
@@ -27,10 +27,11 @@ _NAME = re.compile(r"[\w.]{1,500}", re.ASCII)
 def module_state(module: object) -> Mapping[object, object]:
     """A module's attributes, its class's code left alone. Raises FileFormatError."""
     if isinstance(module, Call):
-        if not _PERSISTENT.fullmatch(module.name):
-            return to_mapping(module.state)
-        if len(module.args) == 1:
-            return to_mapping(to_mapping(module.args[0]).get("state"))
+        state = module.state
+        if _PERSISTENT.fullmatch(module.name) and len(module.args) == 1:
+            state = to_mapping(module.args[0]).get("state")
+        if is_mapping(state):
+            return to_mapping(state)
     raise FileFormatError(f"should hold a torch module, but holds {describe(module)}")
 
 
