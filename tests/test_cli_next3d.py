@@ -7,9 +7,11 @@ import torch
 from click.testing import CliRunner
 from scipy.spatial import cKDTree
 from support_flame_files import write_flame_files
+from support_flame_heads import face_landmarks
 from support_next3d_files import write_checkpoint
 
 from flame_pytorch import FLAME, HeadModel, LandmarkEmbedding
+from flame_pytorch.plausible import MASK_NAMES
 from synthforge.alignment import place_in_generator, published_alignment
 from synthforge.camera import Camera
 from synthforge.cli.generate import generate
@@ -19,8 +21,10 @@ from synthforge.regions import REGION_ID
 
 
 def flame_shaped_head():
-    """FLAME's 5023 vertices as the goldens' head has them; landmarks on the nearest triangles."""
-    vertices, landmarks = (tensor[0].double().numpy() for tensor in support_next3d.heads())
+    """FLAME's 5023 vertices as the goldens' head has them; landmarks on the triangles nearest to a
+    face's."""
+    vertices = support_next3d.heads()[0][0].double().numpy()
+    landmarks = face_landmarks()
     faces = support_next3d.topology().faces.numpy()
     rng = np.random.default_rng(0)
     weights = np.zeros((5023, 5))
@@ -40,7 +44,7 @@ def flame_shaped_head():
         nearest[17:], thirds[17:], np.tile(nearest[:17], (79, 1)), np.tile(thirds[:17], (79, 1, 1))
     )
     y = vertices[:, 1]
-    masks = {
+    masks = dict.fromkeys(MASK_NAMES, np.arange(0)) | {
         "face": np.flatnonzero(y > -0.12),
         "neck": np.flatnonzero(y <= -0.12),
         "scalp": np.flatnonzero(y > 0.05),

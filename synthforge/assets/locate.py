@@ -23,13 +23,16 @@ _TEXTURE = "FLAME_texture.npz"
 _SEG_TEXTURE = "flame_seg_tex.png"
 _ALIGNMENT = "fixMapMLP01.pth"
 
-_MODEL_NAMES = (
+# Of these, any one says that a folder is what the user says it is. What train_alignment_mlp.py
+# leaves for the built-in head needs no other file.
+_MODEL_FILES = (
     *_FLAME_MODELS,
-    *(_EMBEDDING, _STATIC_EMBEDDING, _CONTOUR_EMBEDDING, _MASKS, _TEXTURE, _SEG_TEXTURE),
+    *(_EMBEDDING, _STATIC_EMBEDDING, _CONTOUR_EMBEDDING, _MASKS, _SEG_TEXTURE),
 )
-_PRETRAINED_NAMES = (*_CHECKPOINTS, _ALIGNMENT)
-# What train_alignment_mlp.py leaves for the built-in head needs no other file.
-_TRAINED_FOR_MANNEQUIN = "alignment_mannequin.safetensors"
+_PRETRAINED_FILES = (*_CHECKPOINTS, "alignment_mannequin.safetensors")
+_HOMES = dict.fromkeys((*_MODEL_FILES, _TEXTURE), MODEL) | dict.fromkeys(
+    (*_CHECKPOINTS, _ALIGNMENT), PRETRAINED
+)
 
 # Files that may be meant, if they have no known name.
 _SUFFIXES = (".pkl", ".npy", ".npz", ".pth", ".pt", ".zip")
@@ -129,10 +132,7 @@ def find_assets(model_dir: Path | None = None, pretrained_dir: Path | None = Non
             f"{model_dir / _TEXTURE} (for {_SEG_TEXTURE}; or {_MASKS} instead of both): "
             f'"FLAME texture space" from {_FLAME_SITE}'
         )
-    folders = {
-        model_dir: _MODEL_NAMES,
-        pretrained_dir: (*_PRETRAINED_NAMES, _TRAINED_FOR_MANNEQUIN),
-    }
+    expected = (model_dir, _MODEL_FILES), (pretrained_dir, _PRETRAINED_FILES)
     return Assets(
         checkpoint=checkpoint,
         flame_model=flame_model,
@@ -146,7 +146,7 @@ def find_assets(model_dir: Path | None = None, pretrained_dir: Path | None = Non
         astray=tuple(_astray(model_dir, pretrained_dir)) if missing else (),
         unfulfilled=tuple(
             f"{folder} {'holds none of ' + ', '.join(names) if folder.is_dir() else 'is no folder'}"
-            for folder, names in folders.items()
+            for folder, names in expected
             if folder in named and _first(folder, *names) is None
         ),
     )
@@ -158,16 +158,15 @@ def _first(directory: Path, *names: str) -> Path | None:
 
 def _astray(model_dir: Path, pretrained_dir: Path) -> Iterator[str]:
     """Files in the two folders, or one level below, that would have to be renamed or moved."""
-    homes = dict.fromkeys(_MODEL_NAMES, model_dir) | dict.fromkeys(
-        _PRETRAINED_NAMES, pretrained_dir
-    )
-    spellings = {name.lower(): name for name in homes}
+    folders = {MODEL: model_dir, PRETRAINED: pretrained_dir}
+    spellings = {name.lower(): folders[home] / name for name, home in _HOMES.items()}
     for path in _candidates(model_dir, pretrained_dir):
-        name = spellings.get(path.name.lower())
-        if name is None:
+        wanted = spellings.get(path.name.lower())
+        if wanted is None:
             yield f"{path}: not a name that is known"
-        elif path != homes[name] / name:
-            yield f"{path}: move it to {homes[name] / name}"
+        elif path != wanted:
+            verb = "rename" if path.parent == wanted.parent else "move"
+            yield f"{path}: {verb} it to {wanted}"
 
 
 def _candidates(*folders: Path) -> Iterator[Path]:
@@ -224,7 +223,7 @@ def choose_generator(assets: Assets) -> Literal["next3d", "mannequin"]:
             "no file has the name under which it would be used"
             + _meant(assets)
             + ". Known names are "
-            + ", ".join((*_MODEL_NAMES, *_PRETRAINED_NAMES))
+            + ", ".join(_HOMES)
             + ". Rename or move what is meant, or use --generator mannequin."
         )
     return "mannequin"

@@ -424,7 +424,7 @@ def test_a_needed_setting_of_an_unknown_class(tmp_path, generator):
     path = tmp_path / "a.pkl"
     generator.state["rendering_kwargs"]["ray_end"] = datetime.date(2026, 1, 1)
     written("pickle", generator, path)
-    with pytest.raises(FileFormatError, match="the setting ray_end: it .* holds datetime.date"):
+    with pytest.raises(FileFormatError, match=r"the setting ray_end: it .* holds datetime.date"):
         load_checkpoint(path)
     generator.state["rendering_kwargs"]["ray_end"] = torch.zeros(17)
     written("pickle", generator, path)
