@@ -24,7 +24,8 @@ Array = NDArray[np.generic]
 _MAX_NESTING = 4
 # Lists hold landmarks, a few thousand numbers; large data are arrays.
 _MAX_LIST_ELEMENTS = 200_000
-_MAX_DENSE_ELEMENTS = 2**26
+# A regressor of 5 joints has 25,000 elements.
+_MAX_DENSE_ELEMENTS = 2**22
 _MAX_STORAGE_BYTES = 2**26
 
 _NUMERIC_DTYPE = re.compile(r"b1|[iu][1248]|f[248]")

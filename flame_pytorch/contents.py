@@ -29,7 +29,7 @@ from flame_pytorch.values import to_mapping
 from flame_pytorch.zips import Archive
 
 # A head model's arrays take 55 MB.
-_MAX_NPZ_BYTES = 2**28
+_MAX_NPZ_BYTES = 2**27
 _NPY = ".npy"
 
 

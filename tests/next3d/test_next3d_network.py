@@ -173,7 +173,7 @@ def test_load_state_dict_names_what_does_not_fit(generator):
 def test_load_takes_a_saved_checkpoint(generator, tmp_path):
     mesh = {"faces": generator.faces, "face_uvcoords": generator.face_uvcoords}
     tensors = {name: x.contiguous() for name, x in {**generator.state_dict(), **mesh}.items()}
-    checkpoint = Checkpoint(CONFIG, tensors, generator.uv_face_mask, {})
+    checkpoint = Checkpoint(CONFIG, tensors, generator.uv_face_mask)
     path = tmp_path / "copy.safetensors"
     save_safetensors(checkpoint, path)
     loaded = Next3D.load(path, variant="original")
