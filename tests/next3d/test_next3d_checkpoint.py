@@ -1,20 +1,15 @@
 """Next3D's pickles: every tensor comes out, nothing in them runs, bad ones are told apart."""
 
 import codecs
-import collections
 import dataclasses
-import datetime
 import hashlib
 import json
 import lzma
 import os
-import pathlib
 import pickle
 import struct
 import subprocess
 import sys
-import time
-import types
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +18,16 @@ import torch
 from click.testing import CliRunner
 from safetensors.torch import save_file
 from support_next3d_files import (
-    RENDERING_KWARGS,
-    checkpoint_record,
     discriminator,
     write_checkpoint,
+)
+from support_next3d_loading import (
+    MASK,
+    TENSORS,
+    assert_loads,
+    loads_or_is_refused,
+    mutated,
+    small_record,
 )
 from support_pickles import Made, Name, Shared, dump, parameter_record
 
@@ -35,32 +36,6 @@ from synthforge.cli.convert_checkpoint import convert_checkpoint
 from synthforge.next3d.checkpoint import load_checkpoint, save_safetensors
 
 DATA = Path(__file__).parent / "data"
-MASK = torch.linspace(0, 1, 256 * 256).view(1, 1, 256, 256)
-
-
-TENSORS = {
-    "faces": torch.arange(12).view(1, 4, 3),
-    "dataset_label_std": torch.full((25,), 0.1),
-    "backbone.synthesis.b4.const": torch.randn(4, 2, 2),
-    "backbone.synthesis.b4.conv1.weight": torch.randn(4, 4, 3, 3),
-    "backbone.synthesis.b4.conv1.noise_strength": torch.tensor(0.5),
-    "backbone.mapping.w_avg": torch.randn(8).half(),
-    "superresolution.block0.conv1.weight": torch.randn(4, 3, 3, 3).to(
-        memory_format=torch.channels_last
-    ),
-    "decoder.net.0.weight": torch.randn(2, 10)[:, 3:7],
-    "decoder.net.2.bias": torch.randn(3),
-}
-
-
-def assert_loads(path, tensors=TENSORS):
-    checkpoint = load_checkpoint(path)
-    assert checkpoint.tensors.keys() == tensors.keys()
-    for name, tensor in tensors.items():
-        assert checkpoint.tensors[name].dtype == tensor.dtype
-        assert torch.equal(checkpoint.tensors[name], tensor), name
-    assert torch.equal(checkpoint.uv_face_mask, MASK)
-    return checkpoint
 
 
 def test_the_official_format(tmp_path):
@@ -118,12 +93,6 @@ def test_a_safetensors_copy_is_the_same(tmp_path):
     copy = assert_loads(tmp_path / "b.safetensors")
     assert copy.config == original.config
     assert sorted(os.listdir(tmp_path)) == ["a.pkl", "b.safetensors"]
-
-
-def small_record(**changes):
-    return checkpoint_record(
-        TENSORS, MASK, {"channel_base": 1024, "channel_max": 32}, 32, RENDERING_KWARGS, **changes
-    )
 
 
 def write_big_checkpoint(path: Path, unused_bytes: int) -> None:
@@ -327,131 +296,6 @@ def test_settings_that_can_not_be_used(tmp_path):
         load_checkpoint(path)
 
 
-def module_class(name: str, function: str):
-    """A class whose instances pickle themselves as StyleGAN's modules do, by a function of the
-    module `name`."""
-
-    class Persisted:
-        def __init__(self, state) -> None:
-            self.state = state
-
-        def __reduce__(self):
-            meta = {"type": "class", "version": 6, "module_src": "x", "state": self.state}
-            return getattr(sys.modules[name], function), (meta,)
-
-    return Persisted
-
-
-@pytest.fixture(params=["torch_utils.persistence", "projects.next3d.torch_utils.persistence"])
-def generator(request, monkeypatch):
-    """A generator module as Python objects, from any package; settings that need tensors, paths
-    and classes."""
-    function = "_reconstruct_persistent_obj"
-    module = types.ModuleType(request.param)
-    exec(f"def {function}(meta): raise SystemExit('was run')", module.__dict__)
-    for count in range(1, request.param.count(".") + 1):
-        package = ".".join(request.param.split(".")[:count])
-        monkeypatch.setitem(sys.modules, package, types.ModuleType(package))
-    monkeypatch.setitem(sys.modules, request.param, module)
-    persisted = module_class(request.param, function)
-    tree = {"_parameters": {"w": torch.nn.Parameter(torch.arange(3.0))}, "_buffers": {}}
-    child = persisted({**tree, "_modules": {}})
-    rendering = RENDERING_KWARGS | {
-        "box_warp": torch.tensor(2.0),
-        "ray_start": np.float32(2.5),
-        "c_scale": np.array(1.0),
-        "topology": pathlib.PurePosixPath("/home/someone/data/head.obj"),
-        "mean": torch.zeros(1000),
-    }
-    arguments = {
-        "channel_base": np.int64(1024),
-        "channel_max": 32,
-        "path": pathlib.PurePosixPath("/x"),
-        "decoder": torch.nn.Linear(2, 2),
-        "when": datetime.date(2026, 1, 1),
-    }
-    return persisted(
-        {
-            **tree,
-            "_modules": collections.OrderedDict(child=child),
-            "uv_face_mask": MASK,
-            "rendering_kwargs": rendering,
-            "orth_scale": 4.5,
-            "orth_shift": [0.0, 0.0, 0.0],
-            "logger": pathlib.PurePosixPath("/log"),
-            "_init_kwargs": arguments,
-        }
-    )
-
-
-def written(how, value, path):
-    match how:
-        case "pickle":
-            path.write_bytes(pickle.dumps(value))
-        case "zip" | "legacy":
-            torch.save(value, path, _use_new_zipfile_serialization=how == "zip")
-
-
-@pytest.mark.parametrize("how", ["pickle", "zip", "legacy"])
-@pytest.mark.parametrize("alone", [True, False])
-def test_a_generator_that_was_saved_again(tmp_path, generator, how, alone):
-    path = tmp_path / "next3d_ffhq_512.pkl"
-    other = torch.nn.Sequential(torch.nn.Linear(2, 3))
-    written(how, generator if alone else {"G_ema": generator, "D": other, "cur_nimg": 3}, path)
-    checkpoint = load_checkpoint(path)
-    assert list(checkpoint.tensors) == ["w", "child.w"]
-    assert torch.equal(checkpoint.tensors["child.w"], torch.arange(3.0))
-    assert torch.equal(checkpoint.uv_face_mask, MASK)
-    config = checkpoint.config
-    assert (config.channel_base, config.box_warp, config.ray_start) == (1024, 2.0, 2.5)
-    assert (config.orth_scale, config.orth_shift) == (4.5, (0, 0, 0))
-    save_safetensors(checkpoint, tmp_path / "a.safetensors")
-    assert load_checkpoint(tmp_path / "a.safetensors").config == config
-    assert b"/home/someone" not in (tmp_path / "a.safetensors").read_bytes()
-
-
-@pytest.mark.parametrize("how", ["pickle", "zip", "legacy"])
-@pytest.mark.parametrize("alone", [True, False])
-def test_a_state_dict_is_not_enough(tmp_path, how, alone):
-    path = tmp_path / "next3d_ffhq_512.pkl"
-    state = torch.nn.Linear(2, 3).state_dict()
-    written(how, state if alone else {"G_ema": state}, path)
-    with pytest.raises(FileFormatError, match=r"holds a state dict.*uv_face_mask.*torch.save"):
-        load_checkpoint(path)
-
-
-def test_a_needed_setting_of_an_unknown_class(tmp_path, generator):
-    path = tmp_path / "a.pkl"
-    generator.state["rendering_kwargs"]["ray_end"] = datetime.date(2026, 1, 1)
-    written("pickle", generator, path)
-    with pytest.raises(FileFormatError, match=r"the setting ray_end: it .* holds datetime.date"):
-        load_checkpoint(path)
-    generator.state["rendering_kwargs"]["ray_end"] = torch.zeros(17)
-    written("pickle", generator, path)
-    with pytest.raises(FileFormatError, match="the setting ray_end of 17 numbers"):
-        load_checkpoint(path)
-
-
-def test_a_shared_storage_can_not_be_read_without_end(tmp_path, generator):
-    weight = torch.zeros(100_000)
-    parameters = {f"w{i}": weight[i:] for i in range(500)}
-    generator.state["_parameters"] = parameters
-    written("zip", generator, tmp_path / "a.pkl")
-    with pytest.raises(FileFormatError, match="refers to the same tensor storages too often"):
-        load_checkpoint(tmp_path / "a.pkl")
-
-
-@pytest.mark.parametrize("how", ["zip", "legacy"])
-def test_mutated_torch_files(tmp_path, generator, how):
-    path = tmp_path / "a.pkl"
-    written(how, {"G_ema": generator}, path)
-    whole = path.read_bytes()
-    rng = np.random.default_rng(0)
-    for _ in range(100):
-        path.write_bytes(mutated(whole, rng))
-        loads_or_is_refused(path)
-
-
 def test_a_safetensors_copy_under_another_name(tmp_path):
     write_checkpoint(tmp_path / "a.pkl", TENSORS, MASK)
     save_safetensors(load_checkpoint(tmp_path / "a.pkl"), tmp_path / "b.pkl")
@@ -510,56 +354,6 @@ def test_foreign_and_damaged_safetensors(tmp_path):
             data[int(rng.integers(0, 3000))] ^= 1 << int(rng.integers(8))
         path.write_bytes(data)
         loads_or_is_refused(path)
-
-
-EVENTS = {"exec", "compile", "import", "os.system", "subprocess.Popen", "pickle.find_class"}
-_watching: list[list[str]] = []
-
-
-def _audit(event, args):
-    if _watching and event in EVENTS:
-        _watching[-1].append(f"{event} {args}")
-
-
-sys.addaudithook(_audit)
-
-
-def loads_or_is_refused(path: Path) -> None:
-    """Loads the file, or raises the one error; runs and imports nothing, and soon ends."""
-    events: list[str] = []
-    start = time.process_time()
-    _watching.append(events)
-    try:
-        load_checkpoint(path)
-    except FileFormatError as error:
-        assert str(path) in str(error) and "mannequin" in str(error)
-    finally:
-        _watching.pop()
-    assert not events
-    assert time.process_time() - start < 10
-
-
-def mutated(data: bytes, rng: np.random.Generator) -> bytes:
-    changed = bytearray(data)
-    # Half of all changes go to the opcodes, which are a small part of the file.
-    end = len(data) if rng.random() < 0.5 else 6000
-    position = int(rng.integers(min(end, len(data))))
-    match rng.integers(5):
-        case 0:
-            for _ in range(rng.integers(1, 4)):
-                position = int(rng.integers(min(end, len(data))))
-                changed[position] ^= 1 << int(rng.integers(8))
-        case 1:
-            changed = changed[:position]
-        case 2:
-            length = int(rng.integers(1, 400))
-            source = int(rng.integers(len(data)))
-            changed[position:position] = changed[source : source + length]
-        case 3:
-            del changed[position : position + int(rng.integers(1, 400))]
-        case 4:
-            changed[position : position + 8] = rng.bytes(8)
-    return bytes(changed)
 
 
 def fuzz(tmp_path: Path, trials: int, seed: int) -> None:
