@@ -14,8 +14,6 @@ import os
 
 import numpy as np
 
-from flame_pytorch.arrays import Array, to_array
-from flame_pytorch.contents import Fields, read_fields
 from flame_pytorch.errors import FileFormatError, naming
 from flame_pytorch.model import FloatArray, HeadModel, IntArray, LandmarkEmbedding
 from flame_pytorch.plausible import (
@@ -27,7 +25,9 @@ from flame_pytorch.plausible import (
     check_uv_faces,
     check_uvs,
 )
-from flame_pytorch.values import listed
+from flame_pytorch.reading.arrays import Array, to_array
+from flame_pytorch.reading.contents import Fields, read_fields
+from flame_pytorch.reading.values import listed
 
 _FLAME_SITE = "https://flame.is.tue.mpg.de (licence required)"
 _MODEL_SOURCE = f"FLAME models (2020, 2023) are at {_FLAME_SITE}"

@@ -88,7 +88,7 @@ def check_head(model: HeadModel) -> None:
 def _check_sums(name: str, rows: FloatArray) -> None:
     sums = rows.sum(-1)
     worst = sums.flat[np.abs(sums - 1).argmax()]
-    if abs(worst - 1) > _SUM_TOLERANCE:
+    if not abs(worst - 1) <= _SUM_TOLERANCE:  # NaN, if the sum overflows
         raise FileFormatError(f"has {name!r} with a row that sums to {worst:.4g}, expected 1")
 
 
@@ -151,7 +151,7 @@ def _misplaced(points: FloatArray, contour: FloatArray) -> str:
 
 
 def check_masks(model: HeadModel, masks: Mapping[str, IntArray]) -> None:
-    """Left ones are on the subject's left, at positive x."""
+    """The left masks are at larger x than the right ones."""
     for name in masks:
         if name.startswith("left_"):
             left, right = masks[name], masks[name.replace("left_", "right_")]

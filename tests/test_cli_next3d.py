@@ -189,7 +189,7 @@ def test_a_named_folder_that_is_missing_is_no_mannequin(tmp_path, name):
         ["--output_dir", str(tmp_path / "out"), "--num_images", "100000", option, str(missing)],
     )
     assert result.exit_code == 2
-    assert f"{missing} is no folder" in one_line(result)
+    assert f"{missing} is not a folder" in one_line(result)
     assert not (tmp_path / "out").exists()
 
 

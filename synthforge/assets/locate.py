@@ -23,8 +23,8 @@ _TEXTURE = "FLAME_texture.npz"
 _SEG_TEXTURE = "flame_seg_tex.png"
 _ALIGNMENT = "fixMapMLP01.pth"
 
-# Of these, any one says that a folder is what the user says it is. What train_alignment_mlp.py
-# leaves for the built-in head needs no other file.
+# Any of these makes a folder one that the user may name. The alignment that
+# train_alignment_mlp.py trains for the built-in head needs no other file.
 _MODEL_FILES = (
     *_FLAME_MODELS,
     *(_EMBEDDING, _STATIC_EMBEDDING, _CONTOUR_EMBEDDING, _MASKS, _SEG_TEXTURE),
@@ -55,7 +55,7 @@ class AssetError(UserError, ValueError):
 class Assets:
     """The files of the Next3D pipeline, as found; None where there is none.
 
-    Required, and told in `missing` when absent, one line a file:
+    Required, and told in `missing` when absent, a line for each:
         checkpoint: the generator.
         flame_model: the head model.
         static_embedding: its 68 landmarks; `contour_embedding` too, unless the former holds both.
@@ -66,9 +66,8 @@ class Assets:
         seg_texture: the painted segmentation, instead of the regions told from masks.
         alignment: the published alignment, instead of its figures, which are built in.
 
-    astray: files that may be meant, under another name or in another place, one line a file.
-    unfulfilled: folders that the user named, though none of what they are for is there, one line a
-        folder.
+    astray: files that may be meant, under another name or in another place, a line for each.
+    unfulfilled: folders that the user named though they hold nothing of use, a line for each.
     """
 
     checkpoint: Path | None
@@ -145,11 +144,15 @@ def find_assets(model_dir: Path | None = None, pretrained_dir: Path | None = Non
         missing=tuple(missing),
         astray=tuple(_astray(model_dir, pretrained_dir)) if missing else (),
         unfulfilled=tuple(
-            f"{folder} {'holds none of ' + ', '.join(names) if folder.is_dir() else 'is no folder'}"
+            f"{folder} " + (_none_of(names) if folder.is_dir() else "is not a folder")
             for folder, names in expected
             if folder in named and _first(folder, *names) is None
         ),
     )
+
+
+def _none_of(names: tuple[str, ...]) -> str:
+    return f"holds none of {', '.join(names)}"
 
 
 def _first(directory: Path, *names: str) -> Path | None:
@@ -157,7 +160,7 @@ def _first(directory: Path, *names: str) -> Path | None:
 
 
 def _astray(model_dir: Path, pretrained_dir: Path) -> Iterator[str]:
-    """Files in the two folders, or one level below, that would have to be renamed or moved."""
+    """Files in the two folders, or one level below, that are not where they would be used."""
     folders = {MODEL: model_dir, PRETRAINED: pretrained_dir}
     spellings = {name.lower(): folders[home] / name for name, home in _HOMES.items()}
     for path in _candidates(model_dir, pretrained_dir):
@@ -179,9 +182,10 @@ def _candidates(*folders: Path) -> Iterator[Path]:
 
 
 def _entries(folder: Path) -> list[Path]:
-    if not folder.is_dir():
+    try:
+        return sorted(itertools.islice(folder.iterdir(), _MAX_ENTRIES))
+    except OSError:  # not there, or not ours to read
         return []
-    return sorted(itertools.islice(folder.iterdir(), _MAX_ENTRIES))
 
 
 def require_all(assets: Assets) -> None:
@@ -200,7 +204,7 @@ def _meant(assets: Assets) -> str:
         return ""
     shown = "; ".join(assets.astray[:_MAX_NAMED])
     more = len(assets.astray) - _MAX_NAMED
-    return f". There are these: {shown}" + (f"; and {more} more" if more > 0 else "")
+    return f". These may be meant: {shown}" + (f"; and {more} more" if more > 0 else "")
 
 
 def choose_generator(assets: Assets) -> Literal["next3d", "mannequin"]:

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from torch import Tensor
 
 from flame_pytorch.errors import FileFormatError
-from flame_pytorch.pickles import Call
-from flame_pytorch.tensors import FindStorage, to_tensor
-from flame_pytorch.values import describe, is_mapping, to_mapping, to_text
+from flame_pytorch.reading.pickles import Call
+from flame_pytorch.reading.tensors import FindStorage, to_tensor
+from flame_pytorch.reading.values import describe, is_mapping, to_mapping, to_text
 
 # StyleGAN's classes pickle themselves with their source code, which a reader is to run; the
 # function that would is in a module of this name, within any package.

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from flame_pytorch.contents import read_contents
 from flame_pytorch.errors import FileFormatError, naming
-from flame_pytorch.mapped import open_mapped
-from flame_pytorch.tensors import Storage, is_tensor
-from flame_pytorch.values import is_mapping, to_mapping
+from flame_pytorch.reading.contents import read_contents
+from flame_pytorch.reading.mapped import open_mapped
+from flame_pytorch.reading.tensors import Storage, is_tensor
+from flame_pytorch.reading.values import is_mapping, to_mapping
 from synthforge.assets.modules import module_tensors, named_tensors
 
 _WAY_OUT = "Leave the file out: its figures are built in. Or train with train_alignment_mlp.py"

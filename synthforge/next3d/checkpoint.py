@@ -19,13 +19,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from flame_pytorch.arrays import to_array
-from flame_pytorch.contents import read_contents
 from flame_pytorch.errors import FileFormatError, naming
-from flame_pytorch.mapped import open_mapped
-from flame_pytorch.pickles import Call
-from flame_pytorch.tensors import FindStorage, is_tensor, to_tensor
-from flame_pytorch.values import describe, is_mapping, listed, to_mapping
+from flame_pytorch.reading.arrays import to_array
+from flame_pytorch.reading.contents import read_contents
+from flame_pytorch.reading.mapped import open_mapped
+from flame_pytorch.reading.pickles import Call
+from flame_pytorch.reading.tensors import FindStorage, is_tensor, to_tensor
+from flame_pytorch.reading.values import describe, is_mapping, listed, to_mapping
 from synthforge.assets.modules import module_state, module_tensors
 from synthforge.next3d.config import RENDERING_OPTIONS, Next3DConfig
 from synthforge.whole_files import replacing

@@ -1,6 +1,7 @@
 """Which files are found, and what is said of those that are not."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -112,7 +113,7 @@ def test_folders_that_the_user_named_for_nothing(tmp_path, monkeypatch, folder, 
     with pytest.raises(AssetError) as error:
         choose_generator(find_assets(**{argument: named}))
     message = str(error.value)
-    assert f"{named} {'holds none of' if there else 'is no folder'}" in message
+    assert f"{named} {'holds none of' if there else 'is not a folder'}" in message
     assert "--generator mannequin" in message and len(message.splitlines()) == 1
     assert not there or REQUIRED[folder][0] in message
 
@@ -158,7 +159,7 @@ def test_files_that_may_be_meant_are_named(tmp_path, monkeypatch, names, told):
     assert all(name in message for name in ALL_NAMES)
     # So too where some files are there, and where the folder was named.
     bring(tmp_path, *(name for name in ALL if "masks" not in name))
-    with pytest.raises(AssetError, match=f"FLAME_masks.pkl: .*There are these: .*{told}"):
+    with pytest.raises(AssetError, match=f"FLAME_masks.pkl: .*These may be meant: .*{told}"):
         choose_generator(find_assets())
     bring(tmp_path, *ALL)
     assert choose_generator(find_assets()) == "next3d"
@@ -170,12 +171,26 @@ def test_optional_files_do_not_make_a_named_folder(tmp_path):
         choose_generator(find_assets(tmp_path / "model", tmp_path / "pretrained_models"))
 
 
+def test_an_unreadable_folder_is_passed_over(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    bring(tmp_path, "model/private/a.pkl")
+    listed = Path.iterdir
+
+    def iterdir(path):
+        if path.name == "private":
+            raise PermissionError
+        return listed(path)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    assert choose_generator(find_assets()) == "mannequin"
+
+
 def test_one_folder_for_all(tmp_path):
     bring(tmp_path, *(f"all/{name}" for name in ALL_NAMES))
     assert choose_generator(find_assets(tmp_path / "all", tmp_path / "all")) == "next3d"
     (tmp_path / "all/FLAME_masks.pkl").rename(tmp_path / "all/masks.pkl")
     with pytest.raises(
-        AssetError, match=r"these: .*all/masks.pkl: not a name that is known\. Bring"
+        AssetError, match=r"These may be meant: .*all/masks.pkl: not a name that is known\. Bring"
     ):
         choose_generator(find_assets(tmp_path / "all", tmp_path / "all"))
 

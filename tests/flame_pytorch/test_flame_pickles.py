@@ -20,10 +20,10 @@ from support_pickles import (
     tensor_record,
 )
 
-from flame_pytorch.arrays import to_array
 from flame_pytorch.errors import FileFormatError
-from flame_pytorch.pickle_literals import Blob
-from flame_pytorch.pickles import Call, Global, parse, parse_whole
+from flame_pytorch.reading.arrays import to_array
+from flame_pytorch.reading.pickle_literals import Blob
+from flame_pytorch.reading.pickles import Call, Global, parse, parse_whole
 
 keys = st.text(max_size=8) | st.integers(-(2**60), 2**60) | st.booleans() | st.none()
 scalars = keys | st.floats(allow_nan=False) | st.integers(-(2**500), 2**500)

@@ -70,6 +70,7 @@ def joint_outside():
         ({"J_regressor": joint_outside()}, "'J_regressor' that puts joints outside the head"),
         ({"weights": scaled_row(HEAD.weights, 0.9)}, "'weights' with a row that sums to 0.9"),
         ({"weights": negative_weights()}, "'weights' down to -0.2, expected 0 to 1"),
+        ({"weights": np.tile([1e308, 1e308, -1e308, -1e308, 1], (204, 1))}, "'weights' with a row"),
         ({"faces": HEAD.faces[:0]}, "no vertices or triangles"),
         ({"parents": np.array([-1, 0, 1, 2, 3])}, r"\[-1, 0, 1, 2, 3\], expected \[-1, 0, 1, 1, 1"),
         ({"parents": np.array([1, 0, 1, 1, 1])}, r"the parents \[1, 0, 1, 1, 1\]"),

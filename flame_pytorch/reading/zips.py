@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from flame_pytorch.errors import FileFormatError
-from flame_pytorch.mapped import open_mapped
+from flame_pytorch.reading.mapped import open_mapped
 
 _LOCAL_HEADER_BYTES = 30
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from flame_pytorch.errors import FileFormatError
-from flame_pytorch.mapped import forget
-from flame_pytorch.pickles import Call, Global, Persistent
-from flame_pytorch.values import describe, is_count, to_shape, to_text
+from flame_pytorch.reading.mapped import forget
+from flame_pytorch.reading.pickles import Call, Global, Persistent
+from flame_pytorch.reading.values import describe, is_count, to_shape, to_text
 
 STORAGE_DTYPES = {
     "torch.FloatStorage": torch.float32,

@@ -7,11 +7,11 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from flame_pytorch.arrays import numeric_dtype, object_items, raw_array
 from flame_pytorch.errors import FileFormatError
-from flame_pytorch.pickle_literals import WINDOWS_LINE_ENDS
-from flame_pytorch.pickles import Call, parse_whole
-from flame_pytorch.values import describe, is_count
+from flame_pytorch.reading.arrays import numeric_dtype, object_items, raw_array
+from flame_pytorch.reading.pickle_literals import WINDOWS_LINE_ENDS
+from flame_pytorch.reading.pickles import Call, parse_whole
+from flame_pytorch.reading.values import describe, is_count
 
 _MAGIC = b"\x93NUMPY"
 _MAX_HEADER_BYTES = 10_000

@@ -9,10 +9,10 @@ pickle brings its storage along as a complete stream of that kind.
 from __future__ import annotations
 
 from flame_pytorch.errors import FileFormatError
-from flame_pytorch.pickles import Call, Persistent, parse, parse_whole
-from flame_pytorch.tensors import FindStorage, Storage, storage_reference
-from flame_pytorch.values import to_bytes, to_text
-from flame_pytorch.zips import Archive
+from flame_pytorch.reading.pickles import Call, Persistent, parse, parse_whole
+from flame_pytorch.reading.tensors import FindStorage, Storage, storage_reference
+from flame_pytorch.reading.values import to_bytes, to_text
+from flame_pytorch.reading.zips import Archive
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_VERSION = 1001

@@ -3,8 +3,8 @@
 A pickle is a program for a small stack machine, and Python's own reader runs what it names. This
 reader runs nothing and imports nothing: it builds plain containers, and where the program would
 look up a name or call it, it leaves an inert record of that (`Global`, `Call`). What the records
-mean is up to `flame_pytorch.arrays` and `flame_pytorch.tensors`; a record of anything else is
-refused only where a value is needed.
+mean is up to `arrays` and `tensors` beside it; a record of anything else is refused only where its
+value is needed.
 
 Time and memory are bounded by the file's size: long strings stay in the (memory-mapped) file as
 `Blob`s.
@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from flame_pytorch.errors import FileFormatError
-from flame_pytorch.pickle_literals import LITERALS, Reader, check_line_ends
+from flame_pytorch.reading.pickle_literals import LITERALS, Reader, check_line_ends
 
 # The largest file we know, Next3D's, has under 300,000 opcodes.
 _MAX_STEPS = 1_000_000

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flame_pytorch.arrays import object_items
 from flame_pytorch.errors import FileFormatError
-from flame_pytorch.mapped import open_mapped
-from flame_pytorch.npy import read_npy
-from flame_pytorch.pickles import parse_whole
-from flame_pytorch.tensors import FindStorage
-from flame_pytorch.torch_files import (
+from flame_pytorch.reading.arrays import object_items
+from flame_pytorch.reading.mapped import open_mapped
+from flame_pytorch.reading.npy import read_npy
+from flame_pytorch.reading.pickles import parse_whole
+from flame_pytorch.reading.tensors import FindStorage
+from flame_pytorch.reading.torch_files import (
     EmbeddedStorages,
     is_legacy,
     is_torch_archive,
@@ -25,8 +25,8 @@ from flame_pytorch.torch_files import (
     read_legacy_stream,
     within_budget,
 )
-from flame_pytorch.values import to_mapping
-from flame_pytorch.zips import Archive
+from flame_pytorch.reading.values import to_mapping
+from flame_pytorch.reading.zips import Archive
 
 # A head model's arrays take 55 MB.
 _MAX_NPZ_BYTES = 2**27
