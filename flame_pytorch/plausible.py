@@ -86,7 +86,8 @@ def check_head(model: HeadModel) -> None:
 
 
 def _check_sums(name: str, rows: FloatArray) -> None:
-    sums = rows.sum(-1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums = rows.sum(-1)
     worst = sums.flat[np.abs(sums - 1).argmax()]
     if not abs(worst - 1) <= _SUM_TOLERANCE:  # NaN, if the sum overflows
         raise FileFormatError(f"has {name!r} with a row that sums to {worst:.4g}, expected 1")

@@ -107,6 +107,12 @@ def at(points, faces):
     return {"static_faces": moved}
 
 
+def contour_at(row, points, face):
+    contour_faces = EMBEDDING.contour_faces.copy()
+    contour_faces[row, points] = face
+    return {"contour_faces": contour_faces}
+
+
 BROWS, RIGHT_EYE, LEFT_EYE = range(17, 27), range(36, 42), range(42, 48)
 
 
@@ -122,6 +128,8 @@ BROWS, RIGHT_EYE, LEFT_EYE = range(17, 27), range(36, 42), range(42, 48)
         ({"static_bary": np.tile([1.5, -0.5, 0], (51, 1))}, "'static_bary' down to -0.5"),
         (at([*RIGHT_EYE, *LEFT_EYE], [*LEFT_EYE, *RIGHT_EYE]), "the left eye is not left"),
         ({"contour_faces": EMBEDDING.contour_faces[:, ::-1].copy()}, "the jaw line does not run"),
+        (contour_at(slice(None), slice(8), 16), "the jaw line does not run"),
+        (contour_at(40, 8, 30), "the chin is not below the mouth"),
         (at(BROWS, 60), "the brows are not above the eyes"),
         (at(range(48, 68), range(17, 37)), "the nose is not above the mouth"),
         (at(range(31, 36), 22), "the eyes are not above the nose"),
@@ -147,6 +155,13 @@ def test_a_mirrored_head(tmp_path):
     model = dataclasses.replace(HEAD, v_template=HEAD.v_template * [-1, 1, 1])
     with pytest.raises(FileFormatError, match="the left eye is not left of the right one"):
         read_embedding(tmp_path, model)
+
+
+def test_a_crooked_head(tmp_path):
+    crooked = HEAD.v_template.copy()
+    crooked[:, 0] += 0.6 * (crooked[:, 1] + 0.03)
+    with pytest.raises(FileFormatError, match="do not mirror each other"):
+        read_embedding(tmp_path, dataclasses.replace(HEAD, v_template=crooked))
 
 
 def test_a_head_that_lies_or_looks_back(tmp_path):
