@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from flame_pytorch import lbs
 from flame_pytorch.config import FlameConfig
 from flame_pytorch.files import read_head_model, read_landmark_embedding
-from flame_pytorch.model import HeadModel, LandmarkEmbedding
+from flame_pytorch.model import FloatArray, HeadModel, LandmarkEmbedding
 
 _N_JOINTS = 5
 _GLOBAL, _NECK = 0, 1
@@ -42,6 +42,17 @@ def contour_row(R_view_head: Tensor) -> Tensor:
     yaw = torch.atan2(-R[:, 2, 0], torch.sqrt(R[:, 0, 0] ** 2 + R[:, 1, 0] ** 2))
     degrees = torch.round(yaw * (180 / math.pi)).clamp(-_MAX_CONTOUR_DEG, _MAX_CONTOUR_DEG)
     return torch.where(degrees >= 0, degrees, _MAX_CONTOUR_DEG - degrees).long()
+
+
+def _regressed(J_regressor: FloatArray, vertices: FloatArray) -> FloatArray:
+    """J_regressor (J, V) @ vertices (V, ...), summed in order: a matrix product's last bits, which
+    would reach the joints, depend on the CPU."""
+    joints = []
+    for row in np.asarray(J_regressor, np.float64):
+        used = row.nonzero()[0]
+        terms = np.moveaxis(vertices[used], 0, -1) * row[used]
+        joints.append(np.cumsum(terms, -1)[..., -1] if len(used) else np.zeros(terms.shape[:-1]))
+    return np.stack(joints)
 
 
 class FLAME(nn.Module):
@@ -117,20 +128,22 @@ class FLAME(nn.Module):
                 raise ValueError(f"{name} is {count}; the model has 0 to {there}")
         expression = range(model.n_identity, model.n_identity + self.n_expression)
         used = [*range(self.n_shape), *expression]
-        shapedirs = np.asarray(model.shapedirs[:, :, used], np.float64)
-        J_regressor = np.asarray(model.J_regressor, np.float64)
         self.parents = tuple(int(parent) for parent in model.parents)
-        # Joints are linear in the vertices, which are linear in the coefficients.
         arrays = {
             "v_template": model.v_template,
-            "shapedirs": shapedirs,
+            "shapedirs": model.shapedirs[:, :, used],
             "posedirs": model.posedirs,
-            "joint_template": J_regressor @ model.v_template,
-            "joint_dirs": np.tensordot(J_regressor, shapedirs, 1),
             "weights": model.weights,
         }
         for name, array in arrays.items():
             self.register_buffer(name, torch.tensor(np.ascontiguousarray(array), dtype=dtype))
+        # Joints are linear in the vertices, which are linear in the coefficients.
+        for name, vertices in (
+            ("joint_template", self.v_template),
+            ("joint_dirs", self.shapedirs),
+        ):
+            joints = _regressed(model.J_regressor, vertices.double().numpy())
+            self.register_buffer(name, torch.tensor(joints, dtype=dtype))
         self.register_buffer("faces", torch.tensor(model.faces, dtype=torch.int64))
 
     def _set_embedding(self, embedding: LandmarkEmbedding, dtype: torch.dtype) -> None:

@@ -18,10 +18,10 @@ from synthforge.mesh import Topology, vertex_normals
 from synthforge.rasterizer import Fragments
 from synthforge.regions import BACKGROUND, PALETTE
 
-# Metres per step of a 16-bit depth image; 0 means nothing there. Reaches 6.5 m.
+# Metres per step of a 16-bit depth image; 0 is background. Reaches 6.5 m.
 DEPTH16_STEP_M = 1e-4
 
-# A keypoint this far behind the surface that its pixel sees is hidden: 5 mm, in generator units.
+# A keypoint farther than this behind what its pixel sees is hidden: 5 mm, in generator units.
 VISIBILITY_TOLERANCE = 0.005 * UNITS_PER_METRE
 
 
@@ -46,10 +46,10 @@ def segmentation(ids: Tensor) -> Tensor:
 
 
 def depth8(fragments: Fragments) -> tuple[Tensor, Tensor]:
-    """Depth for people and simple loaders, stretched to each image's own range.
+    """8-bit depth, stretched to each image's own range.
 
     Returns uint8 [B, H, W] and (near, far) [B, 2] in generator units:
-    z_depth = near + value / 255 * (far - near). Background is 255, as far as anything.
+    z_depth = near + value / 255 * (far - near). Background is 255, the same as far.
     """
     covered = fragments.covered.flatten(1)
     z = fragments.z.flatten(1)
@@ -70,9 +70,9 @@ def depth16(z_depth: Tensor, covered: Tensor) -> Tensor:
 
 
 def volume_depth16(output: GeneratorOutput, camera: Camera) -> Tensor:
-    """The generator's own depth (Next3D's: hair and shoulders too) in the steps of `depth16`.
+    """The generator's own depth (Next3D's includes hair and shoulders) in the steps of `depth16`.
 
-    int32 [B, h, h] at the generator's resolution; 0 where it is mostly see-through.
+    int32 [B, h, h] at the generator's resolution; 0 where the opacity is at most 0.5.
     """
     z_depth = camera.z_depth(output.ray_distance)
     return depth16(z_depth[:, 0], output.opacity[:, 0] > 0.5)
@@ -91,7 +91,7 @@ def normal_map(
 
 
 def uv_map(fragments: Fragments, topology: Topology) -> Tensor:
-    """Texture coordinates, int32 [B, H, W, 3]: u, v in 1/65535; 65535 where anything is seen."""
+    """Texture coordinates, int32 [B, H, W, 3]: u and v in 1/65535, then 65535 where covered."""
     uv = fragments.interpolate(topology.face_uvs)
     seen = torch.cat([uv, torch.ones_like(uv[..., :1])], -1)
     return (seen * 65535 * fragments.covered[..., None]).round().clamp(0, 65535).int()

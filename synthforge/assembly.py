@@ -11,11 +11,11 @@ from flame_pytorch import FLAME
 from flame_pytorch.errors import FileFormatError
 from synthforge.alignment import (
     AlignmentMLP,
-    load_alignment,
     place_in_generator,
     published_alignment,
     trained_path,
 )
+from synthforge.alignment_weights import load_alignment
 from synthforge.assets.locate import (
     MODEL,
     PRETRAINED,
@@ -119,7 +119,7 @@ def build_rig(config: GenerateConfig, tell: Callable[[str], None] = print) -> Ri
         head,
         generator,
         alignment,
-        build_detector(config.detector, device, tell),
+        build_detector(config.detector, device, tell, is_aligned=generator.is_aligned),
         replace(DEFAULT_SAMPLING[generator.name], **config.sampling_overrides),
     )
 

@@ -4,8 +4,8 @@ Frames (docs/conventions.md): `gen` is the generator's world, y up; `cam` is Ope
 y down, z forward; `px` has pixel centres at +0.5; `ndc` is the rasterizer's, x left, y up, the
 image spanning [-1, 1]. `T_a_b` maps b to a. Images are square.
 
-Every map is written as elementwise sums, not as matrix products: their rounding does not depend
-on the batch size, so a sample is the same bit for bit however it is batched.
+Every map is written as elementwise sums, not as matrix products, whose rounding depends on the
+batch size: a sample has the same bits in any batch.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from synthforge.config import CAMERA_PIVOT, CAMERA_RADIUS
+
 # EG3D's cameras (Chan et al. 2022), which Next3D was trained with: constants as published.
 _FOV_PI = 3.14159
 _FOV_SQRT2 = 1.414
 
 
 def rotate(R: Tensor, x: Tensor) -> Tensor:
-    """R @ x for R [B, 3, 3] and x [B, N, 3], with batch-independent rounding."""
+    """R @ x for R [B, 3, 3] and x [B, N, 3]; its rounding does not depend on the batch size."""
     r = R[:, None]
     return r[..., 0] * x[..., 0:1] + r[..., 1] * x[..., 1:2] + r[..., 2] * x[..., 2:3]
 
@@ -30,11 +32,6 @@ def rotate(R: Tensor, x: Tensor) -> Tensor:
 def focal_from_fov(fov_diag_deg: Tensor) -> Tensor:
     """Diagonal field of view in degrees -> focal length in image widths."""
     return 1 / (torch.tan(fov_diag_deg * _FOV_PI / 360) * _FOV_SQRT2)
-
-
-def fov_from_focal(focal: Tensor) -> Tensor:
-    """Inverse of `focal_from_fov`: focal length in image widths -> degrees."""
-    return torch.atan(1 / (_FOV_SQRT2 * focal)) * 360 / _FOV_PI
 
 
 def _normalize(x: Tensor) -> Tensor:
@@ -56,20 +53,14 @@ class Camera:
         batch = self.T_gen_cam.shape[0]
         if self.T_gen_cam.shape != (batch, 4, 4) or self.K.shape != (batch, 3, 3):
             raise ValueError(
-                f"Camera wants T_gen_cam [B,4,4] and K [B,3,3], got "
+                f"Camera takes T_gen_cam [B,4,4] and K [B,3,3], got "
                 f"{tuple(self.T_gen_cam.shape)} and {tuple(self.K.shape)}"
             )
 
     @classmethod
-    def look_at(
-        cls,
-        yaw_rad: Tensor,
-        pitch_rad: Tensor,
-        fov_diag_deg: Tensor,
-        radius: float = 2.7,
-        pivot: tuple[float, float, float] = (0.0, 0.0, 0.2),
-    ) -> Camera:
-        """Cameras on a sphere of `radius` round the world's origin, all looking at `pivot`.
+    def look_at(cls, yaw_rad: Tensor, pitch_rad: Tensor, fov_diag_deg: Tensor) -> Camera:
+        """Cameras on a sphere round the world's origin, all looking at one point: see
+        config.CAMERA_RADIUS and CAMERA_PIVOT.
 
         yaw_rad, pitch_rad, fov_diag_deg: [B]. Follows EG3D's sampler: the polar angle is
         arccos(-2 pitch / pi), which is pi/2 + pitch only to first order. Positive yaw moves the
@@ -78,10 +69,10 @@ class Camera:
         tilt = (math.pi / 2 + pitch_rad.double()).clamp(1e-5, math.pi - 1e-5)
         phi = torch.acos(1 - 2 * tilt / math.pi)
         yaw = yaw_rad.double()
-        position = radius * torch.stack(
+        position = CAMERA_RADIUS * torch.stack(
             [torch.sin(phi) * torch.sin(yaw), torch.cos(phi), torch.sin(phi) * torch.cos(yaw)], -1
         )
-        forward = _normalize(position.new_tensor(pivot) - position)
+        forward = _normalize(position.new_tensor(CAMERA_PIVOT) - position)
         up = torch.tensor([0.0, 1.0, 0.0], dtype=forward.dtype, device=forward.device)
         right = -_normalize(torch.linalg.cross(up.expand_as(forward), forward))
         down = _normalize(torch.linalg.cross(forward, right))

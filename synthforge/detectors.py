@@ -38,13 +38,23 @@ def fan_installed() -> bool:
 
 
 def build_detector(
-    name: DetectorName, device: torch.device | str, say: Callable[[str], None] = print
+    name: DetectorName,
+    device: torch.device | str,
+    say: Callable[[str], None] = print,
+    *,
+    is_aligned: bool = False,
 ) -> Detector | None:
-    """The detector of that name. `auto` is fan if it is installed and runs, else none, said once.
+    """The detector of that name.
+
+    `auto` is none for a generator that `is_aligned`, whose labels need no check. For others it is
+    fan if it is installed and runs, else none, which `say` is told in one line.
 
     Raises DetectorError if `fan` is asked for and cannot run.
     """
-    if name == "none":
+    if name == "none" or (name == "auto" and is_aligned):
+        return None
+    if name == "auto" and not fan_installed():
+        say("Landmark detector: none (`pip install 'face-alignment>=1.5'` adds one).")
         return None
     try:
         return FaceAlignmentDetector(device)

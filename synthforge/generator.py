@@ -24,7 +24,7 @@ class GeneratorOutput:
         Meaningful only where `opacity` is not nearly 0.
     opacity: float32 [B, 1, h, h] in [0, 1].
     points_gen, density: float32 [B, M, 3] and [B, M], samples of the generated volume in the
-        generator's world, for aligning a mesh to it. Any density scale; None if not offered.
+        generator's world, for aligning a mesh to it, density on any scale; or both None.
     """
 
     image: Tensor
@@ -49,8 +49,11 @@ class Generator(Protocol):
     name: short identifier, as `--generator` takes it.
     latent_size: entries of z.
     shape_latents: how many leading entries of z the sampler copies from the leading shape
-        coefficients, for generators whose texture and geometry should agree (0: independent).
-    fingerprint: a string that changes when the generator's weights or code of the head change.
+        coefficients, so that texture and geometry agree (0: independent).
+    is_aligned: True if the head is drawn exactly where the mesh is placed, so that its labels need
+        neither a learned alignment nor a detector's check.
+    fingerprint: a string that changes with the weights, the settings and the code that draws; the
+        device does not matter.
     """
 
     @property
@@ -61,6 +64,9 @@ class Generator(Protocol):
 
     @property
     def shape_latents(self) -> int: ...
+
+    @property
+    def is_aligned(self) -> bool: ...
 
     @property
     def fingerprint(self) -> str: ...

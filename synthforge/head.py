@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from flame_pytorch.model import FloatArray, IntArray
 from synthforge.assets.locate import AssetError, Assets
 from synthforge.camera import Camera
 from synthforge.config import EXPRESSION_SIZE, SHAPE_SIZE
+from synthforge.fingerprint import fingerprint
 from synthforge.mesh import Mesh, Topology
 from synthforge.regions import paint_masks, paint_texture
 from synthforge.sampling import Parameters
@@ -33,12 +33,11 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 # SynthForge's painted segmentation is 4096 a side.
 _MAX_TEXTURE_SIZE = 8192
 _SEG_TEXTURE_WAY_OUT = "Leave it out to label regions by FLAME_masks.pkl"
-_POSE_SIZE = 6
 
 
 @dataclass(frozen=True)
 class Head:
-    """The user's FLAME, or the built-in head in FLAME's shape.
+    """The user's FLAME, or the built-in head as a FLAME.
 
     flame: takes SHAPE_SIZE shape and EXPRESSION_SIZE expression coefficients.
     topology: its triangles and UVs. has_uvs is False where the user's files hold no UV layout.
@@ -70,7 +69,7 @@ class Head:
         )
 
     def mesh(self, parameters: Parameters, camera: Camera) -> Mesh:
-        """Posed heads in the FLAME frame, metres; the jaw line is the one that `camera` sees."""
+        """Posed heads in the FLAME frame, metres, with the jaw line that `camera` sees."""
         pose = parameters.pose_rad
         vertices, landmarks = self.flame(
             parameters.shape,
@@ -84,11 +83,15 @@ class Head:
 
     @property
     def fingerprint(self) -> str:
-        """Changes when the head's shape, components or triangles do."""
-        digest = hashlib.sha256()
-        for tensor in (self.flame.v_template, self.flame.shapedirs, self.flame.faces):
-            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()[:16]
+        """16 hex digits that change when anything does that a label comes from."""
+        tensors = {
+            **self.flame.state_dict(),
+            "topology.faces": self.topology.faces,
+            "topology.uvs": self.topology.uvs,
+            "topology.uv_faces": self.topology.uv_faces,
+            "face_regions": self.face_regions,
+        }
+        return fingerprint(tensors, (self.flame.parents, self.flame.use_face_contour, self.has_uvs))
 
 
 def read_head(assets: Assets) -> Head:

@@ -35,7 +35,7 @@ _WAITING_BATCHES = 4
 
 @dataclass(frozen=True)
 class Rejection:
-    """A draw that was turned down."""
+    """A draw that the quality gate rejected."""
 
     id: SampleId
     reject: Reject
@@ -47,7 +47,7 @@ class Rejection:
 
 @dataclass
 class Summary:
-    """What a run did. given_up: indices left empty after max_attempts draws."""
+    """What a run did. given_up: indices without a sample after max_attempts draws."""
 
     written: int = 0
     already_there: int = 0
@@ -61,7 +61,7 @@ class Summary:
 
 
 def generate_dataset(config: GenerateConfig, rig: Rig, writer: DatasetWriter) -> Summary:
-    """Write every sample of the run that is not there yet.
+    """Write every sample of the run that the dataset lacks.
 
     A rejected draw is drawn again with the next attempt number, up to config.max_attempts.
     """
@@ -79,13 +79,12 @@ def generate_dataset(config: GenerateConfig, rig: Rig, writer: DatasetWriter) ->
             writing |= {writers.submit(writer.write, sample) for sample in samples}
             writing = _finish(writing, _WAITING_BATCHES * config.batch_size, bar)
             writer.log_rejections([rejection.as_row() for rejection in rejections])
-            for rejection in reversed(rejections):
-                summary.rejected[rejection.reject.reason] += 1
-                retry = rejection.id.next_attempt()
-                if retry.attempt < config.max_attempts:
-                    pending.appendleft(retry)
-                else:
-                    summary.given_up.append(retry.index)
+            summary.rejected.update(rejection.reject.reason for rejection in rejections)
+            last = config.max_attempts - 1
+            rejected = [rejection.id for rejection in rejections]
+            summary.given_up += [id.index for id in rejected if id.attempt == last]
+            retries = [id.next_attempt() for id in rejected if id.attempt < last]
+            pending.extendleft(reversed(retries))
             summary.written += len(samples)
             bar.set_postfix(accepted=f"{summary.acceptance:.0%}", refresh=False)
         _finish(writing, 0, bar)
@@ -217,6 +216,6 @@ def label(
 
 
 def _stored(images: Tensor) -> NDArray[Any]:
-    """torch has no full uint16: 16-bit images come as int32."""
+    """As uint8 or uint16. torch lacks most operations on uint16, so 16-bit images come as int32."""
     array = images.cpu().numpy()
     return array if array.dtype == np.uint8 else array.astype(np.uint16)

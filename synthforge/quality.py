@@ -27,8 +27,8 @@ class Accept:
 
 @dataclass(frozen=True)
 class Reject:
-    """value against threshold: pixels at 512 for `landmark_distance`, faces for `no_face`, values
-    of the image that are infinite or not a number for `not_finite`."""
+    """value against threshold: pixels at 512 for `landmark_distance`, faces for `no_face`, infinite
+    or NaN values of the image for `not_finite`."""
 
     reason: Reason
     value: float
@@ -39,7 +39,8 @@ Verdict = Accept | Reject
 
 
 def judge_finite(images: Tensor) -> dict[int, Reject]:
-    """Images float32 [B, 3, H, W] that are not numbers throughout, as half precision may make."""
+    """Rejects by position for images float32 [B, 3, H, W] with infinite or NaN values, which half
+    precision may make."""
     broken = (~images.isfinite()).flatten(1).sum(1)
     return {i: Reject("not_finite", count, 0.0) for i, count in enumerate(broken.tolist()) if count}
 
@@ -69,7 +70,7 @@ def judge(
             continue
         distance = landmark_distance_px(detected.cpu(), projected).item()
         distance *= IMAGE_SIZE / image_size
-        # Written so that a distance that is not a number is a reject.
+        # Written so that a NaN is a reject.
         if distance <= reject_px:
             verdicts.append(Accept(distance))
         else:

@@ -8,7 +8,8 @@ arXiv:2007.08501; `rasterize_meshes`, blur_radius 0, faces_per_pixel 1):
 - NDC: x left, y up, z into the screen; the short image side spans [-1, 1].
 - A pixel centre is inside a face when all three barycentrics are strictly positive.
 - The nearest face wins; exact ties go to the lowest face id.
-- Faces with |area| <= 1e-8 or a vertex at z < 1e-8 are skipped; culling drops negative areas.
+- Faces with |area| <= 1e-8, a vertex at z < 1e-8 or a coordinate that is not finite are skipped;
+  culling drops negative areas.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _CANDIDATES = {"cpu": 1 << 17, "cuda": 1 << 23}
 
 @dataclass(frozen=True)
 class Fragments:
-    """What each pixel sees; -1 everywhere in pixels that see nothing.
+    """What each pixel sees; every value is -1 in pixels that see nothing.
 
     face_ids: int64 [B, H, W]; -2 in an image that is not `complete`.
     z: [B, H, W], the vertices' own z (for camera NDC: z-depth).
@@ -57,8 +58,8 @@ class Fragments:
         """bool [B]: false where `max_layers` did not suffice."""
         return self.face_ids[:, 0, 0] != _GAVE_UP
 
-    def interpolate(self, corners: Tensor, background: float = 0.0) -> Tensor:
-        """Attributes at face corners [F, 3, C] or [B, F, 3, C] -> [B, H, W, C]."""
+    def interpolate(self, corners: Tensor) -> Tensor:
+        """Attributes at face corners [F, 3, C] or [B, F, 3, C] -> [B, H, W, C]; 0 where empty."""
         index = self.face_ids.clamp_min(0).flatten(1)
         if corners.ndim == 4:
             batch, faces = corners.shape[:2]
@@ -67,12 +68,12 @@ class Fragments:
         picked = corners.index_select(0, index.view(-1)).view(*index.shape, *corners.shape[1:])
         weights = self.barycentrics.flatten(1, 2)
         values = sum(weights[..., k, None] * picked[:, :, k] for k in range(3))
-        values = torch.where(self.covered.flatten(1)[..., None], values, background)
+        values = torch.where(self.covered.flatten(1)[..., None], values, 0.0)
         return values.view(*self.face_ids.shape, -1)
 
 
 class BackendMissingError(UserError, ImportError):
-    """The rasterizer that was asked for is not installed; the message says the way out."""
+    """The rasterizer asked for is not installed; the message says the way out."""
 
 
 def pytorch3d_installed() -> bool:
@@ -103,10 +104,10 @@ def rasterize(
 
     vertices_ndc: float32 [B, V, 3]. faces: int64 [F, 3], shared by the batch.
     backend: "auto" is PyTorch3D where it is installed and the vertices are on CUDA, else ours.
-    max_layers: makes our work one of fixed size, so that nothing waits for a CUDA device: faces
-        may lie so many deep, on average over the image, and be cut into an eighth as many row
-        spans plus four a face. An image that needs more is NaN throughout; see
-        `Fragments.complete`.
+    max_layers: fixes the size of our work, so that CUDA needs no host sync. It bounds how many
+        faces lie over a pixel, as a mean over the image, and the row spans they are cut into (an
+        eighth as many as those face pixels, plus four a face). An image that needs more is NaN
+        throughout; see `Fragments.complete`.
 
     Raises BackendMissingError if "pytorch3d" is asked for and not installed.
     """
@@ -245,9 +246,9 @@ def resolve(
 
 
 def _pixels_to_resolve(ids: Tensor, *, differentiable: bool) -> Tensor:
-    """Those that see a face; on a GPU all, as looking for them would wait for it.
+    """Those that see a face; on a GPU all, since finding those takes a host sync.
 
-    Differentiable only those: what an empty pixel's face would give may have no finite gradient.
+    With gradients only those: an empty pixel's could be infinite or NaN.
     """
     if ids.device.type == "cpu" or differentiable:
         return torch.nonzero(ids >= 0).squeeze(1)
@@ -281,10 +282,11 @@ def _rows_in_view(
     """First image row and number of rows of each face [N, 9]; none where it cannot be seen."""
     ax, ay, az, bx, by, bz, cx, cy, cz = corners.t().contiguous().unbind(0)
     area = _edge(ax, ay, bx, by, cx, cy)
-    seen = area.abs() > _EPSILON
+    seen = (area.abs() > _EPSILON) & torch.isfinite(area)
     if cull_backfaces:
         seen &= area >= 0
     seen &= torch.minimum(torch.minimum(az, bz), cz) >= _EPSILON
+    seen &= torch.maximum(torch.maximum(az, bz), cz) < torch.inf
     top = _to_pixels(torch.maximum(torch.maximum(ay, by), cy), height, width)
     bottom = _to_pixels(torch.minimum(torch.minimum(ay, by), cy), height, width)
     left = _to_pixels(torch.maximum(torch.maximum(ax, bx), cx), width, height)
@@ -294,7 +296,8 @@ def _rows_in_view(
     seen &= torch.ceil(left - _SLACK) <= torch.floor(right + _SLACK)
     seen &= (right >= -_SLACK) & (left <= width - 1 + _SLACK)
     count = torch.where(seen, last_row - first_row + 1, 0).clamp_min(0)
-    return first_row.long(), count.long()
+    # NaN has no row: an index made of one could lie outside the image.
+    return torch.where(seen, first_row, 0).long(), count.long()
 
 
 def _row_spans(corners: Tensor, row: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
@@ -311,8 +314,9 @@ def _row_spans(corners: Tensor, row: Tensor, height: int, width: int) -> tuple[T
         high = torch.where(crosses, torch.maximum(high, x), high)
     first = torch.ceil(_to_pixels(high, width, height) - _SLACK).clamp(0, width)
     last = torch.floor(_to_pixels(low, width, height) + _SLACK).clamp(-1, width - 1)
-    count = torch.where(high >= low, last - first + 1, torch.zeros_like(first)).clamp_min(0)
-    return first.long(), count.long()
+    crossed = high >= low
+    count = torch.where(crossed, last - first + 1, 0).clamp_min(0)
+    return torch.where(crossed, first, 0).long(), count.long()
 
 
 def _to_pixels(ndc: Tensor, size: int, other_size: int) -> Tensor:
@@ -345,7 +349,7 @@ def _expand_within(count: Tensor, slots: int) -> tuple[Tensor, Tensor, Tensor, T
 
 
 def _chunks(count: Tensor, budget: int) -> list[slice]:
-    """Cut spans into runs of about `budget` pixels each."""
+    """Slices of spans [N] that hold about `budget` pixels each."""
     total = torch.cumsum(count, 0)
     pieces = -(-int(total[-1]) // budget) if len(count) else 0
     if not pieces:

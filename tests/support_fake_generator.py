@@ -112,7 +112,7 @@ class FakeHead:
 
 
 class FakeGenerator:
-    """Draws the mesh where A @ x + b puts it: a shaded picture, depth and surface points.
+    """Draws the mesh where A @ x + b puts it: a shaded image, depth and surface points.
 
     fringe: hair hangs 12 to 20 mm before the upper forehead, which the mesh knows nothing of.
     """
@@ -120,6 +120,7 @@ class FakeGenerator:
     name = "fake"
     latent_size = 4
     shape_latents = 0
+    is_aligned = False
 
     def __init__(self, A, b, size: int = 128, fringe: bool = False) -> None:
         self.A, self.b, self.size, self.fringe = A, b, size, fringe

@@ -1,30 +1,18 @@
 import math
-import sys
-from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.torch import load_file, save_file
-from torch import nn
 
 from synthforge.alignment import (
     PUBLISHED_A,
     PUBLISHED_B,
     AlignmentError,
     AlignmentMLP,
-    AlignmentOrigin,
-    load_alignment,
     place_in_generator,
     published_alignment,
-    read_alignment,
-    save_alignment,
 )
-
-ORIGIN = AlignmentOrigin("next3d", "gen-1", "head-1", {"nme_percent": 2.5}, {"epochs": 3})
-NEXT3D = SimpleNamespace(name="next3d", latent_size=512, shape_latents=0, fingerprint="gen-1")
 
 
 @pytest.fixture
@@ -38,7 +26,7 @@ def trained():
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for weight in mlp.parameters():
-            weight.add_(torch.randn(weight.shape, generator=generator))
+            weight.add_(0.05 * torch.randn(weight.shape, generator=generator))
     return mlp
 
 
@@ -92,115 +80,7 @@ def test_an_activation_learns_and_is_not_affine(points):
 
 
 def test_bad_sizes_and_names():
-    with pytest.raises(AlignmentError, match="at least 3, got 2"):
+    with pytest.raises(AlignmentError, match=r"in 3\.\.4096, got 2"):
         AlignmentMLP(2)
     with pytest.raises(AlignmentError, match="choose from none, tanh, relu"):
         AlignmentMLP(4, "sine")
-
-
-@pytest.mark.parametrize("activation", ["none", "relu"])
-def test_round_trip(tmp_path, points, activation):
-    mlp = AlignmentMLP(6, activation)
-    with torch.no_grad():
-        mlp.outer.bias.add_(0.25)
-    save_alignment(tmp_path / "new" / "weights.safetensors", mlp, ORIGIN)
-    loaded, origin = read_alignment(tmp_path / "new" / "weights.safetensors")
-    assert torch.equal(loaded(points), mlp(points))
-    assert (loaded.hidden, loaded.activation, origin) == (6, activation, ORIGIN)
-    assert [file.name for file in (tmp_path / "new").iterdir()] == ["weights.safetensors"]
-
-
-def test_another_generator_or_head_is_refused(tmp_path, trained):
-    path = tmp_path / "weights.safetensors"
-    save_alignment(path, trained, ORIGIN)
-    load_alignment(path, NEXT3D, "head-1")
-    other = SimpleNamespace(**{**vars(NEXT3D), "name": "mannequin", "fingerprint": "gen-2"})
-    for generator, head in ((other, "head-1"), (NEXT3D, "head-2"), (other, "head-2")):
-        with pytest.raises(AlignmentError) as refused:
-            load_alignment(path, generator, head)
-        for name in ("gen-1", "head-1", generator.fingerprint, head, "--force_alignment"):
-            assert name in str(refused.value)
-        load_alignment(path, generator, head, force=True)
-
-
-def test_weights_that_are_not_finite(tmp_path, trained):
-    path = tmp_path / "weights.safetensors"
-    save_alignment(path, trained, ORIGIN)
-    with torch.no_grad():
-        trained.outer.bias[1] = math.nan
-    with pytest.raises(AlignmentError, match=r"outer.bias are not finite"):
-        save_alignment(path, trained, replace(ORIGIN, generator="other"))
-    assert read_alignment(path)[1] == ORIGIN
-
-
-def test_files_that_are_not_ours(tmp_path, trained):
-    with pytest.raises(AlignmentError, match=r"not found.*train_alignment_mlp.py"):
-        read_alignment(tmp_path / "missing.safetensors")
-    (tmp_path / "text").write_text("weights")
-    with pytest.raises(AlignmentError, match="not a readable safetensors file"):
-        read_alignment(tmp_path / "text")
-    save_file({"weight": torch.zeros(3)}, tmp_path / "foreign.safetensors")
-    with pytest.raises(AlignmentError, match="format is None, expected"):
-        read_alignment(tmp_path / "foreign.safetensors")
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda metadata, tensors: metadata.pop("hidden"),
-        lambda metadata, tensors: metadata.update(hidden="7"),
-        lambda metadata, tensors: metadata.update(hidden="four"),
-        lambda metadata, tensors: metadata.update(activation="sine"),
-        lambda metadata, tensors: metadata.update(scores="{"),
-        lambda metadata, tensors: tensors.pop("inner.bias"),
-    ],
-)
-def test_damaged_files(tmp_path, trained, damage):
-    from safetensors import safe_open
-
-    path = tmp_path / "weights.safetensors"
-    save_alignment(path, trained, ORIGIN)
-    with safe_open(path, framework="pt") as file:
-        metadata = dict(file.metadata())
-    tensors = load_file(path)
-    damage(metadata, tensors)
-    save_file(tensors, path, metadata=metadata)
-    with pytest.raises(AlignmentError, match="damaged"):
-        read_alignment(path)
-
-
-@pytest.fixture
-def published_file(tmp_path):
-    """The published figures as the original saves them: a whole module, pickled by torch."""
-
-    class MLP(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.layer1 = nn.Linear(3, 4)
-            self.layer2 = nn.Linear(4, 3)
-
-    MLP.__module__, MLP.__qualname__ = "__main__", "MLP"
-    main = sys.modules["__main__"]
-    main.MLP = MLP
-    module, ours = MLP(), published_alignment()
-    module.layer1.load_state_dict(ours.inner.state_dict())
-    module.layer2.load_state_dict(ours.outer.state_dict())
-    path = tmp_path / "fixMapMLP01.pth"
-    torch.save(module, path)
-    del main.MLP
-    return path
-
-
-def test_the_published_file_is_read_as_data(published_file, points):
-    mlp, origin = read_alignment(published_file)
-    assert origin is None
-    with torch.no_grad():
-        torch.testing.assert_close(mlp(points), published_alignment()(points))
-
-
-def test_the_published_file_is_for_next3d(published_file):
-    load_alignment(published_file, NEXT3D, "any head")
-    other = SimpleNamespace(**{**vars(NEXT3D), "name": "mannequin"})
-    with pytest.raises(AlignmentError, match="published weights for next3d; this run uses mann"):
-        load_alignment(published_file, other, "any head")
-    load_alignment(published_file, other, "any head", force=True)

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthforge.camera import Camera, focal_from_fov, fov_from_focal
+from synthforge.camera import Camera
 from synthforge.rasterizer import pixel_centers
 
 # yaw, pitch (rad), diagonal fov (deg) -> entries of the original's camera vector, computed by an
@@ -69,12 +69,6 @@ def test_z_depth_in_the_corner_is_shorter_than_the_ray():
     camera = Camera.look_at(*torch.tensor([[0.0], [0.0], [24.0]]))
     ratio = camera.ray_distance(torch.ones(1, 1, 512, 512))[0, 0, 0, 0]
     assert ratio == pytest.approx(1.022, abs=1e-3)
-
-
-@given(fov=st.floats(5, 90))
-def test_focal_and_fov_are_inverse(fov):
-    fov = torch.tensor(fov, dtype=torch.float64)
-    assert fov_from_focal(focal_from_fov(fov)) == pytest.approx(float(fov), rel=1e-9)
 
 
 @settings(deadline=None)

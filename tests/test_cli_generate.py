@@ -227,7 +227,8 @@ def test_rejected_draws_are_counted_logged_and_drawn_again(tmp_path, monkeypatch
 
     perfect = None
 
-    def build(*_):
+    def build(*_, is_aligned):
+        assert is_aligned
         return detector
 
     monkeypatch.setattr(assembly, "build_detector", build)
@@ -274,7 +275,7 @@ def test_accepted_draws_carry_the_detection(tmp_path, monkeypatch):
     monkeypatch.setattr(
         assembly,
         "build_detector",
-        lambda *_: lambda images: [torch.full((68, 2), 256.0)] * len(images),
+        lambda *_, is_aligned: lambda images: [torch.full((68, 2), 256.0)] * len(images),
     )
     run("--output_dir", tmp_path / "a", "--num_images", 1, "--reject_px", 500)
     row = Dataset(tmp_path / "a").annotation(0)

@@ -9,7 +9,9 @@ from safetensors import safe_open
 from support_fake_generator import FakeGenerator, FakeHead, oracle
 from support_planted import keypoint_error_px, planted_affine
 
-from synthforge.alignment import AlignmentError, load_alignment, read_alignment
+from synthforge import assembly, detectors
+from synthforge.alignment import AlignmentError
+from synthforge.alignment_weights import load_alignment, read_alignment
 from synthforge.cli import train_alignment as command
 from synthforge.config import ALIGNMENT_SAMPLING, NEXT3D_ALIGNMENT_SAMPLING
 from synthforge.fitting import run as fitting_run
@@ -30,12 +32,12 @@ def rig(monkeypatch):
         parts.asked += [config.generator, str(device)]
         return head, generator, None
 
-    def build_detector(name, device, tell):
-        parts.asked.append(name)
+    def build_detector(name, device, tell, *, is_aligned):
+        parts.asked += [name, is_aligned]
         return parts.detector
 
-    monkeypatch.setattr(command, "build_parts", build_parts)
-    monkeypatch.setattr(command, "build_detector", build_detector)
+    monkeypatch.setattr(assembly, "build_parts", build_parts)
+    monkeypatch.setattr(detectors, "build_detector", build_detector)
     return parts
 
 
@@ -74,6 +76,9 @@ def test_what_a_run_leaves(rig, output):
     # Two rows of four faces with their captions.
     sheet = cv2.imread(str(output.with_name("weights.overlays.png")))
     assert sheet.shape[1] == 4 * 320 and sheet.shape[0] > 2 * 320
+    # The heads of the second row sit elsewhere than those of the first.
+    first, second = sheet[: len(sheet) // 2], sheet[len(sheet) // 2 :]
+    assert (first[-320:] != second[-320:]).any(-1).mean() > 0.01
     assert cv2.imread(str(output.with_name("weights.curves.png"))) is not None
 
 
@@ -91,6 +96,54 @@ def test_the_file_says_what_it_is_for(rig, output):
         load_alignment(output, other, rig.head.fingerprint)
 
 
+def test_no_file_tells_where_it_was_made_or_is_for_its_owner_alone(rig, output):
+    run(output)
+    new = output.parent / "new"
+    new.touch()
+    written = [path for path in output.parent.rglob("*") if path.is_file() and path != new]
+    assert len(written) == 4 + 10
+    for path in written:
+        assert path.stat().st_mode == new.stat().st_mode, path
+        assert str(output.parent.parent).encode() not in path.read_bytes(), path
+
+
+def test_a_head_drawn_where_it_is_placed_needs_no_alignment(rig, output):
+    rig.generator.A, rig.generator.b = torch.eye(3), torch.zeros(3)
+    rig.generator.is_aligned = True
+    result = run(output)
+    assert result.exit_code == 0, result.output
+    lines = result.output.splitlines()
+    assert rig.asked[-1] is True
+    (told,) = [line for line in lines if "needs no alignment" in line]
+    assert "draws the head exactly where it is placed" in told
+    assert "Nothing to align: depth error 0.00 mm, coverage 1.00 without training" in lines
+    assert not any(line.startswith(("Before:", "After:")) for line in lines)
+    mlp, _ = read_alignment(output)
+    points = torch.rand(9, 3, generator=torch.Generator().manual_seed(0)) - 0.5
+    assert torch.equal(mlp(points), points)
+
+
+def test_a_bad_cache_file_does_not_stop_the_next_run(rig, output):
+    run(output)
+    (bad, *_) = sorted(output.parent.glob("alignment_cache/*/*"))
+    bad.write_bytes(bad.read_bytes()[:-1])
+    result = run(output, "--resume", "--epochs", "4")
+    assert result.exit_code == 0, result.output
+    (line,) = [line for line in result.output.splitlines() if "Drawing it again" in line]
+    assert str(bad) in line
+
+
+def test_a_bad_checkpoint_ends_in_one_line(rig, output):
+    run(output)
+    bad = output.with_name("weights.checkpoint.safetensors")
+    bad.write_bytes(bad.read_bytes()[:-1])
+    result = run(output, "--resume")
+    assert result.exit_code == 2
+    assert f"cannot resume: {bad}" in result.output and "Traceback" not in result.output
+    bad.unlink()
+    assert run(output, "--resume").exit_code == 0
+
+
 def test_with_a_detector_the_nme_is_told_and_kept(rig, output):
     rig.detector = oracle(rig.generator)
     result = run(output, "--epochs", "8")
@@ -103,9 +156,18 @@ def test_with_a_detector_the_nme_is_told_and_kept(rig, output):
     assert json.loads(metadata(output)["scores"])["nme_percent"] == pytest.approx(after, rel=0.01)
 
 
+def test_samples_with_and_without_a_detector_are_kept_apart(rig, output):
+    cache = output.parent / "shared"
+    run(output, "--epochs", "1", "--cache_dir", str(cache))
+    rig.detector = oracle(rig.generator)
+    other = output.with_name("other.safetensors")
+    assert run(other, "--epochs", "1", "--cache_dir", str(cache)).exit_code == 0
+    assert len(list(cache.iterdir())) == 2
+
+
 def test_options_reach_what_is_built(rig, output):
     run(output, "--generator=mannequin", "--detector", "none", "--device=cpu")
-    assert rig.asked == ["mannequin", "cpu", "none"]
+    assert rig.asked == ["mannequin", "cpu", "none", False]
 
 
 def test_weights_are_not_overwritten_but_resumed(rig, output):

@@ -8,6 +8,8 @@ import torch
 
 from synthforge import detectors
 from synthforge.detectors import DetectorError, build_detector
+from synthforge.mannequin import Mannequin
+from synthforge.next3d.generator import Next3DGenerator
 
 
 class FakeFaceAlignment:
@@ -98,9 +100,24 @@ def test_absent_detector(no_package):
     assert build_detector("none", "cpu", said.append) is None
     assert said == []
     assert build_detector("auto", "cpu", said.append) is None
-    assert len(said) == 1 and "pip install 'face-alignment" in said[0]
+    assert said == ["Landmark detector: none (`pip install 'face-alignment>=1.5'` adds one)."]
     with pytest.raises(DetectorError, match="pip install 'face-alignment"):
         build_detector("fan", "cpu")
+
+
+def test_exact_labels_need_no_detector(fake_package):
+    said = []
+    assert build_detector("auto", "cpu", said.append, is_aligned=True) is None
+    assert said == []
+    assert build_detector("auto", "cpu", said.append, is_aligned=False) is not None
+    assert build_detector("fan", "cpu", said.append, is_aligned=True) is not None
+    assert said == []
+
+
+def test_which_generators_label_exactly():
+    assert Mannequin().is_aligned
+    assert not Mannequin(displacement=(torch.eye(3), torch.zeros(3))).is_aligned
+    assert not Next3DGenerator.is_aligned
 
 
 def test_weights_that_cannot_be_fetched(fake_package, monkeypatch):
@@ -110,3 +127,6 @@ def test_weights_that_cannot_be_fetched(fake_package, monkeypatch):
     monkeypatch.setattr(fake_package, "FaceAlignment", offline)
     with pytest.raises(DetectorError, match=r"could not get its weights.*--detector none"):
         build_detector("fan", "cpu")
+    said = []
+    assert build_detector("auto", "cpu", said.append) is None
+    assert len(said) == 1 and "could not get its weights" in said[0]

@@ -1,8 +1,11 @@
 """The mirrored scheme."""
 
 import numpy as np
+import pytest
+from support_fake_generator import LANDMARKS_XY
 
 from synthforge.landmarks import FLIP, LEFT_BROW, LEFT_EYE, NOSE, RIGHT_BROW, RIGHT_EYE
+from synthforge.mannequin.template import template
 
 
 def test_flipping_twice_is_nothing():
@@ -18,3 +21,9 @@ def test_flipping_swaps_sides_and_keeps_the_midline():
     midline = [8, 27, 28, 29, 30, 33, 51, 57, 62, 66]
     assert flip[midline].tolist() == midline
     assert flip[36] == 45
+
+
+@pytest.mark.parametrize("points", [template().landmarks.numpy()[:, :2], LANDMARKS_XY])
+def test_a_symmetric_face_flips_to_itself(points):
+    """Moved to the place FLIP says, each point's mirror image is the point that is there."""
+    np.testing.assert_allclose(points * [-1, 1], points[np.array(FLIP)], atol=1e-3)

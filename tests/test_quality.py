@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from synthforge.quality import Accept, Reject, judge, landmark_distance_px
+from synthforge.quality import Accept, Reject, judge, judge_finite, landmark_distance_px
 
 
 def shifted(projected, dx, dy):
@@ -42,7 +42,7 @@ def test_no_face_is_a_reject(projected):
     assert judge([None], projected, 512, 11.0) == [Reject("no_face", 0.0, 1.0)]
 
 
-def test_a_distance_that_is_no_number_is_a_reject(projected):
+def test_a_nan_distance_is_a_reject(projected):
     (verdict,) = judge([projected[0] * math.nan], projected, 512, 11.0)
     assert isinstance(verdict, Reject)
 
@@ -53,3 +53,14 @@ def test_verdicts_keep_the_order(projected):
     assert [type(v) for v in verdicts] == [Accept, Reject, Reject]
     with pytest.raises(ValueError, match="2 detections for 3"):
         judge([None, None], batch, 512, 11.0)
+
+
+def test_images_with_infinite_or_nan_values_are_rejected_with_their_count():
+    images = torch.zeros(4, 3, 2, 2)
+    images[1, 0, 0, :] = math.nan
+    images[2, 1, 1, 1] = -math.inf
+    images[2, 2, 0, 0] = math.inf
+    assert judge_finite(images) == {
+        1: Reject("not_finite", 2, 0.0),
+        2: Reject("not_finite", 2, 0.0),
+    }

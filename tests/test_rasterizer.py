@@ -128,7 +128,7 @@ def test_an_empty_view_is_empty():
     vertices, faces = soup(seed=0)
     fragments = rasterize(vertices + 10, faces, 8, 8, perspective_correct=True)
     assert not fragments.covered.any()
-    assert (fragments.interpolate(torch.ones(30, 3, 2), background=-7) == -7).all()
+    assert (fragments.interpolate(torch.ones(30, 3, 2)) == 0).all()
 
 
 def test_interpolating_a_linear_attribute_is_exact():
@@ -205,3 +205,32 @@ def test_a_missing_backend_names_the_way_out():
     vertices, faces = soup(seed=0)
     with pytest.raises(ImportError, match="--rasterizer torch"):
         rasterize(vertices, faces, 8, 8, perspective_correct=True, backend="pytorch3d")
+
+
+BROKEN = [(0, torch.nan), (1, torch.nan), (2, torch.nan), (0, torch.inf), (1, -torch.inf)]
+BROKEN += [(2, torch.inf)]
+
+
+@pytest.mark.parametrize("max_layers", [None, 12])
+@pytest.mark.parametrize("at", [0, 6, 11])
+@pytest.mark.parametrize(("axis", "value"), BROKEN)
+def test_faces_with_a_coordinate_that_is_not_finite_are_skipped(axis, value, at, max_layers):
+    """And leave the others alone, the last face of each image included."""
+    vertices, faces = soup(seed=4, faces=12, batch=2)
+    broken = vertices.clone()
+    broken[:, 3 * at + 1, axis] = value
+    seen = rasterize(broken, faces, 40, 40, perspective_correct=True, max_layers=max_layers)
+    assert seen.complete.all()
+    others = torch.tensor([i for i in range(12) if i != at])
+    expected = rasterize(vertices, faces[others], 40, 40, perspective_correct=True)
+    assert torch.equal(seen.face_ids, torch.where(expected.covered, others[expected.face_ids], -1))
+    assert torch.equal(seen.z, expected.z)
+    assert (rasterize(vertices, faces, 40, 40, perspective_correct=True).face_ids == at).any()
+
+
+@pytest.mark.parametrize("max_layers", [None, 12])
+def test_a_mesh_of_nan_alone_is_an_empty_view(max_layers):
+    vertices, faces = soup(seed=4, faces=12)
+    nothing = torch.full_like(vertices, torch.nan)
+    seen = rasterize(nothing, faces, 16, 16, perspective_correct=True, max_layers=max_layers)
+    assert seen.complete.all() and not seen.covered.any()

@@ -7,8 +7,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support_mannequin import built_head
 
-from synthforge.config import NEXT3D_SAMPLING, Range
+from synthforge.config import MANNEQUIN_SAMPLING, NEXT3D_SAMPLING, Range, SamplingConfig
 from synthforge.sampling import SampleId, draw
 
 FIELDS = ("z", "shape", "expression", "pose_rad", "yaw_rad", "pitch_rad", "fov_deg")
@@ -57,6 +58,47 @@ def test_draws_fill_their_ranges_evenly():
         assert values.mean() == pytest.approx(middle, abs=0.08 * (wanted.high - wanted.low))
     assert drawn.shape.std() == pytest.approx(4 / np.sqrt(12), rel=0.02)
     assert drawn.z.std() == pytest.approx(1, rel=0.05)
+
+
+def test_each_range_is_drawn_to_its_place():
+    at = {
+        name: Range(value, value)
+        for name, value in {
+            "shape": 0.5,
+            "expression": 0.25,
+            "jaw_rad": 0.125,
+            "head_yaw_rad": -0.25,
+            "head_pitch_rad": 0.0625,
+            "yaw_rad": -0.5,
+            "pitch_rad": 0.75,
+            "fov_deg": 20.0,
+        }.items()
+    }
+    drawn = draw([SampleId(0, 0)], SamplingConfig(**at), 8)
+    assert drawn.shape.tolist() == [[0.5] * 100]
+    assert drawn.expression.tolist() == [[0.25] * 50]
+    pose = [0.0] * 15
+    pose[3], pose[4], pose[6] = 0.0625, -0.25, 0.125
+    assert drawn.pose_rad.tolist() == [pose]
+    assert (drawn.yaw_rad, drawn.pitch_rad, drawn.fov_deg) == (-0.5, 0.75, 20)
+
+
+def test_angles_turn_the_head_as_they_say():
+    """Positive yaw to the subject's left, positive pitch down; the jaw opens downwards."""
+    still = {name: Range(0, 0) for name in ("shape", "expression", "yaw_rad", "pitch_rad")}
+    still |= {name: Range(0, 0) for name in ("jaw_rad", "head_yaw_rad", "head_pitch_rad")}
+    config = replace(MANNEQUIN_SAMPLING, **still)
+
+    def landmarks(**ranges):
+        parameters = draw([SampleId(0, 0)], replace(config, **ranges), 512)
+        return built_head().mesh(parameters, parameters.camera).landmarks[0]
+
+    nose, chin = 30, 8
+    rest, turned = landmarks(), Range(0.2, 0.2)
+    assert landmarks(head_yaw_rad=turned)[nose, 0] > rest[nose, 0] + 0.01
+    assert landmarks(head_pitch_rad=turned)[nose, 1] < rest[nose, 1] - 0.01
+    assert landmarks(jaw_rad=turned)[chin, 1] < rest[chin, 1] - 0.005
+    assert abs(landmarks(jaw_rad=turned)[nose] - rest[nose]).max() < 1e-3
 
 
 def test_shape_latents_tie_the_latent_to_the_head():

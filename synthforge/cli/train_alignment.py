@@ -7,8 +7,6 @@ from typing import Any, get_args
 
 import click
 
-from synthforge.alignment import trained_path
-from synthforge.assembly import build_parts, pick_device
 from synthforge.cli.options import Command, asset_options, config_option
 from synthforge.config import (
     Activation,
@@ -18,8 +16,6 @@ from synthforge.config import (
     GenerateConfig,
     GeneratorName,
 )
-from synthforge.detectors import build_detector
-from synthforge.fitting.run import curves_path, output_path, overlays_path, train_alignment
 
 DEFAULTS = AlignmentTrainingConfig()
 
@@ -49,9 +45,15 @@ DEFAULTS = AlignmentTrainingConfig()
     "--detector",
     type=click.Choice(get_args(DetectorName)),
     default=DEFAULTS.detector,
-    help="Landmark detector; with none, depth and chamfer alone align.",
+    help="Landmark detector; auto: fan if installed, none for the built-in head. With none, depth "
+    "and chamfer distance alone align.",
 )
-@click.option("--resume", is_flag=True, help="Go on where a run with the same output stopped.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on where a run with the same output stopped. With more --epochs the learning rate "
+    "goes on from where it was.",
+)
 @click.option("--device", default=DEFAULTS.device, help="auto, cpu, cuda:0 ...")
 @click.option(
     "--cache_dir",
@@ -73,9 +75,14 @@ DEFAULTS = AlignmentTrainingConfig()
 def train(pretrained_dir: Path | None, model_dir: Path | None, **options: Any) -> None:
     """Learn where the head truly sits in the generated face.
 
-    Writes the weights, with the curves of the training and a sheet of heads before and after
-    beside them.
+    Writes the weights, and beside them the curves of the training and a sheet of heads before and
+    after. The built-in head needs no alignment: a run with it is only a check.
     """
+    # Here, so that --help does not wait for torch.
+    from synthforge.alignment import trained_path
+    from synthforge.assembly import build_parts, pick_device
+    from synthforge.detectors import build_detector
+    from synthforge.fitting.run import curves_path, output_path, overlays_path, train_alignment
 
     def tell(line: str) -> None:
         click.echo(line, err=True)
@@ -84,7 +91,7 @@ def train(pretrained_dir: Path | None, model_dir: Path | None, **options: Any) -
     device = pick_device(config.device)
     drawn_with = GenerateConfig(Path(), 1, generator=config.generator, assets=config.assets)
     head, generator, _ = build_parts(drawn_with, device, tell)
-    detector = build_detector(config.detector, device, tell)
+    detector = build_detector(config.detector, device, tell, is_aligned=generator.is_aligned)
     result = train_alignment(config, head, generator, detector, device)
     output = output_path(config, generator)
     click.echo(f"Curves: {curves_path(output)}")

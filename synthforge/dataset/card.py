@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import asdict
 from typing import Any
 
@@ -11,6 +12,7 @@ from synthforge.annotate import DEPTH16_STEP_M
 from synthforge.assembly import Rig
 from synthforge.config import CAMERA_PIVOT, CAMERA_RADIUS, IMAGE_SIZE, GenerateConfig
 from synthforge.regions import FLIP_PAIRS, REGIONS
+from synthforge.sampling import SAMPLE_FORMAT
 
 _LICENCES = {
     "mannequin": "Images and labels of the built-in head: free to use (MIT, as the code).",
@@ -26,6 +28,7 @@ def dataset_card(config: GenerateConfig, rig: Rig) -> dict[str, Any]:
     return {
         "synthforge_version": synthforge.__version__,
         "recipe": {
+            "sample_format": SAMPLE_FORMAT,
             "seed": config.seed,
             "generator": rig.generator.name,
             "generator_fingerprint": rig.generator.fingerprint,
@@ -74,7 +77,8 @@ def _gate_settings(config: GenerateConfig, rig: Rig) -> dict[str, Any]:
 def _weights(alignment: AlignmentMLP) -> dict[str, Any]:
     """What maps the placed mesh to the generated face: A x + b, or a network's own weights."""
     if alignment.activation == "none":
-        A, b = alignment.as_affine()
-        return {"A": A.tolist(), "b": b.tolist()}
+        # In float64 on the CPU, so that every machine writes the same numbers.
+        A, b = copy.deepcopy(alignment).cpu().double().as_affine()
+        return {"A": A.float().tolist(), "b": b.float().tolist()}
     weights = {name: value.tolist() for name, value in alignment.state_dict().items()}
     return {"activation": alignment.activation} | weights

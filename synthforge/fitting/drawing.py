@@ -10,20 +10,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from synthforge.alignment import place_in_generator
 from synthforge.camera import Camera
 from synthforge.config import SamplingConfig
 from synthforge.detectors import Detector
 from synthforge.fitting import TrainingError
 from synthforge.generator import Generator, GeneratorOutput
 from synthforge.head import Head
-from synthforge.sampling import Parameters, SampleId, draw
+from synthforge.mesh import Mesh
+from synthforge.sampling import SAMPLE_FORMAT, Parameters, SampleId, draw
 
-# Part of every cache's key: raise it when what a sample holds changes.
-_VERSION = 1
+# Part of every cache's key: raise it when what a cached sample holds, or how it is made, changes.
+CACHE_FORMAT = 2
 # Depth is compared at this resolution at most, as in the public SynthForge code.
-_DEPTH_SIZE = 128
-_POINTS = 2048
+MAX_DEPTH_SIZE = 128
+# Dense points of a sample.
+POINTS = 2048
 # The generator's dense points, from the public SynthForge code: density, scaled to [0, 1] over the
 # image, above 0.4, and z above 0.1, which drops the back of the head.
 _MIN_DENSITY = 0.4
@@ -50,7 +51,8 @@ class SampleSource:
     def key(self) -> str:
         """Names the folder of the cache."""
         facts = {
-            "version": _VERSION,
+            "cache_format": CACHE_FORMAT,
+            "sample_format": SAMPLE_FORMAT,
             "generator": self.generator.fingerprint,
             "head": self.head.fingerprint,
             "sampling": asdict(self.sampling),
@@ -61,27 +63,29 @@ class SampleSource:
         return f"{self.generator.name}-{digest[:16]}"
 
 
-def draw_batch(source: SampleSource, ids: list[SampleId]) -> list[dict[str, Tensor] | None]:
-    """One dict of tensors a sample; None where the detector found no face."""
+def draw_heads(source: SampleSource, ids: list[SampleId]) -> tuple[Parameters, Mesh]:
+    """Parameters of the samples and their heads, in metres."""
     generator = source.generator
     parameters = draw(ids, source.sampling, generator.latent_size, generator.shape_latents)
     parameters = parameters.to(source.device)
-    with torch.no_grad():
-        camera = parameters.camera
-        mesh_flame = source.head.mesh(parameters, camera)
-        output = generator.generate(parameters.z, mesh_flame, camera)
-        images = output.pictures()
-        keypoints = source.detector(images) if source.detector else None
-        z_depth, opaque = depth_target(output, camera)
-        whole = {
-            "image": images,
-            "vertices_gen": place_in_generator(mesh_flame.vertices),
-            "landmarks_gen": place_in_generator(mesh_flame.landmarks),
-            "camera": camera.vector,
-            "z_depth": z_depth,
-            "opaque": opaque,
-            "points_gen": dense_points(output, camera, parameters),
-        }
+    return parameters, source.head.mesh(parameters, parameters.camera)
+
+
+@torch.no_grad()
+def draw_batch(source: SampleSource, ids: list[SampleId]) -> list[dict[str, Tensor] | None]:
+    """What the generator makes of each head, on the CPU; None where the detector found no face."""
+    parameters, mesh_flame = draw_heads(source, ids)
+    camera = parameters.camera
+    output = source.generator.generate(parameters.z, mesh_flame, camera)
+    images = output.pictures()
+    keypoints = source.detector(images) if source.detector else None
+    z_depth, opaque = depth_target(output, camera)
+    whole = {
+        "image": images,
+        "z_depth": z_depth,
+        "opaque": opaque,
+        "points_gen": dense_points(output, camera, parameters),
+    }
     drawn: list[dict[str, Tensor] | None] = []
     for i in range(len(ids)):
         tensors = {name: value[i].cpu().contiguous() for name, value in whole.items()}
@@ -96,20 +100,22 @@ def draw_batch(source: SampleSource, ids: list[SampleId]) -> list[dict[str, Tens
 
 
 def depth_target(output: GeneratorOutput, camera: Camera) -> tuple[Tensor, Tensor]:
-    """z-depth [B, h, h] and where it is to be trusted, at `_DEPTH_SIZE` or less.
+    """z-depth [B, h, h] and where it is opaque; h is at most MAX_DEPTH_SIZE.
 
+    The depth is 0 where it is not opaque.
     Distances along rays become z-depth at their own resolution, before they are averaged.
     """
     z_depth, opacity = camera.z_depth(output.ray_distance), output.opacity
-    size = min(z_depth.shape[-1], _DEPTH_SIZE)
+    size = min(z_depth.shape[-1], MAX_DEPTH_SIZE)
     pooled = F.adaptive_avg_pool2d(z_depth, size)
     # Opaque through and through, so that no average mixes in the background.
     opaque = -F.adaptive_max_pool2d(-opacity, size) > 0.5
-    return pooled[:, 0], (opaque & torch.isfinite(pooled))[:, 0]
+    opaque &= torch.isfinite(pooled)
+    return torch.where(opaque, pooled, 0.0)[:, 0], opaque[:, 0]
 
 
 def dense_points(output: GeneratorOutput, camera: Camera, parameters: Parameters) -> Tensor:
-    """[B, _POINTS, 3]: points of the generator's volume, or of its depth if it offers none."""
+    """[B, POINTS, 3]: points of the generator's volume, or of its depth if it offers none."""
     if output.points_gen is not None and output.density is not None:
         density = output.density
         low, high = density.amin(1, keepdim=True), density.amax(1, keepdim=True)
@@ -127,6 +133,6 @@ def dense_points(output: GeneratorOutput, camera: Camera, parameters: Parameters
         if not len(index):
             raise TrainingError(f"the generator shows no surface in sample {sample.index}")
         draws = torch.Generator().manual_seed(sample.index)
-        pick = torch.randint(len(index), (_POINTS,), generator=draws)
+        pick = torch.randint(len(index), (POINTS,), generator=draws)
         chosen.append(row[index[pick.to(index.device)]])
     return torch.stack(chosen)

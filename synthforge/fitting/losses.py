@@ -14,7 +14,7 @@ aligned without any detector:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -29,6 +29,7 @@ from synthforge.rasterizer import resolve, visible
 from synthforge.regions import REGION_ID
 
 _NOSE_BASE = 33
+_KEYPOINT_TERMS = ("keypoints", "contour")
 # Vertices drawn for the chamfer of one step.
 _CHAMFER_VERTICES = 800
 _FACE_REGIONS = tuple(
@@ -127,6 +128,14 @@ def alignment_losses(
             keypoints_px[:, contour], samples.keypoints_px[:, contour]
         )
     return terms
+
+
+def term_names(samples: Samples) -> list[str]:
+    """Names of the terms that `alignment_losses` gives for these samples."""
+    names = [entry.name for entry in fields(LossWeights)]
+    if samples.keypoints_px is None:
+        return [name for name in names if name not in _KEYPOINT_TERMS]
+    return names
 
 
 def robust(squared: Tensor, scale: float) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,11 @@ from synthforge.alignment import AlignmentMLP
 from synthforge.config import IMAGE_SIZE
 from synthforge.dataset.contact_sheet import draw_keypoints
 from synthforge.dataset.write import encode_png
+from synthforge.fitting.checkpoint import Epoch
 from synthforge.fitting.losses import FaceSurface
 from synthforge.fitting.samples import Samples
-from synthforge.fitting.train import Epoch
 from synthforge.rasterizer import visible
+from synthforge.whole_files import replacing, write_whole
 
 _TILE = 320
 _CAPTION = 26
@@ -39,7 +39,7 @@ _SCORES = {
 def describe_scores(scores: Mapping[str, float]) -> str:
     """ "NME 2.31%, depth error 1.20 mm, coverage 0.99", of those that there are."""
     return ", ".join(
-        f"{label} {scores[name]:.3g}{unit}"
+        f"{label} {scores[name]:.2f}{unit}"
         for name, (label, unit) in _SCORES.items()
         if name in scores
     )
@@ -75,9 +75,8 @@ def write_curves(path: Path, before: Mapping[str, float], history: Sequence[Epoc
     for axis in axes:
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(alpha=0.3)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    figure.savefig(partial, format="png", dpi=120)
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        figure.savefig(partial, format="png", dpi=120)
 
 
 def write_overlays(
@@ -102,9 +101,7 @@ def write_overlays(
         title = np.full((_CAPTION, row.shape[1], 3), _PAPER, np.uint8)
         cv2.putText(title, caption, (8, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.5, _INK, 1, cv2.LINE_AA)
         rows += [title, row]
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_bytes(encode_png(np.concatenate(rows)))
-    os.replace(partial, path)
+    write_whole(path, encode_png(np.concatenate(rows)))
 
 
 @torch.no_grad()

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
-from synthforge.alignment import (
-    AlignmentMLP,
-    AlignmentOrigin,
-    save_alignment,
-    trained_path,
-)
+from synthforge.alignment import AlignmentMLP, trained_path
+from synthforge.alignment_weights import AlignmentOrigin, save_alignment
 from synthforge.config import ALIGNMENT_SAMPLING, AlignmentTrainingConfig
 from synthforge.detectors import Detector
 from synthforge.fitting import TrainingError
-from synthforge.fitting.checkpoint import checkpoint_path
+from synthforge.fitting.checkpoint import checkpoint_path, settings
 from synthforge.fitting.drawing import SampleSource
 from synthforge.fitting.losses import FaceSurface
 from synthforge.fitting.report import (
@@ -75,10 +70,15 @@ def train_alignment(
         "fan" if detector else "none",
         config.max_attempts,
     )
+    if generator.is_aligned:
+        say(
+            f"The {generator.name} draws the head exactly where it is placed and needs no "
+            "alignment. Training anyway, as a check."
+        )
     cache_dir = config.cache_dir or output.with_name("alignment_cache")
-    train = load_samples(source, range(config.num_train), cache_dir)
+    train = load_samples(source, range(config.num_train), cache_dir, say=say)
     first, last = VALIDATION_START, VALIDATION_START + config.num_val
-    val = load_samples(source, range(first, last), cache_dir)
+    val = load_samples(source, range(first, last), cache_dir, say=say)
     say(
         f"{len(train)} samples to train on and {len(val)} to validate with, kept in "
         f"{cache_dir / source.key}"
@@ -95,7 +95,7 @@ def train_alignment(
     if not result.history:
         raise KeyboardInterrupt
     origin = AlignmentOrigin(
-        generator.name, generator.fingerprint, head.fingerprint, result.after, asdict(config)
+        generator.name, generator.fingerprint, head.fingerprint, result.after, settings(config)
     )
     save_alignment(output, result.mlp, origin)
     write_curves(curves_path(output), result.before, result.history)
@@ -104,6 +104,9 @@ def train_alignment(
         f"After: {describe_scores(result.after)}",
     )
     write_overlays(overlays_path(output), val, surface, AlignmentMLP(), result.mlp, captions)
-    for caption in captions:
-        say(caption)
+    if generator.is_aligned:
+        say(f"Nothing to align: {describe_scores(result.before)} without training")
+    else:
+        for caption in captions:
+            say(caption)
     return result

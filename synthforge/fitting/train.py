@@ -22,6 +22,7 @@ from synthforge.config import AlignmentTrainingConfig
 from synthforge.fitting import TrainingError
 from synthforge.fitting.checkpoint import (
     Checkpoint,
+    Epoch,
     read_checkpoint,
     run_key,
     write_checkpoint,
@@ -31,14 +32,11 @@ from synthforge.fitting.losses import (
     alignment_losses,
     geometric_scores,
     nme_percent,
+    term_names,
     view_face,
 )
 from synthforge.fitting.samples import Samples
-
-# Share of the run after which the robust scale has reached its end.
-_ROBUST_UNTIL = 2 / 3
-# The learning rate falls along a half cosine to this share of its start.
-_FINAL_LR = 0.01
+from synthforge.fitting.schedule import Schedule
 
 
 class CenteredAlignment(nn.Module):
@@ -72,15 +70,6 @@ class CenteredAlignment(nn.Module):
 
 
 @dataclass(frozen=True)
-class Epoch:
-    """losses: weighted terms, mean over the steps. scores: on the validation samples."""
-
-    number: int
-    losses: dict[str, float]
-    scores: dict[str, float]
-
-
-@dataclass(frozen=True)
 class Fit:
     """The best alignment, on the CPU, its scores and those of the identity.
 
@@ -109,11 +98,12 @@ def fit(
 ) -> Fit:
     """Train from the identity, or with `config.resume` from the checkpoint if there is one.
 
-    checkpoint: written after every epoch. A run that is resumed ends with the same bits as one
-    that never stopped. Ctrl-C ends the run with the best weights so far.
+    checkpoint: written after every epoch. A resumed run ends with the same bits as one that never
+    stopped; with another number of epochs it follows `Schedule.resumed`. Ctrl-C ends the run with
+    the best weights so far.
 
-    Raises TrainingError if a loss is not finite, naming step and loss, or if the checkpoint is of
-    another run.
+    Raises TrainingError if a loss is not finite, naming step and loss, or if the checkpoint is
+    damaged or of another run.
     """
     device = train.vertices_gen.device
     face = train.vertices_gen[:, surface.vertices].flatten(0, 1)
@@ -124,31 +114,37 @@ def fit(
         net.mlp.parameters(), lr=config.lr, weight_decay=config.weight_decay
     )
     before = validate(net, val, surface, config.batch_size)
-    state = Checkpoint(best={k: v.clone() for k, v in net.mlp.state_dict().items()}, scores=before)
+    run = run_key(config, train)
+    state = Checkpoint(_copy(net.mlp), before, Schedule(config.epochs))
     if config.resume and checkpoint is not None and checkpoint.exists():
-        state = read_checkpoint(checkpoint, run_key(config, train), net.mlp, optimizer)
-    history = [Epoch(**row) for row in state.history]
+        state = read_checkpoint(checkpoint, run, net.mlp, optimizer, term_names(train), before)
+        state.schedule = state.schedule.resumed(len(state.history), config.epochs)
+    history = state.history
     ended = "epochs"
-    steps = math.ceil(len(train) / config.batch_size) * config.epochs
     try:
         for number in tqdm(range(len(history), config.epochs), desc="Training", unit="epoch"):
             if _has_converged(history, config):
                 ended = "converged"
                 break
-            losses = _run_epoch(net, optimizer, train, surface, config, number, steps)
+            losses = _run_epoch(net, optimizer, train, surface, config, state.schedule, number)
             epoch = Epoch(number, losses, validate(net, val, surface, config.batch_size))
             history.append(epoch)
             if deciding_score(epoch.scores) < deciding_score(state.scores):
-                state.best = {k: v.clone() for k, v in net.mlp.state_dict().items()}
-                state.scores = epoch.scores
-            state.history.append(vars(epoch))
+                state.best, state.scores = _copy(net.mlp), epoch.scores
             if checkpoint is not None:
-                write_checkpoint(checkpoint, run_key(config, train), state, net.mlp, optimizer)
+                write_checkpoint(checkpoint, run, state, net.mlp, optimizer)
             on_epoch(epoch)
     except KeyboardInterrupt:
         ended = "interrupted"
     net.mlp.load_state_dict(state.best)
-    return Fit(net.cpu().folded(), before, state.scores, history, ended)
+    # Folding rounds; where nothing was better than the identity, the result is exactly that.
+    improved = state.scores != before
+    best = net.cpu().folded() if improved else AlignmentMLP(config.hidden, config.activation)
+    return Fit(best, before, state.scores, history, ended)
+
+
+def _copy(mlp: AlignmentMLP) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in mlp.state_dict().items()}
 
 
 def _run_epoch(
@@ -157,8 +153,8 @@ def _run_epoch(
     train: Samples,
     surface: FaceSurface,
     config: AlignmentTrainingConfig,
+    schedule: Schedule,
     number: int,
-    steps: int,
 ) -> dict[str, float]:
     """One pass over the samples; the mean of each term."""
     # Seeded by the epoch, so that a resumed run goes on as if it had never stopped.
@@ -166,13 +162,9 @@ def _run_epoch(
     batches = torch.randperm(len(train), generator=randomness).split(config.batch_size)
     totals: dict[str, float] = {}
     for i, index in enumerate(batches):
-        step = number * len(batches) + i
-        progress = step / steps
+        done = number + i / len(batches)
         for group in optimizer.param_groups:
-            cosine = (1 + math.cos(math.pi * progress)) / 2
-            group["lr"] = config.lr * (_FINAL_LR + (1 - _FINAL_LR) * cosine)
-        narrowing = min(1.0, progress / _ROBUST_UNTIL)
-        robust_scale = config.robust_start * (config.robust_end / config.robust_start) ** narrowing
+            group["lr"] = schedule.learning_rate(config, done)
         samples = train.select(index)
         terms = alignment_losses(
             net(samples.vertices_gen),
@@ -180,14 +172,15 @@ def _run_epoch(
             surface,
             samples,
             config.weights,
-            robust_scale,
+            schedule.robust_scale(config, done),
             randomness,
         )
         weighted = torch.stack(list(terms.values()))
         for name, value in zip(terms, weighted.tolist(), strict=True):
             if not math.isfinite(value):
+                step = number * len(batches) + i + 1
                 raise TrainingError(
-                    f"the {name} loss became {value} at step {step + 1} (epoch {number + 1}). "
+                    f"the {name} loss became {value} at step {step} (epoch {number + 1}). "
                     f"Lower --lr (now {config.lr:g})."
                 )
             totals[name] = totals.get(name, 0.0) + value / len(batches)

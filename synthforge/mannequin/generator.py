@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
-
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from synthforge.alignment import UNITS_PER_METRE, apply_affine, place_in_generator
 from synthforge.camera import Camera
+from synthforge.fingerprint import fingerprint
 from synthforge.generator import GeneratorOutput
 from synthforge.mannequin.albedo import skin_texture
 from synthforge.mannequin.background import background
 from synthforge.mannequin.body import clothed, eye_rotation, surface_of
+from synthforge.mannequin.build import build_head
 from synthforge.mannequin.facial_hair import facial_hair
 from synthforge.mannequin.film import develop
 from synthforge.mannequin.hair import grow_hair
@@ -27,9 +27,7 @@ from synthforge.mannequin.strands import shade_strands, splat
 from synthforge.mannequin.template import Template, template
 from synthforge.mesh import Mesh
 from synthforge.rasterizer import rasterize, resolve, visible
-
-# Raise when a picture of the same z changes.
-RENDERER_VERSION = 1
+from synthforge.sampling import SAMPLE_FORMAT
 
 LATENT_SIZE = 512
 # z[:256] is the person, the rest the scene.
@@ -62,11 +60,26 @@ class Mannequin:
         self.displacement = displacement
 
     @property
+    def is_aligned(self) -> bool:
+        return self.displacement is None
+
+    @property
     def fingerprint(self) -> str:
-        if self.displacement is None:
-            return _fingerprint()
-        moved = b"".join(part.cpu().numpy().tobytes() for part in self.displacement)
-        return hashlib.sha256(_fingerprint().encode() + moved).hexdigest()[:16]
+        """16 hex digits that change with the built-in head, the displacement and SAMPLE_FORMAT,
+        which stands for the code that draws."""
+        head = build_head()
+        arrays = {**vars(head), **vars(head.model), **vars(head.embedding)}
+        # As float32: the float64 results of building the head differ between CPUs.
+        tensors = {
+            name: torch.from_numpy(
+                array.astype(np.float32 if array.dtype.kind == "f" else np.int64)
+            )
+            for name, array in arrays.items()
+            if isinstance(array, np.ndarray)
+        }
+        if self.displacement is not None:
+            tensors |= dict(zip(("A", "b"), self.displacement, strict=True))
+        return fingerprint(tensors, SAMPLE_FORMAT)
 
     @torch.no_grad()
     def generate(self, z: Tensor, mesh_flame: Mesh, camera: Camera) -> GeneratorOutput:
@@ -157,12 +170,3 @@ def _head_depth(head: Template, vertices: Tensor, camera: Camera) -> tuple[Tenso
     )
     covered = fragments.covered[:, None]
     return torch.where(covered, fragments.z[:, None], 0.0), covered.float()
-
-
-@functools.cache
-def _fingerprint() -> str:
-    head = template()
-    digest = hashlib.sha256(f"mannequin-{RENDERER_VERSION}".encode())
-    for array in (head.vertices, head.faces, head.uvs, head.region):
-        digest.update(array.contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]

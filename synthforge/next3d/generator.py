@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from synthforge.camera import Camera
+from synthforge.fingerprint import fingerprint
 from synthforge.generator import GeneratorOutput
 from synthforge.mesh import Mesh
 from synthforge.next3d.next3d import Next3D
@@ -23,6 +23,7 @@ class Next3DGenerator:
 
     name = "next3d"
     shape_latents = 0
+    is_aligned = False
 
     def __init__(
         self, network: Next3D, truncation_psi: float = 0.7, truncation_cutoff: int | None = 14
@@ -34,18 +35,13 @@ class Next3DGenerator:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits of a hash of all that is live: weights, mesh, mask, settings."""
+        """16 hex digits that change with the weights, mesh, mask and settings of the network.
+
+        Truncation and precision are not in it: an alignment holds for all of theirs.
+        """
         network = self.network
-        digest = hashlib.sha256(repr((network.config, network.variant)).encode())
-        mesh = {
-            "faces": network.faces,
-            "face_uvcoords": network.face_uvcoords,
-            "uv_face_mask": network.uv_face_mask,
-        }
-        for name, tensor in sorted({**network.state_dict(), **mesh}.items()):
-            digest.update(f"{name}{tuple(tensor.shape)}".encode())
-            digest.update(tensor.cpu().contiguous().view(-1).view(torch.uint8).numpy())
-        return digest.hexdigest()[:16]
+        tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
+        return fingerprint(tensors, (network.config, network.variant))
 
     @torch.no_grad()
     def generate(self, z: Tensor, mesh_flame: Mesh, camera: Camera) -> GeneratorOutput:

@@ -65,11 +65,20 @@ def losses(mlp, surface, samples, weights=None, scale=0.05):
 
 
 def test_the_skin_of_the_face():
-    faces = torch.tensor([[0, 1, 2], [1, 2, 3], [2, 3, 4]])
-    regions = torch.tensor([REGION_ID[name] for name in ("scalp", "nose", "right_eyeball")])
-    surface = FaceSurface.of(Topology(faces, torch.zeros(5, 2), faces), regions)
-    assert surface.is_face.tolist() == [False, True, False]
-    assert surface.vertices.tolist() == [1, 2, 3]
+    count = len(REGION_ID)
+    faces = torch.arange(3 * count).view(count, 3)
+    regions = torch.tensor([*REGION_ID.values()])
+    surface = FaceSurface.of(Topology(faces, torch.zeros(3 * count, 2), faces), regions)
+    others = {
+        name
+        for name, is_face in zip(REGION_ID, surface.is_face.tolist(), strict=True)
+        if not is_face
+    }
+    assert others == {
+        *("scalp", "neck", "neck_back", "left_ear", "right_ear", "background"),
+        *("left_eyeball", "right_eyeball", "inner_mouth"),
+    }
+    assert surface.vertices.tolist() == faces[surface.is_face].flatten().tolist()
 
 
 def test_the_truth_has_no_loss_but_the_identity_has(surface, samples, truth):

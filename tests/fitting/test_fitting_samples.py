@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from support_damaged_files import damaged, forged
 from support_fake_generator import FakeGenerator, FakeHead, oracle
 from support_planted import planted_affine
 
@@ -9,7 +10,9 @@ from synthforge.alignment import place_in_generator
 from synthforge.camera import Camera
 from synthforge.config import NEXT3D_ALIGNMENT_SAMPLING, Range
 from synthforge.fitting import TrainingError
-from synthforge.fitting.drawing import SampleSource, dense_points, depth_target
+from synthforge.fitting import drawing as drawing_module
+from synthforge.fitting import samples as samples_module
+from synthforge.fitting.drawing import SampleSource, dense_points, depth_target, draw_batch
 from synthforge.fitting.samples import load_samples
 from synthforge.generator import GeneratorOutput
 from synthforge.sampling import SampleId, draw
@@ -54,7 +57,7 @@ def test_what_a_sample_holds(source, tmp_path):
     assert z.max() <= samples.z_depth[samples.opaque].max() + 1e-3
 
 
-def test_every_dependency_changes_the_key(source, head):
+def test_every_dependency_changes_the_key(source, monkeypatch):
     other = FakeGenerator(*planted_affine(1), size=32)
     wider = replace(source.sampling, fov_deg=Range(14, 23))
     keys = {
@@ -64,15 +67,82 @@ def test_every_dependency_changes_the_key(source, head):
         replace(source, seed=4).key,
         replace(source, detector_name="fan").key,
     }
-    assert len(keys) == 5
+    other_head = FakeHead(rings=12)
+    other_head.fingerprint = "another"
+    keys.add(replace(source, head=other_head).key)
+    for name in ("CACHE_FORMAT", "SAMPLE_FORMAT"):
+        monkeypatch.setattr(drawing_module, name, getattr(drawing_module, name) + 1)
+        keys.add(source.key)
+    assert len(keys) == 8
     assert replace(source, max_attempts=9).key == source.key
 
 
-def test_a_damaged_file_is_drawn_again(source, tmp_path):
-    first = load_samples(source, range(2), tmp_path)
+@pytest.mark.parametrize("mutate", [damaged, forged])
+def test_a_bad_file_is_named_and_drawn_again(source, tmp_path, monkeypatch, mutate):
+    source = replace(source, detector=oracle(source.generator))
+    drawn, asked = draw_batch(source, [SampleId(3, 0)]), []
+
+    def draw_again(source, ids):
+        asked.append(ids)
+        return drawn
+
+    monkeypatch.setattr(samples_module, "draw_batch", draw_again)
+    first = load_samples(source, [0], tmp_path)
+    (path,) = first.files
+    kept = set()
+    for name, content in mutate(path):
+        asked.clear()
+        path.write_bytes(content)
+        said = []
+        samples = load_samples(source, [0], tmp_path, say=said.append)
+        if not asked:
+            kept.add(name)
+            continue
+        assert len(said) == 1 and str(path) in said[0] and "\n" not in said[0], name
+        assert len(said[0]) < 700 and said[0].endswith("Drawing it again."), name
+        load_samples(source, [0], tmp_path)
+        assert len(asked) == 1, name
+        assert torch.equal(samples.z_depth, first.z_depth), name
+    # Another attempt is another head, but a sample nevertheless.
+    assert kept == ({"attempt: huge"} if mutate is forged else set())
+
+
+def test_only_what_is_bad_is_drawn_again(source, tmp_path):
+    first = load_samples(source, range(3), tmp_path)
     first.files[1].write_bytes(b"cut off")
-    second = load_samples(source, range(2), tmp_path)
+    first.files[2].unlink()
+    calls, said = source.generator.calls, []
+    second = load_samples(source, range(3), tmp_path, batch_size=1, say=said.append)
+    assert source.generator.calls == calls + 2
+    assert len(said) == 1 and str(first.files[1]) in said[0]
     assert torch.equal(first.z_depth, second.z_depth)
+
+
+def test_files_of_another_depth_size_are_drawn_again(source, tmp_path):
+    first = load_samples(source, range(3), tmp_path)
+    smaller = replace(source, generator=FakeGenerator(*planted_affine(0), size=16))
+    smaller.generator.fingerprint = source.generator.fingerprint
+    first.files[1].unlink()
+    load_samples(smaller, [1], tmp_path)
+    said = []
+    second = load_samples(source, range(3), tmp_path, say=said.append)
+    assert len(said) == 1 and "differ in the size of their depth" in said[0]
+    assert torch.equal(first.z_depth, second.z_depth)
+
+
+def test_samples_of_a_detector_and_without_one_do_not_mix(source, tmp_path):
+    load_samples(source, [0], tmp_path)
+    seeing = replace(source, detector=oracle(source.generator))  # and the same key
+    said = []
+    assert load_samples(seeing, [0], tmp_path, say=said.append).keypoints_px is not None
+    assert "holds 'keypoints_px' as no tensor, expected F32 [68, 2]" in said[0]
+
+
+def test_cached_files_get_the_mode_of_a_new_file(source, tmp_path):
+    new = tmp_path / "new"
+    new.touch()
+    (path,) = load_samples(source, [0], tmp_path).files
+    assert path.stat().st_mode == new.stat().st_mode
 
 
 def test_a_sample_without_a_face_is_drawn_again(source, tmp_path):
@@ -122,14 +192,15 @@ def test_pixels_that_mix_in_the_background_are_not_compared():
     opacity[..., 1::2, 10] = 0
     ray_distance = torch.full_like(opacity, 2.5)
     ray_distance[..., 100, 100] = torch.nan
-    _, opaque = depth_target(output(ray_distance, opacity), camera())
+    z_depth, opaque = depth_target(output(ray_distance, opacity), camera())
     expected = torch.ones(1, 128, 128, dtype=torch.bool)
     expected[:, :, 5] = False
     expected[:, 50, 50] = False
     assert torch.equal(opaque, expected)
+    assert torch.equal(z_depth == 0, ~expected)
 
 
-def testdense_points_are_dense_and_in_front():
+def test_dense_points_are_dense_and_in_front():
     # Scaled to [0, 1] the densities are 0, 0.3, 0.5, 1, 1; the last lies behind z 0.1.
     density = torch.tensor([[10.0, 13, 15, 20, 20]])
     points = torch.tensor([[[i / 10, 0, 0.2] for i in range(5)]])

@@ -1,7 +1,9 @@
+import itertools
 from dataclasses import replace
 
 import pytest
 import torch
+from support_damaged_files import forged
 from support_fake_generator import FakeGenerator, FakeHead, oracle
 from support_planted import PLANTED, keypoint_error_px, planted_affine
 
@@ -10,7 +12,7 @@ from synthforge.config import NEXT3D_ALIGNMENT_SAMPLING, AlignmentTrainingConfig
 from synthforge.fitting import TrainingError
 from synthforge.fitting import train as training
 from synthforge.fitting.drawing import SampleSource
-from synthforge.fitting.losses import FaceSurface
+from synthforge.fitting.losses import FaceSurface, term_names
 from synthforge.fitting.samples import VALIDATION_START, load_samples
 from synthforge.fitting.train import CenteredAlignment, deciding_score, fit
 
@@ -98,6 +100,19 @@ def test_the_same_seed_gives_the_same_bits(quick):
     assert not same_weights(first.mlp, other.mlp)
 
 
+def test_settings_reach_the_optimizer(quick, monkeypatch):
+    (train, val), settings = quick
+    given, adam = [], torch.optim.Adam
+
+    def note(parameters, **options):
+        given.append(options)
+        return adam(parameters, **options)
+
+    monkeypatch.setattr(torch.optim, "Adam", note)
+    fit(train, val, SURFACE, replace(settings, epochs=1, lr=0.02, weight_decay=0.3))
+    assert given == [{"lr": 0.02, "weight_decay": 0.3}]
+
+
 def test_the_best_weights_are_kept(quick):
     (train, val), settings = quick
     # So large a step that the last epoch is not the best one.
@@ -149,8 +164,62 @@ def test_a_checkpoint_of_another_run_is_refused(quick, tmp_path):
     with pytest.raises(TrainingError, match="other settings"):
         fit(replace(train, key="other"), val, SURFACE, again, path)
     path.write_bytes(b"cut off")
-    with pytest.raises(TrainingError, match="cannot resume"):
+    with pytest.raises(TrainingError, match=f"cannot resume: {path} .* Remove it to begin anew"):
         fit(train, val, SURFACE, again, path)
+
+
+@pytest.mark.parametrize("done", [2, 4])
+def test_more_epochs_raise_neither_learning_rate_nor_robust_scale(
+    quick, tmp_path, monkeypatch, done
+):
+    (train, val), settings = quick
+    steps, step, losses = [], torch.optim.Adam.step, training.alignment_losses
+
+    def note_rate(self, *args):
+        steps[-1] = (self.param_groups[0]["lr"], *steps[-1])
+        return step(self, *args)
+
+    def note_scale(*args):
+        steps.append((args[5],))
+        return losses(*args)
+
+    def stop(epoch):
+        if epoch.number == done - 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch.optim.Adam, "step", note_rate)
+    monkeypatch.setattr(training, "alignment_losses", note_scale)
+    path = tmp_path / "checkpoint"
+    fit(train, val, SURFACE, settings, path, stop)
+    assert len(steps) == 2 * done
+    for epochs in (12, 16):  # and once more, from a run that ended
+        fit(train, val, SURFACE, replace(settings, resume=True, epochs=epochs), path)
+        assert len(steps) == 2 * epochs
+    for before, after in itertools.pairwise(steps):
+        assert after[0] <= before[0] and after[1] <= before[1]
+    assert steps[0] == (settings.lr, settings.robust_start)
+    assert steps[-1] == pytest.approx((0.01 * settings.lr, settings.robust_end))
+
+
+def test_a_forged_checkpoint_ends_in_an_error_or_in_weights(quick, tmp_path):
+    """Finite numbers of the right shape are resumed from, however absurd."""
+    (train, val), settings = quick
+    path = tmp_path / "checkpoint.safetensors"
+
+    def stop(epoch):
+        raise KeyboardInterrupt
+
+    fit(train, val, SURFACE, settings, path, stop)
+    again, ended = replace(settings, resume=True, epochs=2), []
+    for name, content in forged(path):
+        if name.endswith("times 1e6"):
+            path.write_bytes(content)
+            try:
+                fit(train, val, SURFACE, again, path)
+                ended.append("weights")
+            except TrainingError:
+                ended.append("error")
+    assert len(ended) == 20
 
 
 @pytest.mark.parametrize("term", ["depth", "chamfer"])
@@ -174,6 +243,13 @@ def test_a_run_that_no_longer_changes_stops(quick):
     result = fit(train, val, SURFACE, replace(settings, epochs=50, lr=1e-12))
     assert result.ended == "converged"
     assert len(result.history) == settings.stop_patience + 1
+
+
+@pytest.mark.parametrize("detect", [False, True])
+def test_names_of_the_terms(tmp_path, detect):
+    train, val = sources(0, tmp_path, detect, size=32, count=2)
+    result = fit(train, val, SURFACE, config(tmp_path, epochs=1))
+    assert list(result.history[0].losses) == term_names(train)
 
 
 def same_weights(a, b):
