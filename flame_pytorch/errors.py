@@ -10,7 +10,7 @@ from contextlib import contextmanager
 class FileFormatError(ValueError):
     """A file is not what it should be, or holds what is not allowed.
 
-    Where it is found, the message begins with a verb ("is empty"); `naming` completes it.
+    Where it is raised, the message begins with a verb ("is empty"); `naming` completes it.
     """
 
 

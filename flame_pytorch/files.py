@@ -1,5 +1,9 @@
 """Readers of FLAME's files. Nothing in a file is executed; chumpy and scipy are not needed.
 
+A file may come from Python 2 or 3 and hold arrays of numpy, scipy, chumpy or torch, as a pickle,
+.npy, .npz or as torch.save writes them. Entries that are not needed may hold anything. What is
+needed is checked, its meaning too (`flame_pytorch.plausible`).
+
 Every reader raises FileNotFoundError, or FileFormatError naming the file, what is wrong with it
 and the way out.
 """
@@ -7,130 +11,147 @@ and the way out.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 
 import numpy as np
 
-from flame_pytorch.arrays import ARRAY_NAMES, Array, to_array
 from flame_pytorch.errors import FileFormatError, naming
-from flame_pytorch.mapped import open_mapped
 from flame_pytorch.model import FloatArray, HeadModel, IntArray, LandmarkEmbedding
-from flame_pytorch.npy import read_npy
-from flame_pytorch.pickles import parse_whole
-from flame_pytorch.values import INERT_NAMES, MAPPING_NAMES, to_mapping
-from flame_pytorch.zips import read_zip
+from flame_pytorch.plausible import (
+    MASK_NAMES,
+    check_embedding,
+    check_head,
+    check_landmarks,
+    check_masks,
+    check_uv_faces,
+    check_uvs,
+)
+from flame_pytorch.reading.arrays import Array, to_array
+from flame_pytorch.reading.contents import Fields, read_fields
+from flame_pytorch.reading.values import listed
 
 _FLAME_SITE = "https://flame.is.tue.mpg.de (licence required)"
 _MODEL_SOURCE = f"FLAME models (2020, 2023) are at {_FLAME_SITE}"
-_EMBEDDING_SOURCE = f"Landmark embeddings are at {_FLAME_SITE}, and come with DECA"
+_EMBEDDING_SOURCE = "FLAME's landmark embedding comes with DECA and RingNet, not with FLAME"
 _MASKS_SOURCE = f"FLAME's vertex masks are at {_FLAME_SITE}"
 _TEXTURE_SOURCE = f"FLAME's texture space is at {_FLAME_SITE}"
 
-_N_COMPONENTS = 400
+# Components in all -> those of identity, which come first. 400 are FLAME's own; 150 are the first
+# of each kind, as many as FLAME_PyTorch uses.
+_IDENTITY_OF = {400: 300, 150: 100}
 _N_POSE_FEATURES = 36
 _N_JOINTS = 5
 _NO_PARENT = 2**32 - 1
-_MAX_MASKS = 256
-_MAX_UV_BYTES = 64 * 2**20
-
-FLAME_NAMES = ARRAY_NAMES | MAPPING_NAMES | INERT_NAMES
-
-
-def _is_flame_name(name: str) -> bool:
-    # Of chumpy's classes, only Ch and Select can become arrays. The others stay records.
-    return name in FLAME_NAMES or name.startswith("chumpy.")
 
 
 def read_head_model(path: str | os.PathLike[str]) -> HeadModel:
-    """`generic_model.pkl`, `flame2020.pkl`, `flame2023.pkl`: any FLAME pickle, of any age."""
+    """`generic_model.pkl`, `flame2020.pkl`, `flame2023.pkl`: any FLAME model, of any age."""
     with naming(path, _MODEL_SOURCE):
-        fields = to_mapping(parse_whole(open_mapped(path), _is_flame_name))
+        fields = read_fields(path)
         v_template = _floats(fields, "v_template", (None, 3))
         V = len(v_template)
+        shapedirs = _floats(fields, "shapedirs", (V, 3, None))
+        components = shapedirs.shape[2]
+        if components not in _IDENTITY_OF:
+            raise FileFormatError(
+                f"has 'shapedirs' of {components} components, which does not tell identity from "
+                "expression; known are 400 (300 of identity, then 100) and 150 (100, then 50)"
+            )
         parents = _array(fields, "kintree_table", (2, _N_JOINTS))[0].astype(np.int64)
-        root, *others = parents.tolist()
-        if root not in (-1, _NO_PARENT) or not all(0 <= p <= j for j, p in enumerate(others)):
-            raise FileFormatError(f"has joints with the parents {parents.tolist()}, not a tree")
-        parents[0] = -1
-        return HeadModel(
+        parents[parents == _NO_PARENT] = -1
+        model = HeadModel(
             v_template=v_template,
             faces=_integers(fields, "f", (None, 3), below=V),
-            shapedirs=_floats(fields, "shapedirs", (V, 3, _N_COMPONENTS)),
+            shapedirs=shapedirs,
             posedirs=_floats(fields, "posedirs", (V, 3, _N_POSE_FEATURES)),
             J_regressor=_floats(fields, "J_regressor", (_N_JOINTS, V)),
             parents=parents,
             weights=_floats(fields, "weights", (V, _N_JOINTS)),
+            n_identity=_IDENTITY_OF[components],
         )
+        check_head(model)
+        return model
 
 
 def read_landmark_embedding(
-    path: str | os.PathLike[str], contour_path: str | os.PathLike[str] | None = None
+    path: str | os.PathLike[str],
+    contour_path: str | os.PathLike[str] | None = None,
+    model: HeadModel | None = None,
 ) -> LandmarkEmbedding:
     """`landmark_embedding.npy`, or `flame_static_embedding.pkl` and `flame_dynamic_embedding.npy`.
 
     contour_path: the second file of the second layout; not opened if the first holds everything.
+    model: the head that it is for; if given, the landmarks must lie on it as they do on a face.
     """
     with naming(path, _EMBEDDING_SOURCE):
-        static = _read_fields(path)
-        if "static_lmk_faces_idx" in static:
-            return LandmarkEmbedding(
-                static_faces=_integers(static, "static_lmk_faces_idx", (51,)),
-                static_bary=_floats(static, "static_lmk_bary_coords", (51, 3)),
-                contour_faces=_integers(static, "dynamic_lmk_faces_idx", (79, 17)),
-                contour_bary=_floats(static, "dynamic_lmk_bary_coords", (79, 17, 3)),
-            )
-        static_faces = _integers(static, "lmk_face_idx", (51,))
-        static_bary = _floats(static, "lmk_b_coords", (51, 3))
-        if contour_path is None:
+        static = read_fields(path)
+        in_one_file = "static_lmk_faces_idx" in static.values
+        if in_one_file:
+            static_names = "static_lmk_faces_idx", "static_lmk_bary_coords"
+            contour_names = "dynamic_lmk_faces_idx", "dynamic_lmk_bary_coords"
+        else:
+            static_names = contour_names = "lmk_face_idx", "lmk_b_coords"
+        static_faces = _integers(static, static_names[0], (51,))
+        static_bary = _floats(static, static_names[1], (51, 3))
+        if not in_one_file and contour_path is None:
             raise FileFormatError("holds no contour, and flame_dynamic_embedding.npy is not given")
-    with naming(contour_path, _EMBEDDING_SOURCE):
-        contour = _read_fields(contour_path)
-        return LandmarkEmbedding(
+    both = path if in_one_file or contour_path is None else contour_path
+    with naming(both, _EMBEDDING_SOURCE):
+        contour = static if in_one_file else read_fields(both)
+        embedding = LandmarkEmbedding(
             static_faces=static_faces,
             static_bary=static_bary,
-            contour_faces=_integers(contour, "lmk_face_idx", (79, 17)),
-            contour_bary=_floats(contour, "lmk_b_coords", (79, 17, 3)),
+            contour_faces=_integers(contour, contour_names[0], (79, 17)),
+            contour_bary=_floats(contour, contour_names[1], (79, 17, 3)),
         )
+    with naming(path, _EMBEDDING_SOURCE):
+        check_embedding(embedding)
+        if model is not None:
+            check_landmarks(model, embedding)
+    return embedding
 
 
-def read_masks(path: str | os.PathLike[str]) -> dict[str, IntArray]:
-    """`FLAME_masks.pkl`: name -> vertex indices, int64. Regions overlap."""
+def read_masks(path: str | os.PathLike[str], model: HeadModel | None = None) -> dict[str, IntArray]:
+    """`FLAME_masks.pkl`: name -> vertex indices, int64. Regions overlap.
+
+    model: the head that they are for, if they are to be checked against it.
+    """
     with naming(path, _MASKS_SOURCE):
-        fields = to_mapping(parse_whole(open_mapped(path), _is_flame_name))
-        if not fields or len(fields) > _MAX_MASKS:
-            raise FileFormatError(f"holds {len(fields)} masks")
-        return {str(name): _integers(fields, name, (None,)) for name in fields}
+        fields = read_fields(path)
+        absent = [name for name in MASK_NAMES if name not in fields.values]
+        if absent:
+            raise FileFormatError(
+                f"lacks the masks {', '.join(absent)}; it holds {listed(fields.values)}. An empty "
+                "array will do for what a head does not have"
+            )
+        below = 2**63 if model is None else len(model.v_template)
+        masks = {name: _integers(fields, name, (None,), below) for name in MASK_NAMES}
+        if model is not None:
+            check_masks(model, masks)
+        return masks
 
 
-def read_uv_layout(path: str | os.PathLike[str]) -> tuple[FloatArray, IntArray]:
-    """`FLAME_texture.npz`: uvs float64 (T, 2), v running up, and uv_faces int64 (F, 3)."""
+def read_uv_layout(
+    path: str | os.PathLike[str], model: HeadModel | None = None
+) -> tuple[FloatArray, IntArray]:
+    """`FLAME_texture.npz`: uvs float64 (T, 2), v running up, and uv_faces int64 (F, 3).
+
+    model: the head that it is for, if it is to be checked against it.
+    """
     with naming(path, _TEXTURE_SOURCE):
-        open_mapped(path)
-        members = read_zip(path, lambda name: name in ("vt.npy", "ft.npy"), _MAX_UV_BYTES)
-        arrays: dict[object, object] = {
-            name.removesuffix(".npy"): read_npy(data) for name, data in members.items()
-        }
-        uvs = _floats(arrays, "vt", (None, 2))
-        return uvs, _integers(arrays, "ft", (None, 3), below=len(uvs))
+        fields = read_fields(path)
+        uvs = _floats(fields, "vt", (None, 2))
+        check_uvs(uvs)
+        uv_faces = _integers(fields, "ft", (None, 3), below=len(uvs))
+        if model is not None:
+            check_uv_faces(model.faces, uv_faces)
+        return uvs, uv_faces
 
 
-def _read_fields(path: str | os.PathLike[str]) -> Mapping[object, object]:
-    """The dictionary in a pickle, or in a .npy file that holds a single object."""
-    data = open_mapped(path)
-    if bytes(data[:1]) != b"\x93":
-        return to_mapping(parse_whole(data, _is_flame_name))
-    items = read_npy(data, FLAME_NAMES)
-    if not isinstance(items, list) or len(items) != 1:
-        raise FileFormatError("should hold one dictionary, but holds an array")
-    return to_mapping(items[0])
-
-
-def _array(fields: Mapping[object, object], name: object, shape: tuple[int | None, ...]) -> Array:
-    if name not in fields:
-        present = ", ".join(str(key) for key in list(fields)[:12])
-        raise FileFormatError(f"has no {name!r:.60}; it holds {present:.300}")
+def _array(fields: Fields, name: object, shape: tuple[int | None, ...]) -> Array:
+    if name not in fields.values:
+        raise FileFormatError(f"has no {name!r:.60}; it holds {listed(fields.values)}")
     try:
-        array = to_array(fields[name])
+        array = to_array(fields.values[name], fields.find_storage)
     except FileFormatError as error:
         raise FileFormatError(f"is damaged at {name!r:.60}: it {error}") from None
     fits = len(array.shape) == len(shape) and all(
@@ -144,19 +165,19 @@ def _array(fields: Mapping[object, object], name: object, shape: tuple[int | Non
     return array
 
 
-def _floats(
-    fields: Mapping[object, object], name: object, shape: tuple[int | None, ...]
-) -> FloatArray:
+def _floats(fields: Fields, name: object, shape: tuple[int | None, ...]) -> FloatArray:
     array = _array(fields, name, shape)
+    if array.dtype.kind not in "iuf":
+        raise FileFormatError(f"has {name!r:.60} of type {array.dtype}, expected numbers")
     with np.errstate(over="ignore", invalid="ignore"):
         numbers = array.astype(np.float64)
     if not np.isfinite(numbers).all():
-        raise FileFormatError(f"has {name!r} with values that are not finite")
+        raise FileFormatError(f"has {name!r} with values that are NaN or infinite")
     return numbers
 
 
 def _integers(
-    fields: Mapping[object, object],
+    fields: Fields,
     name: object,
     shape: tuple[int | None, ...],
     below: int = 2**63,

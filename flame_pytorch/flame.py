@@ -14,8 +14,6 @@ from flame_pytorch.config import FlameConfig
 from flame_pytorch.files import read_head_model, read_landmark_embedding
 from flame_pytorch.model import FloatArray, HeadModel, LandmarkEmbedding
 
-_N_IDENTITY = 300
-_N_EXPRESSION = 100
 _N_JOINTS = 5
 _GLOBAL, _NECK = 0, 1
 # Contour rows: yaw 0 ... 39 degrees, then -1 ... -39.
@@ -85,27 +83,24 @@ class FLAME(nn.Module):
     ) -> None:
         """Reads config's files; where `model` or `embedding` is given, it stands for its file.
 
-        Raises FileNotFoundError or `flame_pytorch.files.FileFormatError`, naming the file, and
+        Raises FileNotFoundError or `flame_pytorch.errors.FileFormatError`, naming the file, and
         ValueError for parameter counts that the model doesn't have.
         """
         super().__init__()
         self.n_shape = config.shape_params
         self.n_expression = config.expression_params
-        if not 0 <= self.n_shape <= _N_IDENTITY:
-            raise ValueError(f"shape_params is {self.n_shape}; FLAME has 0 to {_N_IDENTITY}")
-        if not 0 <= self.n_expression <= _N_EXPRESSION:
-            raise ValueError(
-                f"expression_params is {self.n_expression}; FLAME has 0 to {_N_EXPRESSION}"
-            )
         if config.pose_params != 6:
             raise ValueError(f"pose_params is {config.pose_params}; it is 6: global 3 and jaw 3")
         self.use_face_contour = config.use_face_contour
         self.use_translation = config.use_3D_translation
-        self._set_model(model or read_head_model(config.flame_model_path), dtype)
+        model = model or read_head_model(config.flame_model_path)
+        self._set_model(model, dtype)
         self._set_embedding(
             embedding
             or read_landmark_embedding(
-                config.static_landmark_embedding_path, config.dynamic_landmark_embedding_path
+                config.static_landmark_embedding_path,
+                config.dynamic_landmark_embedding_path,
+                model,
             ),
             dtype,
         )
@@ -124,7 +119,15 @@ class FLAME(nn.Module):
         return cls(config, model, embedding, dtype)
 
     def _set_model(self, model: HeadModel, dtype: torch.dtype) -> None:
-        used = [*range(self.n_shape), *range(_N_IDENTITY, _N_IDENTITY + self.n_expression)]
+        n_expression = model.shapedirs.shape[2] - model.n_identity
+        for name, count, there in (
+            ("shape_params", self.n_shape, model.n_identity),
+            ("expression_params", self.n_expression, n_expression),
+        ):
+            if not 0 <= count <= there:
+                raise ValueError(f"{name} is {count}; the model has 0 to {there}")
+        expression = range(model.n_identity, model.n_identity + self.n_expression)
+        used = [*range(self.n_shape), *expression]
         self.parents = tuple(int(parent) for parent in model.parents)
         arrays = {
             "v_template": model.v_template,

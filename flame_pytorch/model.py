@@ -19,7 +19,8 @@ class HeadModel:
 
     v_template: (V, 3).
     faces: int64 (F, 3), counter-clockwise seen from outside.
-    shapedirs: (V, 3, 400), identity 0-299 then expression 300-399.
+    shapedirs: (V, 3, N), n_identity components of identity, then those of expression: FLAME has
+        300 and 100.
     posedirs: (V, 3, 36), multiplied by the flattened (R - I) of joints 1-4.
     J_regressor: (5, V), dense.
     parents: int64 (5,), the root's is -1.
@@ -33,6 +34,7 @@ class HeadModel:
     J_regressor: FloatArray
     parents: IntArray
     weights: FloatArray
+    n_identity: int = 300
 
 
 @dataclass(frozen=True)

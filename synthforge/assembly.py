@@ -82,7 +82,7 @@ def build_rig(config: GenerateConfig, tell: Callable[[str], None] = print) -> Ri
     """Load or build everything that `config` asks for.
 
     The alignment is config.alignment's, or what train_alignment_mlp.py left in the folder of
-    pretrained models, or the generator's own.
+    pretrained models, or the published fixMapMLP01.pth there, or the generator's own.
 
     tell: takes the lines that a user should see, such as which generator was picked.
     Raises ConfigError, AssetError, FileFormatError, AlignmentError, BackendMissingError or
@@ -101,6 +101,10 @@ def build_rig(config: GenerateConfig, tell: Callable[[str], None] = print) -> Ri
     if weights is None and trained.exists():
         weights = trained
         tell(f"Alignment: {trained}, from train_alignment_mlp.py")
+    elif weights is None and generator.name == "next3d":
+        weights = find_assets(config.assets.model_dir, config.assets.pretrained_dir).alignment
+        if weights is not None:
+            tell(f"Alignment: {weights}, as published")
     if weights is not None:
         alignment = load_alignment(
             weights, generator, head.fingerprint, force=config.force_alignment

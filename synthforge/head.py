@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flame_pytorch import FLAME
+from flame_pytorch.errors import FileFormatError, naming
 from flame_pytorch.files import (
     read_head_model,
     read_landmark_embedding,
@@ -28,6 +29,10 @@ from synthforge.regions import paint_masks, paint_texture
 from synthforge.sampling import Parameters
 
 _NECK = 1
+_PNG = b"\x89PNG\r\n\x1a\n"
+# SynthForge's painted segmentation is 4096 a side.
+_MAX_TEXTURE_SIZE = 8192
+_SEG_TEXTURE_WAY_OUT = "Leave it out to label regions by FLAME_masks.pkl"
 
 
 @dataclass(frozen=True)
@@ -92,31 +97,27 @@ class Head:
 def read_head(assets: Assets) -> Head:
     """The user's FLAME, on the CPU.
 
-    Raises AssetError if a needed file is not there or files don't fit together, and
-    `flame_pytorch.FileFormatError` if one cannot be read.
+    Raises AssetError if a needed file is not there, and FileFormatError if one cannot be read or
+    does not fit the others.
     """
     if assets.flame_model is None or assets.static_embedding is None:
         raise AssetError("; ".join(assets.missing))
     model = read_head_model(assets.flame_model)
-    embedding = read_landmark_embedding(assets.static_embedding, assets.contour_embedding)
+    embedding = read_landmark_embedding(assets.static_embedding, assets.contour_embedding, model)
     flame = FLAME.from_arrays(model, embedding, SHAPE_SIZE, EXPRESSION_SIZE)
     uvs: FloatArray = np.zeros((1, 2))
     uv_faces: IntArray = np.zeros_like(model.faces)
     if assets.texture is not None:
-        uvs, uv_faces = read_uv_layout(assets.texture)
-        if len(uv_faces) != len(model.faces):
-            raise AssetError(
-                f"{assets.texture} has {len(uv_faces)} triangles and {assets.flame_model} "
-                f"{len(model.faces)}; they must come from the same FLAME"
-            )
+        uvs, uv_faces = read_uv_layout(assets.texture, model)
     if assets.seg_texture is not None and assets.texture is not None:
-        regions = paint_texture(_read_rgb(assets.seg_texture), uvs[uv_faces])
+        with naming(assets.seg_texture, _SEG_TEXTURE_WAY_OUT):
+            regions = paint_texture(_read_rgb(assets.seg_texture), uvs[uv_faces])
     elif assets.masks is not None:
         _, landmarks = flame(
             torch.zeros(1, SHAPE_SIZE), torch.zeros(1, EXPRESSION_SIZE), torch.zeros(1, 6)
         )
         regions = paint_masks(
-            read_masks(assets.masks),
+            read_masks(assets.masks, model),
             model.v_template,
             model.faces,
             landmarks[0].numpy().astype(np.float64),
@@ -133,7 +134,12 @@ def read_head(assets: Assets) -> Head:
 
 
 def _read_rgb(path: Path) -> NDArray[np.uint8]:
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    data = path.read_bytes()
+    # The header's size is checked first: an image of one colour is small, however large it is.
+    size = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+    if not data.startswith(_PNG) or not 0 < min(size) <= max(size) <= _MAX_TEXTURE_SIZE:
+        raise FileFormatError(f"is not a PNG of at most {_MAX_TEXTURE_SIZE} pixels a side")
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if image is None:
-        raise AssetError(f"{path} is not a readable image")
+        raise FileFormatError("is a damaged PNG")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)

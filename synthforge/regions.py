@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from flame_pytorch.errors import FileFormatError
 from flame_pytorch.model import FloatArray, IntArray
 from synthforge.landmarks import INNER_LIP, LEFT_BROW, RIGHT_BROW
 
@@ -147,6 +148,8 @@ def paint_texture(texture: NDArray[np.uint8], face_uvs: FloatArray) -> IntArray:
 
     texture: uint8 (H, W, 3) RGB, nearly palette colours (antialiased edges go to the nearest).
     face_uvs: (F, 3, 2), v running up. Each face takes the colour at its centre.
+
+    Raises FileFormatError if too many of these are no palette colours.
     """
     height, width = texture.shape[:2]
     u, v = face_uvs.mean(1).T
@@ -154,7 +157,14 @@ def paint_texture(texture: NDArray[np.uint8], face_uvs: FloatArray) -> IntArray:
     row = np.clip(((1 - v) * height).astype(int), 0, height - 1)
     seen = texture[row, column].astype(int)
     colors = np.concatenate([PALETTE[:BACKGROUND].astype(int), _TEXTURE_COLORS])
-    nearest = ((seen[:, None] - colors) ** 2).sum(-1).argmin(1)
+    difference = seen[:, None] - colors
+    painted = (np.abs(difference).max(-1).min(1) <= _COLOR_TOLERANCE).mean()
+    if painted < _MIN_PAINTED:
+        raise FileFormatError(
+            f"is no painted segmentation: {1 - painted:.0%} of the triangles have colours that "
+            "are not in the palette"
+        )
+    nearest = (difference**2).sum(-1).argmin(1)
     return np.concatenate([np.arange(BACKGROUND), _TEXTURE_REGIONS])[nearest]
 
 
@@ -162,3 +172,7 @@ def paint_texture(texture: NDArray[np.uint8], face_uvs: FloatArray) -> IntArray:
 # neck, and what its author left unmapped.
 _TEXTURE_COLORS = np.array([[0x00, 0xFF, 0xF1], [0xD1, 0x82, 0x3D]])
 _TEXTURE_REGIONS = np.array([REGION_ID["neck"], REGION_ID["face"]])
+# Levels a channel, and the least part of the faces that have a colour of the palette; the others
+# lie on antialiased edges.
+_COLOR_TOLERANCE = 4
+_MIN_PAINTED = 0.5

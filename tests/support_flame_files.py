@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 from support_pickles import Made, array_record, dump, object_array_record, tensor_record
 
 from flame_pytorch import HeadModel, LandmarkEmbedding
+from flame_pytorch.files import read_head_model
 
 _NO_PARENT = 4294967295
 
@@ -117,3 +119,16 @@ def write_flame_files(
     if uvs is not None and uv_faces is not None:
         mean = np.zeros((4, 4, 3), np.float32)
         np.savez(directory / "FLAME_texture.npz", vt=uvs, ft=uv_faces, mean=mean)
+
+
+def assert_same(a: object, b: object) -> None:
+    """All arrays are the same."""
+    for field in dataclasses.fields(a):  # type: ignore[arg-type]
+        np.testing.assert_array_equal(getattr(a, field.name), getattr(b, field.name), field.name)
+
+
+def read_model_bytes(folder: Path, data: bytes) -> HeadModel:
+    """What the reader makes of a `generic_model.pkl` of these bytes."""
+    path = folder / "generic_model.pkl"
+    path.write_bytes(data)
+    return read_head_model(path)

@@ -1,5 +1,8 @@
 """The whole program on official-format files: a tiny Next3D checkpoint and a FLAME-shaped head."""
 
+import dataclasses
+import shutil
+
 import numpy as np
 import pytest
 import support_next3d
@@ -7,20 +10,26 @@ import torch
 from click.testing import CliRunner
 from scipy.spatial import cKDTree
 from support_flame_files import write_flame_files
+from support_flame_heads import face_landmarks
 from support_next3d_files import write_checkpoint
 
 from flame_pytorch import FLAME, HeadModel, LandmarkEmbedding
+from flame_pytorch.plausible import MASK_NAMES
 from synthforge.alignment import place_in_generator, published_alignment
+from synthforge.assembly import build_rig
 from synthforge.camera import Camera
 from synthforge.cli.generate import generate
+from synthforge.config import AssetPaths, GenerateConfig
 from synthforge.dataset.read import Dataset
 from synthforge.next3d import Next3D
 from synthforge.regions import REGION_ID
 
 
 def flame_shaped_head():
-    """FLAME's 5023 vertices as the goldens' head has them; landmarks on the nearest triangles."""
-    vertices, landmarks = (tensor[0].double().numpy() for tensor in support_next3d.heads())
+    """FLAME's 5023 vertices as the goldens' head has them; landmarks on the triangles nearest to a
+    face's."""
+    vertices = support_next3d.heads()[0][0].double().numpy()
+    landmarks = face_landmarks()
     faces = support_next3d.topology().faces.numpy()
     rng = np.random.default_rng(0)
     weights = np.zeros((5023, 5))
@@ -40,7 +49,7 @@ def flame_shaped_head():
         nearest[17:], thirds[17:], np.tile(nearest[:17], (79, 1)), np.tile(thirds[:17], (79, 1, 1))
     )
     y = vertices[:, 1]
-    masks = {
+    masks = dict.fromkeys(MASK_NAMES, np.arange(0)) | {
         "face": np.flatnonzero(y > -0.12),
         "neck": np.flatnonzero(y <= -0.12),
         "scalp": np.flatnonzero(y > 0.05),
@@ -165,3 +174,73 @@ def test_a_damaged_checkpoint_ends_in_one_line(workplace, tmp_path):
     )
     assert "next3d_ffhq_512.pkl" in result.output
     assert not (tmp_path / "out").exists()
+
+
+def one_line(result) -> str:
+    (line,) = [line for line in result.output.splitlines() if line.startswith("Error: ")]
+    return line
+
+
+@pytest.mark.parametrize("name", ["model", "pretrained"])
+def test_a_named_folder_that_is_missing_is_no_mannequin(tmp_path, name):
+    option, missing = f"--{name}_dir", tmp_path / "missing"
+    result = CliRunner().invoke(
+        generate,
+        ["--output_dir", str(tmp_path / "out"), "--num_images", "100000", option, str(missing)],
+    )
+    assert result.exit_code == 2
+    assert f"{missing} is not a folder" in one_line(result)
+    assert not (tmp_path / "out").exists()
+
+
+def test_files_one_level_down_are_told(workplace, tmp_path):
+    unpacked = tmp_path / "model" / "FLAME2023"
+    shutil.copytree(workplace / "model", unpacked)
+    result = run(
+        *(workplace, tmp_path / "out", "--num_images", 1, "--model_dir", tmp_path / "model"),
+        expect=2,
+    )
+    line = one_line(result)
+    assert (
+        f"{unpacked / 'FLAME_masks.pkl'}: move it to {tmp_path / 'model/FLAME_masks.pkl'}" in line
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_in_millimetres_ends_in_one_line(workplace, tmp_path):
+    model, embedding, masks = flame_shaped_head()
+    large = dataclasses.replace(model, v_template=model.v_template * 1000)
+    write_flame_files(tmp_path / "model", large, embedding, masks)
+    result = run(
+        *(workplace, tmp_path / "out", "--num_images", 1, "--model_dir", tmp_path / "model"),
+        expect=2,
+    )
+    assert "generic_model.pkl has a head of 300 m" in one_line(result)
+    assert not (tmp_path / "out").exists()
+
+
+def moving_alignment(path):
+    """fixMapMLP01.pth, which moves heads by 0.05 to their left."""
+    inner, outer = torch.zeros(4, 3), torch.zeros(3, 4)
+    inner[:3], outer[:, :3] = torch.eye(3), torch.eye(3)
+    state = {
+        "a.weight": inner,
+        "a.bias": torch.zeros(4),
+        "b.weight": outer,
+        "b.bias": torch.tensor([0.05, 0, 0]),
+    }
+    torch.save(state, path)
+
+
+def test_the_published_alignment_is_used_where_it_lies(workplace, tmp_path):
+    shutil.copytree(workplace / "pretrained_models", tmp_path / "pretrained_models")
+    assets = AssetPaths(tmp_path / "pretrained_models", workplace / "model")
+    config = GenerateConfig(tmp_path / "out", 1, detector="none", device="cpu", assets=assets)
+    lines: list[str] = []
+    A, b = build_rig(config, lines.append).alignment.as_affine()
+    torch.testing.assert_close((A, b), published_alignment().as_affine())
+    assert not any("fixMapMLP01" in line for line in lines)
+    moving_alignment(tmp_path / "pretrained_models" / "fixMapMLP01.pth")
+    A, b = build_rig(config, lines.append).alignment.as_affine()
+    torch.testing.assert_close((A, b), (torch.eye(3), torch.tensor([0.05, 0, 0])))
+    assert f"Alignment: {tmp_path / 'pretrained_models/fixMapMLP01.pth'}, as published" in lines

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from flame_pytorch.errors import FileFormatError
 from synthforge.regions import (
     FLIP_PAIRS,
     PALETTE,
@@ -108,3 +109,15 @@ def test_a_painted_texture_is_quantised_to_the_palette():
     face_uvs = np.array([[(0.5, 0.8)] * 3, [(0.2, 0.2)] * 3, [(0.8, 0.2)] * 3, [(1.0, 1.0)] * 3])
     names = [REGIONS[i].name for i in paint_texture(texture, face_uvs)]
     assert names == ["nose", "neck", "neck", "nose"]
+
+
+def test_antialiased_edges_go_to_the_nearest_colour_and_other_images_are_refused():
+    face_uvs = np.array([[(0.2, 0.8)] * 3, [(0.8, 0.8)] * 3])
+    texture = np.broadcast_to(PALETTE[REGION_ID["nose"]], (4, 4, 3)).copy()
+    edge = texture.astype(int)
+    edge[:, 2:] = 0.7 * edge[:, 2:] + 0.3 * PALETTE[REGION_ID["face"]]
+    names = [REGIONS[i].name for i in paint_texture(edge.astype(np.uint8), face_uvs)]
+    assert names == ["nose", "nose"]
+    skin = np.full((4, 4, 3), (200, 160, 140), np.uint8)
+    with pytest.raises(FileFormatError, match=r"no painted segmentation: 100% of the triangles"):
+        paint_texture(skin, face_uvs)

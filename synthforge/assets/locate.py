@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -27,8 +28,28 @@ _TEXTURE = "FLAME_texture.npz"
 _SEG_TEXTURE = "flame_seg_tex.png"
 _ALIGNMENT = "fixMapMLP01.pth"
 
+# Any of these makes a folder one that the user may name. The alignment that
+# train_alignment_mlp.py trains for the built-in head needs no other file.
+_MODEL_FILES = (
+    *_FLAME_MODELS,
+    *(_EMBEDDING, _STATIC_EMBEDDING, _CONTOUR_EMBEDDING, _MASKS, _SEG_TEXTURE),
+)
+_PRETRAINED_FILES = (*_CHECKPOINTS, "alignment_mannequin.safetensors")
+_HOMES = dict.fromkeys((*_MODEL_FILES, _TEXTURE), MODEL) | dict.fromkeys(
+    (*_CHECKPOINTS, _ALIGNMENT), PRETRAINED
+)
+
+# Files that may be meant, if they have no known name.
+_SUFFIXES = (".pkl", ".npy", ".npz", ".pth", ".pt", ".zip")
+_MAX_ENTRIES = 1000
+_MAX_NAMED = 6
+
 _FLAME_SITE = "https://flame.is.tue.mpg.de (licence required)"
 _NEXT3D_SITE = "the Next3D project page, https://mrtornado24.github.io/Next3D"
+_EMBEDDING_SITE = (
+    "DECA, https://github.com/yfeng95/DECA (in data/), or RingNet, "
+    "https://github.com/soubhiksanyal/RingNet (in flame_model/); FLAME's page does not have it"
+)
 
 
 class AssetError(UserError, ValueError):
@@ -39,7 +60,7 @@ class AssetError(UserError, ValueError):
 class Assets:
     """The files of the Next3D pipeline, as found; None where there is none.
 
-    Required, and told in `missing` when absent, one line a file:
+    Required, and told in `missing` when absent, a line for each:
         checkpoint: the generator.
         flame_model: the head model.
         static_embedding: its 68 landmarks; `contour_embedding` too, unless the former holds both.
@@ -48,7 +69,10 @@ class Assets:
     Optional:
         texture: UV labels; the checkpoint brings the generator's own UVs.
         seg_texture: the painted segmentation, instead of the regions told from masks.
-        alignment: the published alignment; its figures are built in.
+        alignment: the published alignment, instead of its figures, which are built in.
+
+    astray: files that may be meant, under another name or in another place, a line for each.
+    unfulfilled: folders that the user named though they hold nothing of use, a line for each.
     """
 
     checkpoint: Path | None
@@ -60,6 +84,8 @@ class Assets:
     seg_texture: Path | None
     alignment: Path | None
     missing: tuple[str, ...]
+    astray: tuple[str, ...] = ()
+    unfulfilled: tuple[str, ...] = ()
 
     @property
     def any_required(self) -> bool:
@@ -91,24 +117,17 @@ def _holds_models(folder: Path) -> bool:
     return any(path.suffix in _MODEL_SUFFIXES for path in found)
 
 
-def find_assets(
-    model_dir: Path | None = None,
-    pretrained_dir: Path | None = None,
-    checkpoint: Path | None = None,
-    flame_model: Path | None = None,
-) -> Assets:
-    """Looks for the official file names in the two folders; given paths are taken instead.
+def find_assets(model_dir: Path | None = None, pretrained_dir: Path | None = None) -> Assets:
+    """Looks for the official file names in the two folders.
 
-    A folder that is not named is default_folder's.
-    Raises AssetError if a given path does not exist.
+    A folder that is not named is default_folder's. One that is named is meant to be used: see
+    `Assets.unfulfilled`.
     """
+    named = [folder for folder in (model_dir, pretrained_dir) if folder is not None]
     model_dir = model_dir or default_folder(MODEL)
     pretrained_dir = pretrained_dir or default_folder(PRETRAINED)
-    for option, given in (("checkpoint", checkpoint), ("flame_model", flame_model)):
-        if given is not None and not given.is_file():
-            raise AssetError(f"--{option} {given} does not exist")
-    checkpoint = checkpoint or _first(pretrained_dir, *_CHECKPOINTS)
-    flame_model = flame_model or _first(model_dir, *_FLAME_MODELS)
+    checkpoint = _first(pretrained_dir, *_CHECKPOINTS)
+    flame_model = _first(model_dir, *_FLAME_MODELS)
     both = _first(model_dir, _EMBEDDING)
     static = both or _first(model_dir, _STATIC_EMBEDDING)
     contour = None if both else _first(model_dir, _CONTOUR_EMBEDDING)
@@ -124,7 +143,7 @@ def find_assets(
     if static is None:
         missing.append(
             f"{model_dir / _EMBEDDING} (or {_STATIC_EMBEDDING} with {_CONTOUR_EMBEDDING}): from "
-            f"{_FLAME_SITE}, or as it comes with DECA"
+            f"{_EMBEDDING_SITE}"
         )
     elif both is None and contour is None:
         missing.append(f"{model_dir / _CONTOUR_EMBEDDING}: from where {_STATIC_EMBEDDING} came")
@@ -135,6 +154,7 @@ def find_assets(
             f"{model_dir / _TEXTURE} (for {_SEG_TEXTURE}; or {_MASKS} instead of both): "
             f'"FLAME texture space" from {_FLAME_SITE}'
         )
+    expected = (model_dir, _MODEL_FILES), (pretrained_dir, _PRETRAINED_FILES)
     return Assets(
         checkpoint=checkpoint,
         flame_model=flame_model,
@@ -145,29 +165,92 @@ def find_assets(
         seg_texture=seg_texture,
         alignment=_first(pretrained_dir, _ALIGNMENT),
         missing=tuple(missing),
+        astray=tuple(_astray(model_dir, pretrained_dir)) if missing else (),
+        unfulfilled=tuple(
+            f"{folder} " + (_none_of(names) if folder.is_dir() else "is not a folder")
+            for folder, names in expected
+            if folder in named and _first(folder, *names) is None
+        ),
     )
+
+
+def _none_of(names: tuple[str, ...]) -> str:
+    return f"holds none of {', '.join(names)}"
 
 
 def _first(directory: Path, *names: str) -> Path | None:
     return next((directory / name for name in names if (directory / name).is_file()), None)
 
 
+def _astray(model_dir: Path, pretrained_dir: Path) -> Iterator[str]:
+    """Files in the two folders, or one level below, that are not where they would be used."""
+    folders = {MODEL: model_dir, PRETRAINED: pretrained_dir}
+    spellings = {name.lower(): folders[home] / name for name, home in _HOMES.items()}
+    for path in _candidates(model_dir, pretrained_dir):
+        wanted = spellings.get(path.name.lower())
+        if wanted is None:
+            yield f"{path}: not a name that is known"
+        elif path != wanted:
+            verb = "rename" if path.parent == wanted.parent else "move"
+            yield f"{path}: {verb} it to {wanted}"
+
+
+def _candidates(*folders: Path) -> Iterator[Path]:
+    for folder in dict.fromkeys(folders):
+        for path in _entries(folder):
+            inside = _entries(path) if path.is_dir() else [path]
+            yield from (
+                inner for inner in inside if inner.suffix.lower() in _SUFFIXES and inner.is_file()
+            )
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(itertools.islice(folder.iterdir(), _MAX_ENTRIES))
+    except OSError:  # not there, or not ours to read
+        return []
+
+
 def require_all(assets: Assets) -> None:
-    """Raises AssetError naming each missing file."""
+    """Raises AssetError naming each missing file, and those that may be meant."""
     if assets.missing:
         raise AssetError(
             "--generator next3d needs files that are not there: "
             + "; ".join(assets.missing)
+            + _meant(assets)
             + ". Bring them, or use --generator mannequin."
         )
+
+
+def _meant(assets: Assets) -> str:
+    if not assets.astray:
+        return ""
+    shown = "; ".join(assets.astray[:_MAX_NAMED])
+    more = len(assets.astray) - _MAX_NAMED
+    return f". These may be meant: {shown}" + (f"; and {more} more" if more > 0 else "")
 
 
 def choose_generator(assets: Assets) -> Literal["next3d", "mannequin"]:
     """Next3D if all its files are there, the built-in head if none are.
 
-    Raises AssetError naming each missing file if only some are there.
+    Raises AssetError naming each missing file if only some are there, the folders if the user
+    named some for nothing, and files that may be meant under another name.
     """
-    if not assets.any_required:
-        return "mannequin"
-    require_all(assets)
-    return "next3d"
+    if assets.any_required:
+        require_all(assets)
+        return "next3d"
+    if assets.unfulfilled:
+        raise AssetError(
+            "; ".join(assets.unfulfilled)
+            + _meant(assets)
+            + ". Correct the folder, or use --generator mannequin."
+        )
+    if assets.astray:
+        raise AssetError(
+            "no file has the name under which it would be used"
+            + _meant(assets)
+            + ". Known names are "
+            + ", ".join(_HOMES)
+            + ". Rename or move what is meant, or use --generator mannequin."
+        )
+    return "mannequin"

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from torch import Tensor
 
 from flame_pytorch.errors import FileFormatError
-from flame_pytorch.pickles import Call
-from flame_pytorch.tensors import FindStorage, to_tensor
-from flame_pytorch.values import describe, to_mapping, to_text
+from flame_pytorch.reading.pickles import Call
+from flame_pytorch.reading.tensors import FindStorage, to_tensor
+from flame_pytorch.reading.values import describe, is_mapping, to_mapping, to_text
 
-# StyleGAN's classes pickle themselves with their source code, which a reader is to run.
-PERSISTENT_OBJECT = "torch_utils.persistence._reconstruct_persistent_obj"
+# StyleGAN's classes pickle themselves with their source code, which a reader is to run; the
+# function that would is in a module of this name, within any package.
+_PERSISTENT = re.compile(r"(.+\.)?torch_utils\.persistence\._reconstruct_persistent_obj")
 
 # Next3D has about 300 modules with 1,300 entries, 4 deep. A hostile file could share or nest
 # them without end.
@@ -26,10 +27,11 @@ _NAME = re.compile(r"[\w.]{1,500}", re.ASCII)
 def module_state(module: object) -> Mapping[object, object]:
     """A module's attributes, its class's code left alone. Raises FileFormatError."""
     if isinstance(module, Call):
-        if module.name != PERSISTENT_OBJECT:
-            return to_mapping(module.state)
-        if len(module.args) == 1:
-            return to_mapping(to_mapping(module.args[0]).get("state"))
+        state = module.state
+        if _PERSISTENT.fullmatch(module.name) and len(module.args) == 1:
+            state = to_mapping(module.args[0]).get("state")
+        if is_mapping(state):
+            return to_mapping(state)
     raise FileFormatError(f"should hold a torch module, but holds {describe(module)}")
 
 

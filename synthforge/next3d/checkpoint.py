@@ -1,38 +1,34 @@
 """Next3D's checkpoints: the released pickle, read without running its code, and a plain copy.
 
 The pickle holds three networks and the source code of their classes. Only the averaged generator,
-`G_ema`, is made; the others stay in the memory-mapped file as inert records.
+`G_ema`, is made; the others stay in the memory-mapped file as inert records. A generator that was
+saved again, by pickle or by torch.save, in a dictionary or alone, is read too.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from flame_pytorch.arrays import NUMPY_NAMES, SCALAR_NAMES, to_array
 from flame_pytorch.errors import FileFormatError, naming
-from flame_pytorch.mapped import open_mapped
-from flame_pytorch.pickles import Call, parse_whole
-from flame_pytorch.tensors import (
-    STORAGE_DTYPES,
-    TENSOR_NAMES,
-    EmbeddedStorages,
-    is_tensor,
-    to_tensor,
-)
-from flame_pytorch.values import INERT_NAMES, MAPPING_NAMES, to_mapping, to_text
-from synthforge.assets.modules import PERSISTENT_OBJECT, module_state, module_tensors
-from synthforge.next3d.config import Next3DConfig
+from flame_pytorch.reading.arrays import to_array
+from flame_pytorch.reading.contents import read_contents
+from flame_pytorch.reading.mapped import open_mapped
+from flame_pytorch.reading.pickles import Call
+from flame_pytorch.reading.tensors import FindStorage, is_tensor, to_tensor
+from flame_pytorch.reading.values import describe, is_mapping, listed, to_mapping
+from synthforge.assets.modules import module_state, module_tensors
+from synthforge.next3d.config import RENDERING_OPTIONS, Next3DConfig
+from synthforge.whole_files import replacing
 
 _WAY_OUT = (
     "next3d_ffhq_512.pkl is at the Next3D project page, https://mrtornado24.github.io/Next3D; "
@@ -42,25 +38,10 @@ _WAY_OUT = (
 _FORMAT = "synthforge next3d 1"
 _MASK_KEY = "synthforge.uv_face_mask"
 
-_NAMES = (
-    NUMPY_NAMES
-    | TENSOR_NAMES
-    | STORAGE_DTYPES.keys()
-    | MAPPING_NAMES
-    | INERT_NAMES
-    | {PERSISTENT_OBJECT}
-)
-# Classes of the three networks, in any release of the training code. They stay records.
-_CLASSES = re.compile(
-    r"(training\w*|torch_utils|dnnlib|torch\.nn)\.[\w.]+"
-    r"|torch\.(Size|device|float\d+|bfloat16|u?int\d+|bool)",
-    re.ASCII,
-)
-
 _SIZES = ("channel_base", "channel_max", "z_dim", "w_dim", "c_dim", "neural_rendering_resolution")
 _MAX_SIZE = 2**16
-_MAX_PLAIN_DEPTH = 8
-_MAX_PLAIN_VALUES = 100_000
+# A setting is at most a few numbers.
+_MAX_SETTING = 16
 
 
 @dataclass(frozen=True)
@@ -69,14 +50,11 @@ class Checkpoint:
 
     tensors: parameters and buffers by their official state-dict names, CPU.
     uv_face_mask: float32 [1, 1, 256, 256] in [0, 1].
-    attributes: the generator's other settings as stored, in JSON's types; its constructor's
-        arguments are `init_kwargs`.
     """
 
     config: Next3DConfig
     tensors: dict[str, Tensor]
     uv_face_mask: Tensor
-    attributes: dict[str, Any]
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
@@ -85,14 +63,12 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     Raises FileNotFoundError, or FileFormatError naming the file and what is wrong with it.
     """
     with naming(path, _WAY_OUT):
-        if Path(path).suffix == ".safetensors":
-            return _read_safetensors(path)
         data = open_mapped(path)
-        top = to_mapping(parse_whole(data, _is_allowed))
-        if not isinstance(top.get("G_ema"), Call):
-            keys = ", ".join(str(key) for key in list(top)[:8])
-            raise FileFormatError(f"holds no generator G_ema; it holds {keys:.200}")
-        return _read_generator(top["G_ema"], EmbeddedStorages(len(data)))
+        # Safetensors begin with the length of a JSON header, pickles' own frames with zeros there.
+        if Path(path).suffix == ".safetensors" or bytes(data[8:9]) == b"{":
+            return _read_safetensors(path)
+        contents = read_contents(path)
+        return _read_generator(_generator(contents.value), contents.find_storage)
 
 
 def save_safetensors(checkpoint: Checkpoint, path: str | os.PathLike[str]) -> None:
@@ -104,34 +80,42 @@ def save_safetensors(checkpoint: Checkpoint, path: str | os.PathLike[str]) -> No
     metadata = {
         "format": _FORMAT,
         "config": json.dumps(asdict(checkpoint.config)),
-        "attributes": json.dumps(checkpoint.attributes),
     }
-    path = Path(path)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
-        save_file(tensors, partial, metadata=metadata)
-        os.replace(partial, path)
+        with replacing(Path(path)) as partial:
+            save_file(tensors, partial, metadata=metadata)
     except SafetensorError as error:
         raise OSError(f"{path} can't be written: {error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
-def _is_allowed(name: str) -> bool:
-    return name in _NAMES or _CLASSES.fullmatch(name) is not None
+def _generator(value: object) -> Call:
+    """The module G_ema, which the file may hold alone or in a dictionary."""
+    if not is_mapping(value):
+        if isinstance(value, Call):
+            return value
+        raise FileFormatError(f"should hold a generator, but holds {describe(value)}")
+    entries = to_mapping(value)
+    generator = entries.get("G_ema")
+    if isinstance(generator, Call) and not is_mapping(generator):
+        return generator
+    weights = generator if is_mapping(generator) else value
+    if any(is_tensor(entry) for entry in to_mapping(weights).values()):
+        raise FileFormatError(
+            "holds a state dict: weights without the generator's settings and its uv_face_mask. "
+            "Save the module itself, torch.save({'G_ema': G_ema}, FILE), or take the released file"
+        )
+    raise FileFormatError(f"holds no generator G_ema; it holds {listed(entries)}")
 
 
-def _read_generator(generator: object, find_storage: EmbeddedStorages) -> Checkpoint:
+def _read_generator(generator: Call, find_storage: FindStorage) -> Checkpoint:
     state = module_state(generator)
     mask = state.get("uv_face_mask")
     if not is_tensor(mask):
         raise FileFormatError("holds a generator without its uv_face_mask")
-    attributes = _attributes(state, find_storage)
     return Checkpoint(
-        config=_config(attributes),
+        config=_config(_Settings(state, find_storage)),
         tensors=module_tensors(generator, find_storage),
         uv_face_mask=_checked_mask(to_tensor(mask, find_storage)),
-        attributes=attributes,
     )
 
 
@@ -140,47 +124,53 @@ def _checked_mask(mask: Tensor) -> Tensor:
         raise FileFormatError(
             f"has a uv_face_mask of shape {list(mask.shape)}, expected [1, 1, 256, 256]"
         )
+    if not ((mask >= 0) & (mask <= 1)).all():
+        raise FileFormatError("has a uv_face_mask with values outside 0 to 1")
     return mask.float()
 
 
-def _attributes(state: Mapping[object, object], find_storage: EmbeddedStorages) -> dict[str, Any]:
-    attributes: dict[str, Any] = {}
-    converter = _PlainValues()
-    # What the config needs goes first, lest something large uses up what may be converted.
-    for key in sorted(state, key=lambda key: key not in ("_init_kwargs", "rendering_kwargs")):
-        name, value = to_text(key), state[key]
-        if name in ("orth_scale", "orth_shift") and is_tensor(value):
-            attributes[name] = to_tensor(value, find_storage).flatten()[:3].tolist()
-        elif name == "_init_kwargs" or not name.startswith("_"):
-            with contextlib.suppress(_NotPlain):
-                attributes[name.removeprefix("_")] = converter.convert(value, 0)
-    return attributes
+class _Settings:
+    """Settings of the generator by name: its attributes, else the arguments that made it.
 
+    Only what is asked for is looked at; the rest may be of any type.
+    """
 
-class _NotPlain(Exception):
-    """A record has no type of JSON's."""
+    def __init__(self, state: Mapping[object, object], find_storage: FindStorage) -> None:
+        self.arguments = self._mapping(state, "_init_kwargs")
+        self.attributes = state
+        self.find_storage = find_storage
+        source = state if "rendering_kwargs" in state else self.arguments
+        self.rendering = self._mapping(source, "rendering_kwargs")
 
+    @staticmethod
+    def _mapping(source: Mapping[object, object], name: str) -> Mapping[object, object]:
+        if name not in source:
+            raise FileFormatError(f"holds a generator without its {name}")
+        return to_mapping(source[name])
 
-class _PlainValues:
-    """Turns records into JSON's types, at most `_MAX_PLAIN_VALUES` of them."""
+    def get(self, name: str) -> Any:
+        """None if the file does not say."""
+        source = self.attributes if name in self.attributes else self.arguments
+        return self._plain(name, source.get(name))
 
-    def __init__(self) -> None:
-        self.left = _MAX_PLAIN_VALUES
+    def rendering_options(self) -> dict[str, Any]:
+        return {
+            name: self._plain(name, self.rendering[name])
+            for name in RENDERING_OPTIONS
+            if name in self.rendering
+        }
 
-    def convert(self, value: object, depth: int) -> Any:
-        self.left -= 1
-        if self.left < 0 or depth > _MAX_PLAIN_DEPTH:
-            raise _NotPlain
+    def _plain(self, name: str, value: object) -> Any:
+        """Text, a number, or a list of them; from a numpy scalar, an array or a tensor too."""
         if value is None or isinstance(value, bool | int | float | str):
             return value
-        if isinstance(value, list | tuple):
-            return [self.convert(item, depth + 1) for item in value]
-        if isinstance(value, Call) and value.name in SCALAR_NAMES:
-            return to_array(value).tolist()
-        if isinstance(value, dict) or (isinstance(value, Call) and value.name in MAPPING_NAMES):
-            items = to_mapping(value).items()
-            return {str(key): self.convert(item, depth + 1) for key, item in items}
-        raise _NotPlain
+        try:
+            array = to_array(value, self.find_storage)
+        except FileFormatError as error:
+            raise FileFormatError(f"is damaged at the setting {name}: it {error}") from None
+        if array.size > _MAX_SETTING:
+            raise FileFormatError(f"has the setting {name} of {array.size} numbers")
+        return array.tolist()
 
 
 def _checked_size(name: str, size: object) -> int:
@@ -191,30 +181,28 @@ def _checked_size(name: str, size: object) -> int:
     return size
 
 
-def _config(attributes: Mapping[str, Any]) -> Next3DConfig:
-    arguments = attributes.get("init_kwargs")
-    rendering = attributes.get("rendering_kwargs")
-    if not isinstance(arguments, dict) or not isinstance(rendering, dict):
-        raise FileFormatError("holds a generator without its init_kwargs or rendering_kwargs")
-    fields: dict[str, Any] = {}
+def _config(settings: _Settings) -> Next3DConfig:
+    found: dict[str, Any] = {}
     for name in _SIZES:
-        size = attributes.get(name, arguments.get(name))
+        size = settings.get(name)
         if size is not None:
-            fields[name] = _checked_size(name, size)
+            found[name] = _checked_size(name, size)
+    fill_mouth, scale, shift = map(settings.get, ("fill_mouth", "orth_scale", "orth_shift"))
     try:
-        if "fill_mouth" in attributes:
-            fields["fill_mouth"] = bool(attributes["fill_mouth"])
-        if "orth_scale" in attributes:
-            fields["orth_scale"] = float(attributes["orth_scale"][0])
-        if "orth_shift" in attributes:
-            fields["orth_shift"] = tuple(float(x) for x in attributes["orth_shift"])
-        return Next3DConfig.from_rendering_kwargs(rendering, **fields)
+        if fill_mouth is not None:
+            found["fill_mouth"] = bool(fill_mouth)
+        if scale is not None:
+            found["orth_scale"] = float(np.ravel(scale)[0])
+        if shift is not None:
+            found["orth_shift"] = tuple(np.ravel(shift).astype(float).tolist())
+        return Next3DConfig.from_rendering_kwargs(settings.rendering_options(), **found)
+    except FileFormatError:
+        raise
     except (TypeError, ValueError, IndexError, OverflowError) as error:
         raise FileFormatError(f"has settings that can't be used: {error}") from None
 
 
 def _read_safetensors(path: str | os.PathLike[str]) -> Checkpoint:
-    open_mapped(path)
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -225,13 +213,15 @@ def _read_safetensors(path: str | os.PathLike[str]) -> Checkpoint:
                     "convert-checkpoint next3d_ffhq_512.pkl OUT.safetensors`"
                 )
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        settings: dict[str, Any] = json.loads(metadata["config"])
-        for name in ("avg_camera_pivot", "orth_shift"):
-            settings[name] = tuple(settings[name])
+        stored = dict(json.loads(metadata["config"]))
+        # Copies of earlier versions hold settings that nothing uses.
+        settings: dict[str, Any] = {
+            entry.name: stored[entry.name] for entry in fields(Next3DConfig)
+        }
+        settings["orth_shift"] = tuple(settings["orth_shift"])
         for name in _SIZES:
             _checked_size(name, settings[name])
         config = Next3DConfig(**settings)
-        attributes = dict(json.loads(metadata["attributes"]))
         mask = tensors.pop(_MASK_KEY)
     except SafetensorError as error:
         raise FileFormatError(f"is not a readable safetensors file: {error}") from None
@@ -239,4 +229,4 @@ def _read_safetensors(path: str | os.PathLike[str]) -> Checkpoint:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise FileFormatError(f"has damaged settings: {error!r:.200}") from None
-    return Checkpoint(config, tensors, _checked_mask(mask), attributes)
+    return Checkpoint(config, tensors, _checked_mask(mask))

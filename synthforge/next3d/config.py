@@ -43,7 +43,6 @@ class Next3DConfig:
         ray_start, ray_end: distance along the ray.
         box_warp: side of the cube that the planes cover.
         decoder_lr_mul: equalised learning rate of the decoder's layers.
-        avg_camera_radius, avg_camera_pivot: the cameras it was trained with.
 
     Rasterization of the neural texture, an orthographic view of the head in metres:
         orth_scale: screen half-widths a metre; orth_shift: added (m) after y is flipped.
@@ -70,8 +69,6 @@ class Next3DConfig:
     ray_end: float = 3.3
     box_warp: float = 1.0
     decoder_lr_mul: float = 1.0
-    avg_camera_radius: float = 2.7
-    avg_camera_pivot: tuple[float, float, float] = (0.0, 0.0, 0.2)
 
     orth_scale: float = 5.0
     orth_shift: tuple[float, float, float] = (0.0, -0.01, -0.01)
@@ -92,8 +89,7 @@ class Next3DConfig:
         self._require("box_warp", self.box_warp > 0, "above 0")
         self._require("orth_scale", self.orth_scale > 0, "above 0")
         self._require("sr_clamp", self.sr_clamp is None or self.sr_clamp > 0, "None or above 0")
-        for name in ("avg_camera_pivot", "orth_shift"):
-            self._require(name, len(getattr(self, name)) == 3, "three numbers")
+        self._require("orth_shift", len(self.orth_shift) == 3, "three numbers")
         for name, value in vars(self).items():
             numbers = value if isinstance(value, tuple) else (value,)
             finite = all(math.isfinite(x) for x in numbers if isinstance(x, float))
@@ -109,7 +105,7 @@ class Next3DConfig:
     ) -> Next3DConfig:
         """From a checkpoint's `rendering_kwargs` and any other fields by name.
 
-        As in the released code, a missing `c_scale` counts as 0. Options of training only are
+        As in the released code, a missing `c_scale` counts as 0. Training's own options are
         ignored; options that this implementation lacks raise ValueError by name.
         """
         for name, value in _FIXED_RENDERING.items():
@@ -134,11 +130,6 @@ class Next3DConfig:
         return min(self.channel_base // resolution, self.channel_max)
 
 
-def _triple(values: Any) -> tuple[float, float, float]:
-    x, y, z = (float(value) for value in values)
-    return x, y, z
-
-
 # rendering_kwargs that are live at inference, and their type here.
 _RENDERING_FIELDS: dict[str, Any] = {
     "c_scale": float,
@@ -149,6 +140,6 @@ _RENDERING_FIELDS: dict[str, Any] = {
     "ray_end": float,
     "box_warp": float,
     "decoder_lr_mul": float,
-    "avg_camera_radius": float,
-    "avg_camera_pivot": _triple,
 }
+# All that `from_rendering_kwargs` reads.
+RENDERING_OPTIONS = (*_FIXED_RENDERING, *_RENDERING_FIELDS)

@@ -10,13 +10,16 @@ from torch import Tensor, nn
 from synthforge.mesh import Topology
 from synthforge.next3d.layers import FullyConnected
 
+_MAX_NAMED = 8
+
 
 def select_live(
     own: Mapping[str, Tensor], given: Mapping[str, Tensor], *, strict: bool
 ) -> dict[str, Tensor]:
     """The tensors of `given` that `own` names, each with the dtype and strides of its own.
 
-    Raises ValueError naming those of another shape and, if strict, those that are missing.
+    Raises ValueError naming those of another shape, with values that are NaN or infinite and, if
+    strict, those that are missing.
     """
     missing = [name for name in own if name not in given] if strict else []
     misshaped = [
@@ -26,18 +29,26 @@ def select_live(
     ]
     if missing or misshaped:
         raise ValueError(describe_mismatch(missing, misshaped))
+    broken = [name for name in own if name in given and not given[name].isfinite().all()]
+    if broken:
+        raise ValueError(f"these weights hold NaN or infinite values: {_first(broken)}")
     return {
         name: _laid_out_like(tensor, given[name]) for name, tensor in own.items() if name in given
     }
 
 
 def describe_mismatch(missing: list[str], misshaped: list[str]) -> str:
-    lines = ["these weights do not fit the generator's configuration"]
+    parts = []
     if missing:
-        lines.append(f"missing ({len(missing)}): {', '.join(missing)}")
+        parts.append(f"missing ({len(missing)}): {_first(missing)}")
     if misshaped:
-        lines.append(f"of another shape ({len(misshaped)}): {'; '.join(misshaped)}")
-    return "\n  ".join(lines)
+        parts.append(f"of another shape ({len(misshaped)}): {_first(misshaped)}")
+    return f"these weights do not fit the generator's configuration: {'; '.join(parts)}"
+
+
+def _first(names: list[str]) -> str:
+    more = len(names) - _MAX_NAMED
+    return ", ".join(names[:_MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _laid_out_like(own: Tensor, given: Tensor) -> Tensor:

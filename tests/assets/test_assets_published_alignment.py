@@ -78,7 +78,7 @@ class Ran:
 def test_nothing_runs(tmp_path, zipped):
     path, trace = tmp_path / "a.pth", tmp_path / "trace"
     torch.save({"x": Ran(trace)}, path, _use_new_zipfile_serialization=zipped)
-    with pytest.raises(FileFormatError, match=r"a.pth refers to '(posix|nt)\.mkdir'.*built in"):
+    with pytest.raises(FileFormatError, match=r"a.pth has layers of shapes \[\].*built in"):
         read_published_alignment(path)
     assert not trace.exists()
 
@@ -87,7 +87,7 @@ def test_weights_that_are_not_finite(tmp_path):
     model = MLP()
     model.first.bias.data[0] = torch.nan
     saved(model, tmp_path / "a.pth", True)
-    with pytest.raises(FileFormatError, match="not finite"):
+    with pytest.raises(FileFormatError, match="NaN or infinite"):
         read_published_alignment(tmp_path / "a.pth")
 
 

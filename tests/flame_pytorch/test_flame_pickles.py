@@ -20,10 +20,10 @@ from support_pickles import (
     tensor_record,
 )
 
-from flame_pytorch.arrays import ARRAY_NAMES, to_array
 from flame_pytorch.errors import FileFormatError
-from flame_pytorch.pickle_literals import Blob
-from flame_pytorch.pickles import Call, Global, parse, parse_whole
+from flame_pytorch.reading.arrays import to_array
+from flame_pytorch.reading.pickle_literals import Blob
+from flame_pytorch.reading.pickles import Call, Global, parse, parse_whole
 
 keys = st.text(max_size=8) | st.integers(-(2**60), 2**60) | st.booleans() | st.none()
 scalars = keys | st.floats(allow_nan=False) | st.integers(-(2**500), 2**500)
@@ -39,8 +39,8 @@ values = st.recursive(
 )
 
 
-def parsed(data: bytes, *names: str) -> object:
-    return parse_whole(memoryview(data), lambda name: name in ARRAY_NAMES or name in names)
+def parsed(data: bytes) -> object:
+    return parse_whole(memoryview(data))
 
 
 @settings(max_examples=100, deadline=None)
@@ -64,7 +64,7 @@ def test_python2_strings(data, protocol):
 @given(st.binary(max_size=400))
 def test_random_bytes_parse_or_are_refused(data):
     try:
-        parse(memoryview(data), lambda name: False)
+        parse(memoryview(data))
     except FileFormatError as error:
         assert str(error)
 
@@ -80,16 +80,16 @@ def test_every_prefix_of_a_pickle_is_refused():
 def test_calls_are_recorded_with_all_that_is_done_to_them():
     made = Made("a.b", (1, 2), state={"x": 3}, mapping={"k": 4}, items=[5])
     for protocol in range(5):
-        call = parsed(dump(made, protocol), "a.b")
+        call = parsed(dump(made, protocol))
         assert isinstance(call, Call)
         assert (call.name, call.args, call.state) == ("a.b", (1, 2), {"x": 3})
         assert (call.mapping, call.items) == ({"k": 4}, [5])
 
 
 def test_old_style_instances_and_classes():
-    assert parsed(b"(S'x'\nia\nb\n.", "a.b").args == (b"x",)
-    assert parsed(b"(ca\nb\nI7\no.", "a.b").args == (7,)
-    assert parsed(b"ca\nb\n.", "a.b") == Global("a.b")
+    assert parsed(b"(S'x'\nia\nb\n.").args == (b"x",)
+    assert parsed(b"(ca\nb\nI7\no.").args == (7,)
+    assert parsed(b"ca\nb\n.") == Global("a.b")
 
 
 def test_long_strings_stay_where_they_are():
@@ -120,8 +120,7 @@ def test_arrays_of_objects_and_tensors():
     nested = object_array_record([array_record(np.arange(3)), array_record(np.ones(3))], (2,))
     np.testing.assert_array_equal(to_array(parsed(dump(nested))), [[0, 1, 2], [1, 1, 1]])
     tensor = torch.arange(12.0).view(3, 4).T
-    names = "collections.OrderedDict"
-    np.testing.assert_array_equal(to_array(parsed(dump(tensor_record(tensor)), names)), tensor)
+    np.testing.assert_array_equal(to_array(parsed(dump(tensor_record(tensor)))), tensor)
 
 
 def wrong_array(shape, data=b"", dtype="f8", fortran=False) -> Made:
@@ -199,7 +198,7 @@ def test_nesting_without_end():
 def test_calls_nested_without_end():
     depth = 100_000
     data = b"ca\nb\nq\x00" + b"h\x00" * depth + b"N" + b"\x85R" * (depth + 1) + b"."
-    assert parsed(data, "a.b").name == "a.b"
+    assert parsed(data).name == "a.b"
 
 
 def test_texts_are_not_decoded_without_end():
@@ -267,4 +266,4 @@ def test_damaged_sparse_matrices(change):
 )
 def test_what_is_handed_over_instead_of_a_pickle_is_recognised(data, message):
     with pytest.raises(FileFormatError, match=message):
-        parse_whole(memoryview(data), lambda name: True)
+        parse_whole(memoryview(data))

@@ -213,7 +213,7 @@ def test_load_state_dict_names_what_does_not_fit(generator):
 def test_load_takes_a_saved_checkpoint(generator, tmp_path):
     mesh = {"faces": generator.faces, "face_uvcoords": generator.face_uvcoords}
     tensors = {name: x.contiguous() for name, x in {**generator.state_dict(), **mesh}.items()}
-    checkpoint = Checkpoint(CONFIG, tensors, generator.uv_face_mask, {})
+    checkpoint = Checkpoint(CONFIG, tensors, generator.uv_face_mask)
     path = tmp_path / "copy.safetensors"
     save_safetensors(checkpoint, path)
     loaded = Next3D.load(path, variant="original")
@@ -427,10 +427,9 @@ def test_config_refuses_what_cannot_work():
 
 
 def test_config_reads_rendering_kwargs():
-    kwargs = {"c_scale": 1, "ray_end": 3.5, "box_warp": 1, "avg_camera_pivot": [0, 0, 0.2]}
+    kwargs = {"c_scale": 1, "ray_end": 3.5, "box_warp": 1}
     config = Next3DConfig.from_rendering_kwargs(kwargs | {"density_reg": 0.25}, channel_max=64)
     assert (config.c_scale, config.ray_end, config.channel_max) == (1.0, 3.5, 64)
-    assert config.avg_camera_pivot == (0.0, 0.0, 0.2)
     assert Next3DConfig.from_rendering_kwargs({}).c_scale == 0
     with pytest.raises(ValueError, match="clamp_mode='relu' is not supported"):
         Next3DConfig.from_rendering_kwargs({"clamp_mode": "relu"})

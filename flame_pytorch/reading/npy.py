@@ -7,10 +7,11 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from flame_pytorch.arrays import numeric_dtype, object_items, raw_array
 from flame_pytorch.errors import FileFormatError
-from flame_pytorch.pickles import parse_whole
-from flame_pytorch.values import is_count
+from flame_pytorch.reading.arrays import numeric_dtype, object_items, raw_array
+from flame_pytorch.reading.pickle_literals import WINDOWS_LINE_ENDS
+from flame_pytorch.reading.pickles import Call, parse_whole
+from flame_pytorch.reading.values import describe, is_count
 
 _MAGIC = b"\x93NUMPY"
 _MAX_HEADER_BYTES = 10_000
@@ -21,10 +22,8 @@ _HEADER = re.compile(
 )
 
 
-def read_npy(
-    data: memoryview, allowed_names: frozenset[str] = frozenset()
-) -> NDArray[np.generic] | list[object]:
-    """The array in a .npy file, or the items of an array of objects, as `pickles.parse` has them.
+def read_npy(data: memoryview) -> NDArray[np.generic] | Call:
+    """The array in a .npy file; an array of objects as `pickles.parse` leaves it.
 
     Raises FileFormatError.
     """
@@ -32,16 +31,18 @@ def read_npy(
         raise FileFormatError("is not a .npy file of a known version")
     start = 10 if data[6] == 1 else 12
     end = start + int.from_bytes(data[8:start], "little")
+    if data[end - 1 : end] == b"\r":
+        raise FileFormatError(WINDOWS_LINE_ENDS)
     header = None
     if end - start <= _MAX_HEADER_BYTES:
         header = _HEADER.fullmatch(bytes(data[start:end]).decode("latin1"))
     if header is None:
         raise FileFormatError("has a damaged .npy header")
     if header["dtype"] in ("|O", "O"):
-        objects = object_items(parse_whole(data[end:], allowed_names.__contains__))
-        if objects is None:
-            raise FileFormatError("should hold an array of objects, but holds something else")
-        return objects[0]
+        value = parse_whole(data[end:])
+        if not isinstance(value, Call) or object_items(value) is None:
+            raise FileFormatError(f"should hold an array of objects, but holds {describe(value)}")
+        return value
     shape = tuple(int(size) for size in re.findall(r"\d+", header["shape"]))
     if len(shape) > 8 or not all(map(is_count, shape)):
         raise FileFormatError(f"holds an array of shape {shape!r:.100}")

@@ -6,37 +6,23 @@ from collections.abc import Mapping
 from typing import TypeGuard
 
 from flame_pytorch.errors import FileFormatError
-from flame_pytorch.pickle_literals import Blob
-from flame_pytorch.pickles import Call, Global
+from flame_pytorch.reading.pickle_literals import Blob
+from flame_pytorch.reading.pickles import Call, Global
 
-# EasyDict is NVIDIA's, in the files of StyleGAN and its heirs.
-MAPPING_NAMES = frozenset(
-    {"collections.OrderedDict", "dnnlib.util.EasyDict", "builtins.dict", "__builtin__.dict"}
-)
+_MAPPING_NAMES = frozenset({"collections.OrderedDict", "builtins.dict", "__builtin__.dict"})
+# NVIDIA's, in the files of StyleGAN and its heirs, within any package.
+_EASY_DICT = "dnnlib.util.EasyDict"
 # Python 3 writes bytes into pickles of protocol 0 to 2 as text to encode.
 BYTES_NAMES = frozenset({"_codecs.encode", "builtins.bytes", "__builtin__.bytes"})
 
-
-# Types of plain data, and the functions by which Python makes an object of a class. Files may
-# name them anywhere; they stay records.
-INERT_NAMES = frozenset(
-    {
-        f"{module}.{name}"
-        for module in ("builtins", "__builtin__")
-        for name in (
-            *("object", "bool", "int", "long", "float", "complex", "str", "unicode", "bytes"),
-            *("bytearray", "list", "tuple", "set", "frozenset", "range", "xrange", "slice"),
-        )
-    }
-    | {"collections.defaultdict", "collections.deque"}
-    | {"copyreg._reconstructor", "copyreg.__newobj__", "copy_reg._reconstructor"}
-)
 _MAX_PAIRS = 1000
 
 
 def describe(value: object) -> str:
     """The value's class, for error messages."""
-    return value.name if isinstance(value, Call | Global) else type(value).__name__
+    if isinstance(value, Call | Global):
+        return value.name[:200] if value.name.isprintable() else ascii(value.name[:200])
+    return type(value).__name__
 
 
 def to_text(value: object) -> str:
@@ -82,13 +68,25 @@ def _encoded(args: tuple[object, ...], max_bytes: int) -> bytes:
     raise FileFormatError("holds damaged bytes")
 
 
+def is_mapping(value: object) -> bool:
+    """Whether the value is a dict, or a record of one of a class derived from it."""
+    if not isinstance(value, Call):
+        return isinstance(value, dict)
+    return (
+        value.name in _MAPPING_NAMES
+        or value.name == _EASY_DICT
+        or value.name.endswith(f".{_EASY_DICT}")
+        or (value.mapping is not None and value.items is None)
+    )
+
+
 def to_mapping(value: object) -> Mapping[object, object]:
-    """A dict, OrderedDict or EasyDict, keys as they are. Raises FileFormatError."""
+    """A dict or a record of one, keys as they are. Raises FileFormatError."""
     if isinstance(value, dict):
         return value
-    if isinstance(value, Call) and value.name in MAPPING_NAMES:
+    if isinstance(value, Call) and is_mapping(value):
         # Python 2 hands an OrderedDict its pairs at once.
-        pairs = value.args[0] if value.args else ()
+        pairs = value.args[0] if value.name in _MAPPING_NAMES and value.args else ()
         if isinstance(pairs, list | tuple) and len(pairs) <= _MAX_PAIRS:
             return dict(map(_pair, pairs)) | (value.mapping or {}) if pairs else value.mapping or {}
     raise FileFormatError(f"should hold a dictionary, but holds {describe(value)}")
@@ -116,3 +114,9 @@ def to_shape(value: object, max_dimensions: int = 8) -> tuple[int, ...]:
     ):
         raise FileFormatError("holds an array with a damaged shape")
     return tuple(value)
+
+
+def listed(fields: Mapping[object, object]) -> str:
+    """The first keys, for error messages."""
+    names = ", ".join(key if isinstance(key, str) else describe(key) for key in list(fields)[:12])
+    return f"{names:.300}" if names.isprintable() else ascii(f"{names:.300}")

@@ -2,11 +2,12 @@
 
 A pickle is a program for a small stack machine, and Python's own reader runs what it names. This
 reader runs nothing and imports nothing: it builds plain containers, and where the program would
-look up a name or call it, it leaves a record of that (`Global`, `Call`). What the records mean is
-up to `flame_pytorch.arrays` and `flame_pytorch.tensors`.
+look up a name or call it, it leaves an inert record of that (`Global`, `Call`). What the records
+mean is up to `arrays` and `tensors` beside it; a record of anything else is refused only where its
+value is needed.
 
-Names outside the caller's allow-list are refused wherever they stand in the file. Time and memory
-are bounded by the file's size: long strings stay in the (memory-mapped) file as `Blob`s.
+Time and memory are bounded by the file's size: long strings stay in the (memory-mapped) file as
+`Blob`s.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from flame_pytorch.errors import FileFormatError
-from flame_pytorch.pickle_literals import LITERALS, Reader
+from flame_pytorch.reading.pickle_literals import LITERALS, Reader, check_line_ends
 
 # The largest file we know, Next3D's, has under 300,000 opcodes.
 _MAX_STEPS = 1_000_000
@@ -55,6 +56,16 @@ class Persistent:
     id: object
 
 
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
+class Opaque:
+    """A dictionary's key or a set's member of a type other than text, number, None or class.
+
+    It equals itself alone: hashing what a file holds could take time without end.
+    """
+
+    value: object
+
+
 @dataclass(frozen=True, repr=False)
 class Parsed:
     """A pickle's value, the position after its end, and its external references in order."""
@@ -69,15 +80,16 @@ _OTHER_FORMATS = {
     b"version https://git-lfs": "a git-lfs pointer, not the file; run `git lfs pull`",
     b"\xfd7zXZ": "compressed; run `xz -d` on it first",
     b"\x1f\x8b": "compressed; run `gzip -d` on it first",
-    b"PK\x03\x04": "a zip archive; unpack it first",
+    b"BZh": "compressed; run `bzip2 -d` on it first",
+    b"7z\xbc\xaf": "a 7-Zip archive; unpack it and bring the file inside",
+    b"Rar!": "a RAR archive; unpack it and bring the file inside",
+    b"\x89HDF": "an HDF5 file, not the pickle",
     b"<": "a web page, not the file, as a download without logging in leaves",
 }
 
 
-def parse(data: memoryview, allowed: Callable[[str], bool], start: int = 0) -> Parsed:
+def parse(data: memoryview, start: int = 0) -> Parsed:
     """Parses the pickle (protocol 0 to 5) that begins at `start`.
-
-    allowed: whether a name (`module.attribute`) may occur in the file.
 
     Numbers, text, None, list, dict, tuple and set come out as such; Python 2's strings as bytes;
     keys that are bytes become text. Raises FileFormatError.
@@ -85,7 +97,7 @@ def parse(data: memoryview, allowed: Callable[[str], bool], start: int = 0) -> P
     for beginning, what in _OTHER_FORMATS.items():
         if data[start : start + len(beginning)] == beginning:
             raise FileFormatError(f"is {what}")
-    machine = _Machine(Reader(data, start), allowed)
+    machine = _Machine(Reader(data, start))
     position = start
     try:
         for _ in range(_MAX_STEPS):
@@ -95,13 +107,14 @@ def parse(data: memoryview, allowed: Callable[[str], bool], start: int = 0) -> P
     except FileFormatError:
         raise
     except (IndexError, KeyError, ValueError, TypeError, struct.error):
+        check_line_ends(data)
         raise FileFormatError(f"is not a whole pickle: damaged at byte {position}") from None
     raise FileFormatError(f"has more than {_MAX_STEPS} pickle opcodes, which no known file has")
 
 
-def parse_whole(data: memoryview, allowed: Callable[[str], bool]) -> object:
+def parse_whole(data: memoryview) -> object:
     """The value of a pickle that fills `data`. Raises FileFormatError."""
-    parsed = parse(data, allowed)
+    parsed = parse(data)
     if parsed.end != len(data):
         raise FileFormatError(f"has {len(data) - parsed.end} bytes after the end of its pickle")
     return parsed.value
@@ -114,9 +127,8 @@ _MAKERS = {"copyreg._reconstructor": 3, "copy_reg._reconstructor": 3, "copyreg._
 class _Machine:
     """The stack machine. `stack` is the part above the last mark."""
 
-    def __init__(self, reader: Reader, allowed: Callable[[str], bool]) -> None:
+    def __init__(self, reader: Reader) -> None:
         self.reader = reader
-        self.allowed = allowed
         self.stack: list[object] = []
         self.below_marks: list[list[object]] = []
         self.memo: dict[int, object] = {}
@@ -196,9 +208,8 @@ class _Machine:
                 stack.append(_call(callee, args))
             case "NEWOBJ_EX":
                 kwargs, args, callee = stack.pop(), stack.pop(), stack.pop()
-                if kwargs:
-                    raise FileFormatError("makes an object with keyword arguments")
-                stack.append(_call(callee, args))
+                # As protocols 2 and 3 spell it; nothing that we read is made so.
+                stack.append(Call("copyreg.__newobj_ex__", (callee, args, kwargs)))
             case "OBJ":
                 callee, *rest = self._pop_mark()
                 self.stack.append(_call(callee, tuple(rest)))
@@ -251,11 +262,7 @@ class _Machine:
         )
         if not isinstance(module, str) or not isinstance(attribute, str):
             raise TypeError
-        name = f"{module}.{attribute}"
-        # A dotted attribute reaches through a module into what that has imported.
-        if "." in attribute or not self.allowed(name):
-            raise FileFormatError(f"refers to {name!r:.200}, which is not allowed")
-        return Global(name)
+        return Global(f"{module}.{attribute}")
 
     def _refer(self, id: object) -> None:
         match id:
@@ -268,31 +275,29 @@ class _Machine:
 
 
 def _call(callee: object, args: object) -> Call:
-    if not isinstance(callee, Global) or not isinstance(args, tuple):
+    if not isinstance(args, tuple):
+        raise TypeError
+    if isinstance(callee, Call):  # such as a partial function
+        return Call("what a call returned", (callee, args))
+    if not isinstance(callee, Global):
         raise TypeError
     if callee.name in _MAKERS:
         made = args[0]
-        if not isinstance(made, Global):
-            raise TypeError
-        return Call(made.name, args[_MAKERS[callee.name] :])
+        if isinstance(made, Global):
+            return Call(made.name, args[_MAKERS[callee.name] :])
     return Call(callee.name, args)
 
 
 def _key(value: object) -> object:
-    """A dictionary's key or a set's member, if it is one that is quick to hash."""
+    """A dictionary's key or a set's member, quick to hash."""
     if isinstance(value, bytes):
         return value.decode("latin1")
-    if isinstance(value, tuple) and len(value) <= 8:
-        return tuple(_scalar(item) for item in value)
-    return _scalar(value)
-
-
-def _scalar(value: object) -> object:
+    # The hash of a longer integer is a remainder, so that many could be made to collide.
     if isinstance(value, int) and abs(value) >= 2**61 - 1:
-        raise FileFormatError("has a dictionary key of more than 61 bits")
-    if value is not None and not isinstance(value, str | int | float | Global):
-        raise FileFormatError(f"has a dictionary key or set member of type {type(value).__name__}")
-    return value
+        return Opaque(value)
+    return (
+        value if value is None or isinstance(value, str | int | float | Global) else Opaque(value)
+    )
 
 
 def _assign(target: object, pairs: list[object]) -> object:

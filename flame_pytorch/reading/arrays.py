@@ -13,17 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flame_pytorch.errors import FileFormatError
-from flame_pytorch.pickles import Call, Global
-from flame_pytorch.tensors import STORAGE_DTYPES, TENSOR_NAMES, EmbeddedStorages, to_tensor
-from flame_pytorch.values import (
-    BYTES_NAMES,
-    describe,
-    is_count,
-    to_bytes,
-    to_mapping,
-    to_shape,
-    to_text,
-)
+from flame_pytorch.reading.pickles import Call, Global
+from flame_pytorch.reading.tensors import FindStorage, is_tensor, to_tensor
+from flame_pytorch.reading.torch_files import EmbeddedStorages
+from flame_pytorch.reading.values import describe, is_count, to_bytes, to_mapping, to_shape, to_text
 
 Array = NDArray[np.generic]
 
@@ -31,7 +24,8 @@ Array = NDArray[np.generic]
 _MAX_NESTING = 4
 # Lists hold landmarks, a few thousand numbers; large data are arrays.
 _MAX_LIST_ELEMENTS = 200_000
-_MAX_DENSE_ELEMENTS = 2**26
+# A regressor of 5 joints has 25,000 elements.
+_MAX_DENSE_ELEMENTS = 2**22
 _MAX_STORAGE_BYTES = 2**26
 
 _NUMERIC_DTYPE = re.compile(r"b1|[iu][1248]|f[248]")
@@ -44,46 +38,42 @@ def _both_numpys(name: str) -> set[str]:
 
 
 _RECONSTRUCT = _both_numpys("multiarray._reconstruct")
-SCALAR_NAMES = _both_numpys("multiarray.scalar")
+_SCALAR = _both_numpys("multiarray.scalar")
 _FROM_BUFFER = _both_numpys("numeric._frombuffer")
-_SPARSE = {
-    f"scipy.sparse.{module}.{kind}_matrix": kind
-    for kind in ("csc", "csr")
-    for module in (kind, f"_{kind}")
-}
+_SPARSE = re.compile(r"scipy\.sparse\.(?:_?\w+\.)?(?P<format>[a-z]+)_(?:matrix|array)")
 _CHUMPY_ARRAY = "chumpy.ch.Ch"
 _CHUMPY_SELECT = "chumpy.reordering.Select"
 
-NUMPY_NAMES = frozenset(
-    _RECONSTRUCT | SCALAR_NAMES | _FROM_BUFFER | BYTES_NAMES | {"numpy.ndarray", "numpy.dtype"}
-)
-ARRAY_NAMES = (
-    NUMPY_NAMES
-    | TENSOR_NAMES
-    | STORAGE_DTYPES.keys()
-    | _SPARSE.keys()
-    | {_CHUMPY_ARRAY, _CHUMPY_SELECT}
-)
 
-
-def to_array(value: object, nesting: int = 0) -> Array:
+def to_array(value: object, find_storage: FindStorage | None = None, nesting: int = 0) -> Array:
     """An array of numbers from any of the records above; it may be a read-only view of the file.
 
-    Sparse matrices come out dense. Raises FileFormatError.
+    Sparse matrices come out dense. find_storage: where the storages of tensors are; inside the
+    value itself if None. Raises FileFormatError.
     """
     if nesting > _MAX_NESTING:
         raise FileFormatError(f"nests arrays more than {_MAX_NESTING} deep")
     if isinstance(value, Call):
-        if value.name in _SPARSE:
-            return _dense(_SPARSE[value.name], value.state)
+        sparse = _SPARSE.fullmatch(value.name)
+        if sparse:
+            return _dense(sparse["format"], value.state)
         if value.name == _CHUMPY_ARRAY:
-            return to_array(_field(value, "x"), nesting + 1)
+            return to_array(_field(value, "x"), find_storage, nesting + 1)
         if value.name == _CHUMPY_SELECT:
-            return _select(value, to_array(_field(value, "a"), nesting + 1))
-        if value.name in TENSOR_NAMES:
-            tensor = to_tensor(value, EmbeddedStorages(_MAX_STORAGE_BYTES))
+            return _select(value, to_array(_field(value, "a"), find_storage, nesting + 1))
+        if is_tensor(value):
+            tensor = to_tensor(value, find_storage or EmbeddedStorages(_MAX_STORAGE_BYTES))
             return (tensor.double() if tensor.is_floating_point() else tensor).numpy()
+        single = single_object(value)
+        if single is not None:
+            return to_array(single, find_storage, nesting + 1)
     return _plain_array(value, 0)
+
+
+def single_object(value: object) -> object | None:
+    """What an array of objects of no dimension holds; None if the value is something else."""
+    objects = object_items(value)
+    return objects[0][0] if objects is not None and objects[1] == () else None
 
 
 def _plain_array(value: object, nesting: int) -> Array:
@@ -99,12 +89,24 @@ def _plain_array(value: object, nesting: int) -> Array:
     if isinstance(value, Call):
         if value.name in _RECONSTRUCT:
             return _numpy_array(value, nesting)
-        if value.name in _FROM_BUFFER and len(value.args) == 4:
-            data, dtype, shape, order = value.args
-            return raw_array(data, _dtype(dtype), to_shape(shape), order == "F")
-        if value.name in SCALAR_NAMES and len(value.args) == 2:
+        if value.name in _FROM_BUFFER and len(value.args) in (4, 5):
+            return _from_buffer(*value.args)
+        if value.name in _SCALAR and len(value.args) == 2:
             return raw_array(value.args[1], _dtype(value.args[0]), (), False)
     raise FileFormatError(f"should hold an array, but holds {describe(value)}")
+
+
+def _from_buffer(
+    data: object, dtype: object, shape: object, order: object, axes: object = None
+) -> Array:
+    """axes: in which order numpy 2.4 transposes the array afterwards, if the order is "K"."""
+    array = raw_array(data, _dtype(dtype), to_shape(shape), order == "F")
+    if order != "K" or axes is None:
+        return array
+    axes = to_shape(axes)
+    if sorted(axes) != list(range(array.ndim)):
+        raise FileFormatError("holds a damaged numpy array")
+    return array.transpose(axes)
 
 
 def _stack(values: list[object] | tuple[object, ...], nesting: int) -> Array:
@@ -150,8 +152,8 @@ def _numpy_array(value: Call, nesting: int) -> Array:
 def _array_state(value: Call) -> tuple[object, object, object, object]:
     """shape, dtype, is_fortran, data; after a version number since numpy 1."""
     state = value.state
-    ndarray = value.args[0] if value.args else None
-    if ndarray == Global("numpy.ndarray") and isinstance(state, tuple) and len(state) in (4, 5):
+    kind = value.args[0] if value.args else None  # numpy.ndarray, or numpy.matrix and the like
+    if isinstance(kind, Global) and isinstance(state, tuple) and len(state) in (4, 5):
         shape, dtype, fortran, data = state[-4:]
         return shape, dtype, fortran, data
     raise FileFormatError("holds a damaged numpy array")
@@ -202,29 +204,36 @@ def _field(value: Call, key: str) -> object:
 
 
 def _dense(kind: str, state: object) -> Array:
+    """A matrix from the attributes of scipy's, compressed by columns or rows, or coordinates."""
     fields = to_mapping(state)
     shape = to_shape(fields.get("_shape", fields.get("shape")))
     if len(shape) != 2 or math.prod(shape) > _MAX_DENSE_ELEMENTS:
         raise FileFormatError(f"holds a sparse matrix of shape {shape}")
-    data, indices, indptr = (
-        _plain_array(fields.get(name), 0).ravel() for name in ("data", "indices", "indptr")
-    )
-    major, minor = shape if kind == "csr" else shape[::-1]
-    columns, starts = _integers(indices), _integers(indptr)
-    lengths = np.diff(starts)
-    sound = (
-        len(data) == len(columns)
-        and len(starts) == major + 1
-        and starts[0] == 0
-        and starts[-1] == len(data)
-        and (lengths >= 0).all()
-        and ((columns >= 0) & (columns < minor)).all()
-    )
-    if not sound:
+    if kind not in ("csc", "csr", "coo"):
+        raise FileFormatError(f"holds a {kind} matrix of scipy's; csc, csr and coo are known")
+    data = _plain_array(fields.get("data"), 0).ravel()
+    if kind == "coo":
+        coordinates = fields.get("coords", (fields.get("row"), fields.get("col")))
+        if not isinstance(coordinates, tuple) or len(coordinates) != 2:
+            raise FileFormatError("holds a damaged sparse matrix")
+        rows, columns = (_integers(_plain_array(axis, 0).ravel()) for axis in coordinates)
+    else:
+        indices, starts = (
+            _integers(_plain_array(fields.get(name), 0).ravel()) for name in ("indices", "indptr")
+        )
+        major = shape[0] if kind == "csr" else shape[1]
+        lengths = np.diff(starts)
+        fits = len(starts) == major + 1 and starts[0] == 0 and starts[-1] == len(indices)
+        if not fits or (lengths < 0).any():
+            raise FileFormatError("holds a damaged sparse matrix")
+        counted = np.repeat(np.arange(major), lengths)
+        rows, columns = (counted, indices) if kind == "csr" else (indices, counted)
+    inside = (rows >= 0) & (rows < shape[0]) & (columns >= 0) & (columns < shape[1])
+    if not len(data) == len(rows) == len(columns) or not inside.all():
         raise FileFormatError("holds a damaged sparse matrix")
-    dense = np.zeros((major, minor), data.dtype)
-    np.add.at(dense, (np.repeat(np.arange(major), lengths), columns), data)
-    return dense if kind == "csr" else dense.T
+    dense = np.zeros(shape, data.dtype)
+    np.add.at(dense, (rows, columns), data)
+    return dense
 
 
 def _select(value: Call, source: Array) -> Array:

@@ -13,6 +13,24 @@ _BLOB_BYTES = 1024
 # No honest integer is longer; torch's magic number takes 10 bytes.
 _MAX_INT_BYTES = 64
 _MAX_INT_DIGITS = 160
+# Enough of a file to tell whether all of its line ends are Windows'.
+_SEARCHED_BYTES = 2**20
+_MIN_LINES = 3
+
+WINDOWS_LINE_ENDS = (
+    "was copied as text: its line ends are Windows'. Copy it again as a binary file (in git, mark "
+    "it `-text` in .gitattributes)"
+)
+
+
+def check_line_ends(data: memoryview) -> None:
+    """Raises FileFormatError if the bytes were converted to Windows' line ends.
+
+    A binary file has line feeds without a carriage return before them.
+    """
+    start = bytes(data[:_SEARCHED_BYTES])
+    if _MIN_LINES <= start.count(b"\n") == start.count(b"\r\n"):
+        raise FileFormatError(WINDOWS_LINE_ENDS)
 
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True)
@@ -56,6 +74,13 @@ class Reader:
         return bytes(data).decode("utf-8", "surrogatepass")
 
     def line(self) -> bytes:
+        """A line of a kind that never ends in a carriage return."""
+        line = self.raw_line()
+        if line.endswith(b"\r"):
+            raise FileFormatError(WINDOWS_LINE_ENDS)
+        return line
+
+    def raw_line(self) -> bytes:
         window = 256
         while True:
             chunk = bytes(self.data[self.position : self.position + window])
@@ -103,7 +128,7 @@ LITERALS: dict[str, Callable[[Reader], object]] = {
     "BINBYTES": lambda reader: reader.string(4),
     "BINBYTES8": lambda reader: reader.string(8),
     "BYTEARRAY8": lambda reader: reader.string(8),
-    "UNICODE": lambda reader: reader.line().decode("raw_unicode_escape"),
+    "UNICODE": lambda reader: reader.raw_line().decode("raw_unicode_escape"),
     "SHORT_BINUNICODE": lambda reader: reader.text(1),
     "BINUNICODE": lambda reader: reader.text(4),
     "BINUNICODE8": lambda reader: reader.text(8),

@@ -1,0 +1,1 @@
+"""Files that other programs wrote, parsed with bounds and never executed."""
