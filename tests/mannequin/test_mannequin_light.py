@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 from support_mannequin import latent, rotation
+from synthforge.mannequin.film import develop
 
 from synthforge.alignment import place_in_generator
 from synthforge.mannequin.background import background
-from synthforge.mannequin.film import develop
 from synthforge.mannequin.lighting import Light, fit_rotation, irradiance, key_shadow, unit
 from synthforge.mannequin.occlusion import directions, look_from, visibility
 from synthforge.mannequin.scene import scene_from
