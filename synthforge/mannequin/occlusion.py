@@ -14,7 +14,7 @@ from torch import Tensor
 
 from flame_pytorch.lbs import apply
 from synthforge.landmarks import INNER_LIP
-from synthforge.mannequin.arithmetic import mean
+from synthforge.mannequin.arithmetic import cosine, mean, sine
 from synthforge.mannequin.parts import Part
 from synthforge.mannequin.template import Template, template
 from synthforge.mesh import Topology, cross, unit
@@ -32,11 +32,11 @@ _MOUTH_DEPTH_M = 0.035
 @functools.cache
 def directions() -> Tensor:
     """float32 [D, 3], unit vectors spread evenly over the sphere (Fibonacci lattice)."""
-    index = torch.arange(DIRECTIONS, dtype=torch.float64) + 0.5
+    index = torch.arange(DIRECTIONS) + 0.5
     y = 1 - 2 * index / DIRECTIONS
-    angle = index * math.pi * (3 - math.sqrt(5))
+    angle = index * (math.pi * (3 - math.sqrt(5)))
     radius = torch.sqrt(1 - y * y)
-    return torch.stack([radius * torch.cos(angle), y, radius * torch.sin(angle)], -1).float()
+    return torch.stack([radius * cosine(angle), y, radius * sine(angle)], -1)
 
 
 def look_from(direction: Tensor) -> Tensor:
