@@ -33,7 +33,7 @@ STAGES = (
     "splat",
     "shade_strands",
     "background",
-    "develop",
+    "tone_map",
 )
 
 

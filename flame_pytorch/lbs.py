@@ -1,26 +1,43 @@
 """Linear blend skinning, as FLAME uses it (Li et al. 2017, section 3; Loper et al. 2015).
 
-Sums that could be matrix products are written elementwise or one sample at a time: the rounding of
-a batched product depends on the batch, and a sample must come out bit for bit the same however it
-is batched.
+A sample must come out bit for bit the same in any batch, on any number of threads and on any CPU.
+So there is no matrix product and no torch.sin here, whose rounding depends on such things: sums are
+added up in a fixed order, and Rodrigues' factors are polynomials.
 """
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
-# Below this squared angle (rad^2) sin and cos give way to their Taylor series: the terms left out
-# are under 1e-17, and the gradient at zero is finite.
-_TAYLOR_BELOW = 1e-3
+# Power series of sin(x) / x and (1 - cos(x)) / x^2 in x^2, highest power first. At pi the terms
+# left out are under 1e-12.
+_SINC = tuple((-1) ** k / math.factorial(2 * k + 1) for k in range(12, -1, -1))
+_VERSINE = tuple((-1) ** k / math.factorial(2 * k + 2) for k in range(12, -1, -1))
+
+
+def fixed_order_sum(x: Tensor, dim: int) -> Tensor:
+    """x.sum(dim), added up in one order: the second half to the first, until one is left."""
+    if x.shape[dim] == 0:
+        return x.sum(dim)
+    while (count := x.shape[dim]) > 1:
+        half = count // 2
+        folded = x.narrow(dim, 0, half) + x.narrow(dim, half, half)
+        x = folded if count % 2 == 0 else torch.cat([folded, x.narrow(dim, count - 1, 1)], dim)
+    return x.squeeze(dim)
 
 
 def blend(directions: Tensor, coefficients: Tensor) -> Tensor:
-    """Offsets [B, N, 3]: the sum of directions [N, 3, K] weighted by coefficients [B, K]."""
-    matrix = directions.flatten(0, 1)
-    # clone: the bits of a BLAS product depend on the alignment of its operands.
-    offsets = [torch.mv(matrix, sample.clone()) for sample in coefficients]
-    return torch.stack(offsets).unflatten(1, (-1, 3))
+    """Offsets [B, N, 3]: the sum of directions [N, 3, K] weighted by coefficients [B, K].
+
+    Fastest where directions lie in memory as [K, N, 3].
+    """
+    by_component = directions.permute(2, 0, 1)
+    return torch.stack(
+        [fixed_order_sum(by_component * sample[:, None, None], 0) for sample in coefficients]
+    )
 
 
 def compose(A: Tensor, B: Tensor) -> Tensor:
@@ -37,26 +54,34 @@ def apply(R: Tensor, x: Tensor) -> Tensor:
 
 def rotation_matrix(axis_angle: Tensor) -> Tensor:
     """[..., 3] axis times angle, radians -> [..., 3, 3] (Rodrigues). Smooth at zero."""
-    x, y, z = axis_angle.unbind(-1)
+    x, y, z = _within_half_a_turn(axis_angle).unbind(-1)
     angle_squared = x * x + y * y + z * z
-    small = angle_squared < _TAYLOR_BELOW
-    angle = torch.sqrt(torch.where(small, torch.ones_like(angle_squared), angle_squared))
-    half_sin = torch.sin(angle / 2)
-    s = torch.where(small, angle_squared, torch.zeros_like(angle_squared))
-    sin_over_angle = torch.where(
-        small, 1 - s / 6 + s**2 / 120 - s**3 / 5040, torch.sin(angle) / angle
-    )
-    versine_over_square = torch.where(
-        small, 0.5 - s / 24 + s**2 / 720 - s**3 / 40320, 2 * (half_sin / angle) ** 2
-    )
     zero = torch.zeros_like(x)
     cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).unflatten(-1, (3, 3))
     identity = torch.eye(3, dtype=axis_angle.dtype, device=axis_angle.device)
     return (
         identity
-        + sin_over_angle[..., None, None] * cross
-        + versine_over_square[..., None, None] * compose(cross, cross)
+        + _polynomial(_SINC, angle_squared)[..., None, None] * cross
+        + _polynomial(_VERSINE, angle_squared)[..., None, None] * compose(cross, cross)
     )
+
+
+def _within_half_a_turn(axis_angle: Tensor) -> Tensor:
+    """The same rotations with angles up to pi, where the power series converge fast."""
+    x, y, z = axis_angle.unbind(-1)
+    squared = x * x + y * y + z * z
+    beyond = squared > math.pi**2
+    # Where nothing changes the root is not taken: its gradient at zero is infinite.
+    angle = torch.sqrt(torch.where(beyond, squared, torch.ones_like(squared)))
+    turns = torch.where(beyond, torch.round(angle / (2 * math.pi)), torch.zeros_like(angle))
+    return axis_angle * (1 - turns * (2 * math.pi) / angle)[..., None]
+
+
+def _polynomial(coefficients: tuple[float, ...], x: Tensor) -> Tensor:
+    value = torch.full_like(x, coefficients[0])
+    for coefficient in coefficients[1:]:
+        value = value * x + coefficient
+    return value
 
 
 def pose_joints(R_local: Tensor, joints: Tensor, parents: tuple[int, ...]) -> tuple[Tensor, Tensor]:

@@ -14,6 +14,7 @@ from typing import get_args
 import torch
 from torch import Tensor, nn
 
+from flame_pytorch.lbs import fixed_order_sum
 from synthforge.assets.locate import PRETRAINED, default_folder
 from synthforge.config import Activation
 from synthforge.errors import UserError
@@ -88,8 +89,9 @@ class AlignmentMLP(nn.Module):
         """
         if self.activation != "none":
             raise AlignmentError(f"an alignment with {self.activation} is not an affine map")
-        A = self.outer.weight @ self.inner.weight
-        return A, self.outer.weight @ self.inner.bias + self.outer.bias
+        A = fixed_order_sum(self.outer.weight[:, :, None] * self.inner.weight, 1)
+        b = fixed_order_sum(self.outer.weight * self.inner.bias, 1) + self.outer.bias
+        return A, b
 
     @classmethod
     def from_affine(cls, A: Tensor, b: Tensor) -> AlignmentMLP:

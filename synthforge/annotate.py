@@ -14,7 +14,7 @@ from torch import Tensor
 from synthforge.alignment import UNITS_PER_METRE
 from synthforge.camera import Camera, rotate
 from synthforge.generator import GeneratorOutput
-from synthforge.mesh import Topology, vertex_normals
+from synthforge.mesh import Topology, unit, vertex_normals
 from synthforge.rasterizer import Fragments
 from synthforge.regions import BACKGROUND, PALETTE
 
@@ -82,10 +82,10 @@ def normal_map(
     fragments: Fragments, vertices_gen: Tensor, topology: Topology, camera: Camera
 ) -> Tensor:
     """Smooth normals in the camera frame, uint8 [B, H, W, 3]: (n + 1) / 2 * 255; background 0."""
-    normals_gen = vertex_normals(vertices_gen, topology.faces)
+    normals_gen = vertex_normals(vertices_gen, topology)
     normals_cam = rotate(camera.R_gen_cam.transpose(1, 2), normals_gen)
     seen = fragments.interpolate(normals_cam[:, topology.faces])
-    seen = torch.nn.functional.normalize(seen, dim=-1)
+    seen = unit(seen)
     encoded = ((seen + 1) * 127.5).round().clamp(0, 255)
     return torch.where(fragments.covered[..., None], encoded, 0).to(torch.uint8)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 
 import torch
@@ -29,6 +30,34 @@ class Topology:
         """float32 [F, 3, 2], the UV of every corner."""
         return self.uvs[self.uv_faces]
 
+    @functools.cached_property
+    def corners_at_vertices(self) -> Tensor:
+        """int64 [D, V]: the corners (3 * face + k) at each vertex, ascending; 3 * F where a vertex
+        has fewer than D. V is one more than the highest index in `faces`."""
+        owner, corner = self.faces.flatten().sort(stable=True)
+        count = torch.bincount(owner)
+        place = torch.arange(len(owner), device=owner.device) - (count.cumsum(0) - count)[owner]
+        table = torch.full((int(count.max()), len(count)), len(owner), device=owner.device)
+        table[place, owner] = corner
+        return table
+
+    @property
+    def corner_count(self) -> Tensor:
+        """int64 [V], corners at each vertex."""
+        return (self.corners_at_vertices < self.faces.numel()).sum(0)
+
+    def sum_at_vertices(self, corner_values: Tensor) -> Tensor:
+        """Sums over the corners at each vertex, in a fixed order on any device.
+
+        [..., 3 * F, C], the corners of face 0, then of face 1 and so on -> [..., V, C].
+        """
+        padded = torch.nn.functional.pad(corner_values, (0, 0, 0, 1))
+        first, *others = self.corners_at_vertices
+        total = padded.index_select(-2, first)
+        for corner in others:
+            total = total + padded.index_select(-2, corner)
+        return total
+
 
 @dataclass(frozen=True)
 class Mesh:
@@ -50,12 +79,23 @@ class Mesh:
         return replace(self, vertices=self.vertices[index], landmarks=self.landmarks[index])
 
 
-def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
-    """Area-weighted outward unit normals [..., V, 3] of vertices [..., V, 3]; faces: [F, 3]."""
-    a, b, c = (vertices[..., faces[:, corner], :] for corner in range(3))
-    face_normals = torch.linalg.cross(b - a, c - a)
-    normals = torch.zeros_like(vertices)
-    for corner in range(3):
-        normals.index_add_(-2, faces[:, corner], face_normals)
-    # Far smaller than normalize's own: areas of a head in metres are about 1e-6.
-    return torch.nn.functional.normalize(normals, dim=-1, eps=1e-20)
+def unit(x: Tensor, dim: int = -1) -> Tensor:
+    """Vectors, three numbers along `dim`, scaled to length 1; zero stays zero."""
+    a, b, c = x.unbind(dim)
+    # Squared lengths are as small as 1e-14 for normals of a head in metres.
+    return x / torch.sqrt(a * a + b * b + c * c + 1e-30).unsqueeze(dim)
+
+
+def cross(a: Tensor, b: Tensor, dim: int = -1) -> Tensor:
+    """a x b of vectors along `dim`; unlike torch.linalg.cross rounded alike on every CPU."""
+    (ax, ay, az), (bx, by, bz) = a.unbind(dim), b.unbind(dim)
+    return torch.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], dim)
+
+
+def vertex_normals(vertices: Tensor, topology: Topology) -> Tensor:
+    """Area-weighted outward unit normals [..., V, 3] of vertices [..., V, 3]."""
+    a, b, c = (vertices.index_select(-2, corner) for corner in topology.faces.unbind(1))
+    face_normals = cross(b - a, c - a)
+    normals = topology.sum_at_vertices(face_normals.repeat_interleave(3, -2))
+    unused = vertices.shape[-2] - normals.shape[-2]
+    return torch.nn.functional.pad(unit(normals), (0, 0, 0, unused))

@@ -20,7 +20,7 @@ from synthforge.config import EXPRESSION_SIZE, SHAPE_SIZE, Range, SamplingConfig
 # Part of every dataset's recipe. Raise it when the same recipe gives other samples: other draws,
 # another geometry or labelling, another drawing by the mannequin or by Next3D's code. Rounding
 # that README.md allows for is no reason.
-SAMPLE_FORMAT = 1
+SAMPLE_FORMAT = 2
 
 # Never renumber: the number is part of every dataset's seed.
 _STREAMS = {
@@ -76,9 +76,18 @@ class Parameters:
 
     @property
     def camera(self) -> Camera:
-        """The cameras, computed on the CPU so that every device gets the same bits."""
-        pose = self.yaw_rad.cpu(), self.pitch_rad.cpu(), self.fov_deg.cpu()
-        return Camera.look_at(*pose).to(self.z.device)
+        """The cameras, one by one and on the CPU: the same bits in any batch, on every device."""
+        angles = zip(
+            self.yaw_rad.cpu().split(1),
+            self.pitch_rad.cpu().split(1),
+            self.fov_deg.cpu().split(1),
+            strict=True,
+        )
+        cameras = [Camera.look_at(*pose) for pose in angles]
+        return Camera(
+            torch.cat([camera.T_gen_cam for camera in cameras]),
+            torch.cat([camera.K for camera in cameras]),
+        ).to(self.z.device)
 
     def __getitem__(self, index: Tensor) -> Parameters:
         return Parameters(

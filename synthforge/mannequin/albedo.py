@@ -1,6 +1,6 @@
 """A person's skin texture: pigments laid over the maps of skin_maps.py by Beer-Lambert's law.
 
-Log-albedo is linear in the amount of pigment, so a whole texture is one small matrix product.
+Log-albedo is linear in the amount of pigment: a texture is a weighted sum of maps.
 """
 
 from __future__ import annotations
@@ -10,9 +10,17 @@ import math
 import torch
 from torch import Tensor
 
+from synthforge.mannequin.arithmetic import exp
 from synthforge.mannequin.draws import RGB
+from synthforge.mannequin.hairline import RECESSION_M
 from synthforge.mannequin.person import Person
-from synthforge.mannequin.skin_maps import PIGMENT_MAPS, TEXTURE_SIZE, SkinMaps, skin_maps
+from synthforge.mannequin.skin_maps import (
+    PIGMENT_MAPS,
+    TEXELS_AT_ONCE,
+    TEXTURE_SIZE,
+    SkinMaps,
+    skin_maps,
+)
 
 # Log linear-RGB albedo of the fairest skin, and what pigments at full strength add to it.
 # Fitted by eye to published skin reflectances (Krishnaswamy & Baranoski 2004, figure 5).
@@ -101,32 +109,40 @@ def pigments(person: Person) -> dict[str, RGB]:
     return table
 
 
-def _tint_scalp(person: Person, maps: SkinMaps, log_albedo: Tensor) -> None:
-    """Roots under the skin and the scalp's shadow below the hair, added in place to [3, S * S]."""
+def _tint_scalp(person: Person, hairline: Tensor, log_albedo: Tensor) -> None:
+    """Roots under the skin and the scalp's shadow below the hair, added in place to [3, N].
+
+    hairline: [3, N] of SkinMaps.
+    """
     hair = person.hair
-    height, high, thin = maps.hairline
+    height, high, thin = hairline
     above = height - hair.hairline * high - hair.thinning * thin
     soft = 0.007 if hair.style == "buzz" else 0.012
     covered = ((above + 0.002) / soft).clamp_(0, 1)
     if hair.style == "bald":
-        covered *= ((0.040 - height) / 0.03).clamp_(0, 1) * (1 - high / high.amax()) * 0.18
+        covered *= ((0.040 - height) / 0.03).clamp_(0, 1) * (1 - high * (1 / RECESSION_M)) * 0.18
     cover = (0.62 if hair.style == "buzz" else 0.75) * (1 - 0.6 * hair.grey)
     tint = log_albedo.new_tensor(_towards(hair.color, skin_log_albedo(person)))
-    log_albedo.addcmul_(tint[:, None] * cover, covered)
+    log_albedo += tint[:, None] * cover * covered
 
 
 def skin_texture(person: Person, maps: SkinMaps | None = None, device: str = "cpu") -> Tensor:
-    """float32 [1, 8, S, S]: linear RGB albedo, bump gradient (u, v), oil, lip and wet gloss."""
+    """float32 [8, S, S]: linear RGB albedo, bump gradient (u, v), oil, lip and wet gloss."""
     maps = maps or skin_maps(device)
     table = pigments(person)
     device_ = maps.pigments.device
-    amounts = torch.tensor([table[name] for name in PIGMENT_MAPS], device=device_).T
     size = TEXTURE_SIZE
-    texture = torch.empty(TEXTURE_CHANNELS, size * size, device=device_)
-    torch.mm(amounts, maps.pigments, out=texture[ALBEDO])
-    _tint_scalp(person, maps, texture[ALBEDO])
-    texture[ALBEDO].clamp_(-6.0, -0.08).exp_()
+    texture = torch.zeros(TEXTURE_CHANNELS, size * size, device=device_)
+    amounts = torch.tensor([table[name] for name in PIGMENT_MAPS], device=device_)[..., None]
+    for first, present in maps.present.items():
+        texels = slice(first, first + TEXELS_AT_ONCE)
+        log_albedo = texture[ALBEDO, texels]
+        for k in present:
+            log_albedo += amounts[k] * maps.pigments[k, texels]
+        _tint_scalp(person, maps.hairline[:, texels], log_albedo)
+        log_albedo.copy_(exp(log_albedo.clamp_(-6.0, -0.08)))
     texture[BUMP] = maps.bump_wrinkles * person.wrinkles
-    texture[BUMP].add_(maps.bump_pores, alpha=person.pores).add_(maps.bump_lips)
+    texture[BUMP] += maps.bump_pores * person.pores
+    texture[BUMP] += maps.bump_lips
     texture[OIL:] = maps.gloss
-    return texture.view(1, TEXTURE_CHANNELS, size, size)
+    return texture.view(TEXTURE_CHANNELS, size, size)

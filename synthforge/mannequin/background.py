@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from flame_pytorch.lbs import fixed_order_sum
+from synthforge.mannequin.arithmetic import exp, sigmoid, steps
+from synthforge.mannequin.maps import blurred, resized
 from synthforge.mannequin.scene import Scene
 
 _SIZE = 128
@@ -15,54 +17,46 @@ def background(scene: Scene, size: int, device: torch.device | str) -> Tensor:
     """Scene-linear RGB [3, size, size]."""
     generator = torch.Generator().manual_seed(scene.seed)
     colors = torch.tensor(scene.backdrop_colors)
-    picture = {
+    image = {
         "studio": _studio, "room": _room, "bokeh": _bokeh, "foliage": _foliage, "sky": _sky
     }[scene.backdrop](colors, generator)  # fmt: skip
     level = (sum(scene.sky) + sum(scene.key.color)) / 6 * scene.backdrop_brightness
-    picture = (picture * level).to(device)
-    return F.interpolate(picture[None], (size, size), mode="bicubic", align_corners=False)[0].clamp(
-        0
-    )
+    return resized((image * level).to(device), size, size).clamp_(0)
 
 
 def _field(cells: int, channels: int, generator: torch.Generator) -> Tensor:
     """Smooth noise in about [0, 1], [channels, _SIZE, _SIZE]."""
-    noise = torch.rand(1, channels, cells + 3, cells + 3, generator=generator)
-    return F.interpolate(noise, (_SIZE, _SIZE), mode="bicubic", align_corners=True)[0].clamp(0, 1)
+    noise = torch.rand(channels, cells + 3, cells + 3, generator=generator)
+    return resized(noise, _SIZE, _SIZE).clamp_(0, 1)
 
 
 def _blend(weight: Tensor, a: Tensor, b: Tensor) -> Tensor:
     return a[:, None, None] + (b - a)[:, None, None] * weight
 
 
+def _greyed(color: Tensor, share: float) -> Tensor:
+    return (1 - share) * color + share * (fixed_order_sum(color, 0) / 3)
+
+
 def _grid() -> tuple[Tensor, Tensor]:
-    axis = torch.linspace(-1, 1, _SIZE)
+    axis = steps(-1, 1, _SIZE)
     y, x = torch.meshgrid(axis, axis, indexing="ij")
     return x, y
-
-
-def _blur(image: Tensor, sigma: float) -> Tensor:
-    radius = int(3 * sigma) + 1
-    offsets = torch.arange(-radius, radius + 1, dtype=torch.float32)
-    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
-    kernel = (kernel / kernel.sum()).view(1, 1, 1, -1)
-    stack = F.pad(image[:, None], (radius,) * 4, mode="replicate")
-    return F.conv2d(F.conv2d(stack, kernel), kernel.transpose(2, 3))[:, 0]
 
 
 def _studio(colors: Tensor, generator: torch.Generator) -> Tensor:
     x, y = _grid()
     cx, cy, width = (torch.rand(3, generator=generator) * 1.6 - 0.8).unbind()
-    glow = torch.exp(-((x - cx) ** 2 + (y - cy) ** 2) / (0.8 + 0.6 * width.abs()) ** 2)
+    glow = exp(-((x - cx) ** 2 + (y - cy) ** 2) / (0.8 + 0.6 * width.abs()) ** 2)
     mottle = _field(5, 1, generator)[0]
-    base = 0.35 * colors[0] + 0.65 * colors[0].mean()
+    base = _greyed(colors[0], 0.65)
     return _blend(glow * (0.8 + 0.2 * mottle), base * 0.35, base * 1.1)
 
 
 def _room(colors: Tensor, generator: torch.Generator) -> Tensor:
     """Walls, shelves, windows and door frames as soft rectangles."""
     x, y = _grid()
-    wall = 0.5 * colors[0] + 0.5 * colors[0].mean()
+    wall = _greyed(colors[0], 0.5)
     image = _blend(_field(2, 1, generator)[0], wall * 0.6, wall)
     for k in range(14):
         cx, cy, w, h, tone = torch.rand(5, generator=generator).unbind()
@@ -74,7 +68,7 @@ def _room(colors: Tensor, generator: torch.Generator) -> Tensor:
             color = torch.tensor([1.6, 1.7, 1.8]) * (0.3 + tone)
         image = torch.where(inside, color[:, None, None], image)
     sigma = 2.2 + 4.5 * float(torch.rand(1, generator=generator))
-    return _blur(image, sigma)
+    return blurred(image, sigma)
 
 
 def _bokeh(colors: Tensor, generator: torch.Generator) -> Tensor:
@@ -87,9 +81,10 @@ def _bokeh(colors: Tensor, generator: torch.Generator) -> Tensor:
         + (y - 2.4 * place[:, 1, None, None] + 1.2) ** 2
     )
     size = radius * (0.6 + 0.8 * place[:, 2, None, None])
-    disc = torch.sigmoid((size - distance) * 60) * (0.7 + 0.5 * (distance / size).clamp(max=1) ** 3)
+    disc = sigmoid((size - distance) * 60) * (0.7 + 0.5 * (distance / size).clamp(max=1) ** 3)
     light = 0.4 * colors[torch.arange(40) % 5] + 0.25 * torch.rand(40, 1, generator=generator) ** 2
-    return base + torch.einsum("nhw,nc->chw", disc, light)
+    lights = [fixed_order_sum(disc * channel[:, None, None], 0) for channel in light.unbind(1)]
+    return base + torch.stack(lights)
 
 
 def _foliage(colors: Tensor, generator: torch.Generator) -> Tensor:
@@ -98,8 +93,8 @@ def _foliage(colors: Tensor, generator: torch.Generator) -> Tensor:
     gold = torch.tensor([0.55, 0.62, 0.32]) + 0.2 * colors[1]
     weight = (0.55 * fine + 0.75 * broad - 0.25).clamp(0, 1) ** 2
     image = _blend(weight, green * 0.5, gold)
-    gaps = torch.sigmoid((_field(12, 1, generator)[0] - 0.86) * 40)
-    return _blur(image + gaps * 1.2, 1.2 + 2.5 * float(torch.rand(1, generator=generator)))
+    gaps = sigmoid((_field(12, 1, generator)[0] - 0.86) * 40)
+    return blurred(image + gaps * 1.2, 1.2 + 2.5 * float(torch.rand(1, generator=generator)))
 
 
 def _sky(colors: Tensor, generator: torch.Generator) -> Tensor:
@@ -107,7 +102,7 @@ def _sky(colors: Tensor, generator: torch.Generator) -> Tensor:
     cloud = (0.6 * _field(4, 1, generator)[0] + 0.4 * _field(10, 1, generator)[0]).clamp(0, 1)
     blue = torch.tensor([0.22, 0.42, 0.78]) + 0.15 * colors[0]
     white = torch.tensor([0.95, 0.97, 1.0])
-    horizon = torch.sigmoid((y - 0.55) * 6)
+    horizon = sigmoid((y - 0.55) * 6)
     image = _blend((cloud * 1.3 - 0.2).clamp(0, 1), blue, white)
     ground = 0.25 * colors[1] + 0.12
-    return _blur(image * (1 - horizon) + ground[:, None, None] * horizon, 2.0)
+    return blurred(image * (1 - horizon) + ground[:, None, None] * horizon, 2.0)

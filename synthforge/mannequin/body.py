@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import torch
@@ -9,14 +10,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from synthforge.alignment import UNITS_PER_METRE
+from synthforge.mannequin.arithmetic import mean, turned
 from synthforge.mannequin.clothes import neckline_height, trunk_below
 from synthforge.mannequin.fields import smoothstep
 from synthforge.mannequin.lighting import Shadow, fit_rotation
 from synthforge.mannequin.parts import Part
 from synthforge.mannequin.person import Person
 from synthforge.mannequin.shading import Surface, surface_gradients
-from synthforge.mannequin.template import Template
-from synthforge.mesh import vertex_normals
+from synthforge.mannequin.template import Template, template
+from synthforge.mesh import Topology, vertex_normals
 from synthforge.regions import REGION_ID
 
 # Shadows are looked up this far above the skin, generator units: it must not shade itself.
@@ -50,41 +52,50 @@ def clothed(head: Template, person: Person, vertices: Tensor) -> Body:
     """Set the trunk under a posed head [V, 3], as its neck's lower end lies, and dress both."""
     trunk, posed = head.vertices[head.trunk], vertices[head.trunk]
     R = fit_rotation(trunk, posed)
-    lower, lower_faces = trunk_below(head)
-    lower = ((lower - trunk.mean(0)) @ R.T) * UNITS_PER_METRE + posed.mean(0)
-    faces = torch.cat([head.faces, lower_faces])
+    lower, topology = _trunk(str(vertices.device))
+    lower = turned(R, lower - mean(trunk, 0)) * UNITS_PER_METRE + mean(posed, 0)
     bare = torch.cat([vertices, lower])
-    normals = vertex_normals(bare, faces)
+    normals = vertex_normals(bare, topology)
     neckline = F.pad(neckline_height(person, head), (0, len(lower)), value=-_FAR_M)
     thickness = _CLOTH_M * UNITS_PER_METRE * smoothstep(0.003, -0.006, neckline)
     return Body(
         vertices=bare + thickness[:, None] * normals,
         normals=normals,
-        faces=faces,
+        faces=topology.faces,
         neckline=neckline,
         open=F.pad(torch.ones_like(vertices[:, 0]), (0, len(lower)), value=0.7),
     )
 
 
+@functools.cache
+def _trunk(device: str) -> tuple[Tensor, Topology]:
+    """The trunk's own vertices [N, 3], metres, neutral; and the triangles of head and trunk."""
+    head = template(device)
+    lower, faces = trunk_below(head)
+    uv_faces = F.pad(head.uv_faces, (0, 0, 0, len(faces)))
+    return lower, Topology(torch.cat([head.faces, faces]), head.uvs, uv_faces)
+
+
 def surface_of(head: Template, body: Body, light: Tensor, shadow: Shadow) -> Surface:
     """light: [V, 3], environment irradiance at the body's vertices."""
     extra = len(body.faces) - len(head.faces)
-    eye_local = F.pad(head.eye_local, (0, 0, 0, len(body.vertices) - len(head.vertices)))
+    eye_local = F.pad(head.eye_local[head.faces], (0, 0, 0, 0, 0, extra))
     lifted = body.vertices + _SHADOW_LIFT * body.normals
     attributes = torch.cat(
-        [body.normals, light, shadow.to_light(lifted), eye_local, body.neckline[:, None]], 1
+        [body.normals.T, light.T, shadow.to_light(lifted.T), body.neckline[None]]
     )
+    at_corners = attributes.index_select(1, body.faces.T.flatten()).unflatten(1, (3, -1))
     face_uvs = F.pad(head.uvs[head.uv_faces], (0, 0, 0, 0, 0, extra))
-    material = torch.zeros(len(body.faces), 5, device=light.device)
+    material = torch.zeros(5, len(body.faces), device=light.device)
     part = head.part[head.faces[:, 0]]
     for kind, look in _PART_MATERIALS.items():
-        material[: len(part)][part == kind] = material.new_tensor(look)
+        material[:, : len(part)][:, part == kind] = material.new_tensor(look)[:, None]
     eye = torch.zeros(len(body.faces), dtype=torch.long, device=light.device)
     eye[: len(head.faces)][head.region == REGION_ID["right_eyeball"]] = 1
     eye[: len(head.faces)][head.region == REGION_ID["left_eyeball"]] = 2
     return Surface(
-        corners=attributes[body.faces],
-        face_uvs=face_uvs,
+        corners=torch.cat([at_corners, face_uvs.permute(2, 1, 0)]),
+        eye_local=eye_local,
         gradients=surface_gradients(body.vertices / UNITS_PER_METRE, body.faces, face_uvs),
         material=material,
         eye=eye,

@@ -7,9 +7,11 @@ import functools
 import torch
 from torch import Tensor
 
+from synthforge.mannequin.arithmetic import mean
 from synthforge.mannequin.fields import bell, smoothstep
 from synthforge.mannequin.person import Person
 from synthforge.mannequin.template import Template, template
+from synthforge.mesh import unit
 
 # How far the trunk goes on below the head's lower border, and how much it widens, metres.
 _DROP_M = 0.25
@@ -60,8 +62,8 @@ def trunk_below(head: Template) -> tuple[Tensor, Tensor]:
     border = trunk_border(str(head.vertices.device))
     upper, place = border.unique(return_inverse=True)
     rim = head.vertices[upper]
-    outward = (rim - rim.mean(0)) * rim.new_tensor((1.0, 0.0, 1.0))
-    outward = torch.nn.functional.normalize(outward, dim=-1)
+    outward = (rim - mean(rim, 0)) * rim.new_tensor((1.0, 0.0, 1.0))
+    outward = unit(outward)
     lower = rim + _WIDEN_M * outward - rim.new_tensor((0.0, _DROP_M, 0.0))
     a, b = border.unbind(1)
     c, d = (place + len(head.vertices)).unbind(1)

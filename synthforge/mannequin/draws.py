@@ -18,7 +18,7 @@ class Draws:
     """Hands out the entries of one part of z in order, so a trait's entry is where it is read."""
 
     def __init__(self, z: Tensor) -> None:
-        self._uniform = (0.5 * torch.erfc(-z.double() / math.sqrt(2))).tolist()
+        self._uniform = [0.5 * math.erfc(-value / math.sqrt(2)) for value in z.tolist()]
         self._next = 0
 
     def u(self, low: float = 0.0, high: float = 1.0) -> float:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import functools
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from flame_pytorch.lbs import apply
+from synthforge.mannequin.arithmetic import atan2, dot, exp
 from synthforge.mannequin.fields import smoothstep
-from synthforge.mannequin.lighting import radiance
+from synthforge.mannequin.lighting import radiance, schlick
+from synthforge.mannequin.maps import read, resized
 from synthforge.mannequin.person import Person
 from synthforge.mannequin.scene import Scene
+from synthforge.mesh import unit
 
 # In eyeball radii (about 12 mm).
 _IRIS_RADIUS = 0.475
@@ -25,16 +28,16 @@ _TABLE = (48, 512)
 
 @functools.cache
 def _tables(device: torch.device | str) -> Tensor:
-    """float32 [1, 2, R, T], polar noise with zero mean: iris fibres and veins of the sclera."""
+    """float32 [2, R, T], polar noise with zero mean: iris fibres and veins of the sclera."""
     generator = torch.Generator().manual_seed(71)
-    fibres = torch.randn(1, 1, _TABLE[0] // 12, _TABLE[1], generator=generator)
-    fibres = F.interpolate(fibres, _TABLE, mode="bilinear", align_corners=True)
-    broad = torch.randn(1, 1, _TABLE[0] // 6, _TABLE[1] // 8, generator=generator)
-    broad = F.interpolate(broad, _TABLE, mode="bilinear", align_corners=True)
-    veins = torch.randn(1, 1, 6, 64, generator=generator)
-    veins = F.interpolate(veins, _TABLE, mode="bilinear", align_corners=True)
-    veins = torch.exp(-((veins / 0.16) ** 2))
-    return torch.cat([0.6 * fibres + 0.5 * broad, veins], 1).to(device)
+
+    def noise(rings: int, turns: int) -> Tensor:
+        cells = torch.randn(1, rings, turns, generator=generator, dtype=torch.float64)
+        return resized(cells.float(), *_TABLE)
+
+    fibres, broad = noise(_TABLE[0] // 12, _TABLE[1]), noise(_TABLE[0] // 6, _TABLE[1] // 8)
+    veins = exp(-((noise(6, 64) / 0.16) ** 2))
+    return torch.cat([0.6 * fibres + 0.5 * broad, veins]).to(device)
 
 
 def shade_eyes(
@@ -52,8 +55,8 @@ def shade_eyes(
     """
     like = eye_local.new_tensor
     iris_plane = _refracted(eye_local, R_view_eye[:, 2])
-    r = iris_plane.norm(dim=-1) + (eye_local[:, 2] < 0).float()
-    turn = torch.atan2(iris_plane[:, 1], iris_plane[:, 0]) / torch.pi
+    r = _radius(iris_plane) + (eye_local[:, 2] < 0).float()
+    turn = atan2(iris_plane[:, 1], iris_plane[:, 0]) / torch.pi
     radius = _IRIS_RADIUS * person.iris_size
     iris = _iris(person, r / radius, r, turn)
     sclera = _sclera(person, eye_local[:, 0].abs(), r, turn)
@@ -63,35 +66,35 @@ def shade_eyes(
     x, y, _ = eye_local.unbind(-1)
     shade = 1 - 0.62 * smoothstep(0.12, 0.46, y) - 0.25 * smoothstep(-0.2, -0.5, y)
     shade = shade * (1 - 0.35 * smoothstep(0.45, 0.95, x.abs()))
-    globe = F.normalize(eye_local, dim=-1)
-    cosine = _turned(R_view_eye, globe) @ like(scene.key.direction)
+    globe = unit(eye_local)
+    cosine = dot(apply(R_view_eye, globe), like(scene.key.direction))
     diffuse = (0.35 + 0.65 * cosine).clamp(0) * key_lit
     light = ambient + like(scene.key.color) * diffuse[:, None]
 
     # The cornea bulges: its normal leaves the axis faster than the globe's.
     bulge = 0.55 * smoothstep(_IRIS_RADIUS * 1.25, _IRIS_RADIUS * 0.8, r)[:, None]
-    cornea = F.normalize(globe * torch.cat([1 + bulge, 1 + bulge, 1 + 0 * bulge], -1), dim=-1)
-    glint = _reflection(scene, _turned(R_view_eye, cornea), key_lit)
+    cornea = unit(globe * torch.cat([1 + bulge, 1 + bulge, 1 + 0 * bulge], -1))
+    glint = _reflection(scene, apply(R_view_eye, cornea), key_lit)
     return albedo * light * shade[:, None] + glint * shade.clamp(0.25)[:, None]
 
 
-def _turned(R: Tensor, x: Tensor) -> Tensor:
-    """[N, 3, 3] times [N, 3]."""
-    return (R @ x[..., None])[..., 0]
+def _radius(xy: Tensor) -> Tensor:
+    x, y = xy.unbind(-1)
+    return torch.sqrt(x * x + y * y)
 
 
 def _refracted(eye_local: Tensor, towards_viewer: Tensor) -> Tensor:
     """Where the sight line meets the iris behind the cornea, [N, 2]."""
     xy = eye_local[:, :2]
-    depth = _IRIS_DEPTH * smoothstep(_IRIS_RADIUS * 1.1, 0.25, xy.norm(dim=-1))
+    depth = _IRIS_DEPTH * smoothstep(_IRIS_RADIUS * 1.1, 0.25, _radius(xy))
     return xy - depth[:, None] * towards_viewer[:, :2]
 
 
 def _polar(channel: int, turn: Tensor, radius: Tensor) -> Tensor:
     """One table at angles [N] in half turns and radii [N] in [0, 1]."""
-    grid = torch.stack([(turn + 1) % 2 - 1, 2 * radius.clamp(0, 1) - 1], -1)[None, None]
-    table = _tables(turn.device)[:, channel : channel + 1]
-    return F.grid_sample(table, grid, align_corners=True, padding_mode="border")[0, 0, 0]
+    column = ((turn + 1) % 2) * ((_TABLE[1] - 1) / 2)
+    row = radius.clamp(0, 1) * (_TABLE[0] - 1)
+    return read(_tables(turn.device)[channel, None], column, row)[0]
 
 
 def _iris(person: Person, relative: Tensor, r: Tensor, turn: Tensor) -> Tensor:
@@ -123,7 +126,7 @@ def _reflection(scene: Scene, normal: Tensor, key_lit: Tensor) -> Tensor:
     for lamp, gain in ((scene.key, 26.0), (scene.fills[0], 14.0)):
         size = 0.10 + 0.16 * lamp.softness
         edge = 1 - 0.5 * (size * 1.5) ** 2, 1 - 0.5 * (size * 0.9) ** 2
-        window = gain * smoothstep(*edge, mirror @ like(lamp.direction))
+        window = gain * smoothstep(*edge, dot(mirror, like(lamp.direction)))
         light = light + like(lamp.color) * (window * (0.35 + 0.65 * key_lit))[:, None]
-    fresnel = 0.025 + 0.975 * (1 - normal[:, 2].clamp(0, 1)) ** 5
+    fresnel = schlick(0.025, normal[:, 2])
     return light * fresnel[:, None]

@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from synthforge.landmarks import LEFT_EYE, RIGHT_EYE
+from synthforge.mannequin.arithmetic import cosine, dot, exp, mean, normal_cdf, sine, steps
 from synthforge.mannequin.fields import smooth_curve
 from synthforge.mannequin.person import Person
 from synthforge.mannequin.roots import Roots, beard_roots, brow_roots
 from synthforge.mannequin.scalp import Head
 from synthforge.mannequin.strands import Strands
 from synthforge.mannequin.template import Template
+from synthforge.mesh import unit
 
 _KNOTS = 6
 _LASHES = 64
@@ -35,39 +36,33 @@ def facial_hair(
 
 def _bent(root: Tensor, direction: Tensor, bend: Tensor, length: Tensor) -> Tensor:
     """Parabolas: [N, 3] roots, directions and bends, [N] lengths -> [3, N, T]."""
-    s = torch.linspace(0, 1, _KNOTS, device=root.device)
+    s = steps(0, 1, _KNOTS, root.device)
     straight, curved = length[:, None] * direction, length[:, None] * bend
     return (root.T[..., None] + straight.T[..., None] * s + curved.T[..., None] * s**2).contiguous()
-
-
-def _uniform(random: Tensor) -> Tensor:
-    """Standard normal -> uniform in [0, 1]."""
-    return 0.5 + 0.5 * torch.erf(random / math.sqrt(2))
 
 
 def _brows(person: Person, template: Template, head: Head) -> Strands:
     roots = brow_roots(str(head.vertices.device))
     along, across = roots.place.unbind(-1)
     thickness = 0.38 + 0.62 * person.brow_thickness
-    sparse = _uniform(roots.random[:, 0]) < person.brow_density * 0.72 * (
-        0.55 + 0.45 * torch.sin((along * 0.9 + 0.1) * math.pi).clamp(0)
+    sparse = normal_cdf(roots.random[:, 0]) < person.brow_density * 0.72 * (
+        0.55 + 0.45 * sine((along * 0.9 + 0.1) * math.pi).clamp(0)
     )
     roots = roots.take((across.abs() < thickness) & sparse)
     along, across = roots.place.unbind(-1)
     root = roots.posed(head.vertices, template.faces)
-    normal = F.normalize(roots.posed(head.normals, template.faces), dim=-1)
+    normal = unit(roots.posed(head.normals, template.faces))
     outward = torch.sign(roots.position[:, 0])
     # From upright at the nose to lying along the brow; the upper hairs point down.
-    angle = 1.25 * (1 - along.clamp(0, 1)) ** 1.6 - 0.22 - 0.38 * across + 0.16 * roots.random[:, 1]
-    direction = torch.stack(
-        [outward * torch.cos(angle), torch.sin(angle), torch.zeros_like(angle)], -1
-    )
-    direction = F.normalize(direction - (direction * normal).sum(-1, keepdim=True) * normal, dim=-1)
+    upright = 1 - along.clamp(0, 1)
+    angle = 1.25 * upright * torch.sqrt(upright) - 0.22 - 0.38 * across + 0.16 * roots.random[:, 1]
+    direction = torch.stack([outward * cosine(angle), sine(angle), torch.zeros_like(angle)], -1)
+    direction = unit(direction - dot(direction, normal)[:, None] * normal)
     length = 0.0062 * (1 + 0.2 * roots.random[:, 2]).clamp(0.5) * (1 - 0.35 * along)
     bend = torch.stack([0.1 * outward, -0.12 + 0 * along, -0.02 + 0 * along], -1)
     points = _bent(root + 0.0002 * normal, direction + 0.13 * normal, bend, length)
-    color = points.new_tensor(person.brow_color) * torch.exp(0.2 * roots.random[:, 3:4])
-    return Strands(head.to_gen(points), color, torch.ones_like(color[:, 0]), 30, 0.3)
+    color = points.new_tensor(person.brow_color) * exp(0.2 * roots.random[:, 3:4])
+    return Strands(head.to_gen(points), color, torch.ones_like(color[:, 0]), 6, 0.3)
 
 
 def _lashes(person: Person, head: Head, landmarks: Tensor) -> Strands:
@@ -81,62 +76,60 @@ def _lashes(person: Person, head: Head, landmarks: Tensor) -> Strands:
     ]
     points = torch.cat([_lid_lashes(person, *lid) for lid in lids], 1)
     color = points.new_tensor(_LASH_COLOR).expand(points.shape[1], 3).contiguous()
-    return Strands(head.to_gen(points), color, torch.ones_like(color[:, 0]), 36, 0.2)
+    return Strands(head.to_gen(points), color, torch.ones_like(color[:, 0]), 7, 0.2)
 
 
 def _lid_lashes(person: Person, lid: Tensor, outward: float, upper: bool) -> Tensor:
     """Lashes along a lid's four landmarks [4, 3], outer corner first: [3, N, T], head frame."""
     count = _LASHES if upper else _LASHES // 3
-    wobble = torch.sin(2.4 * torch.arange(count, device=lid.device))
-    along = torch.linspace(0.02, 0.98, count, device=lid.device) + 0.011 * wobble
+    wobble = sine(2.4 * torch.arange(count, device=lid.device))
+    along = steps(0.02, 0.98, count, lid.device) + 0.011 * wobble
     root = smooth_curve(lid, 200)[(along * 199).long().clamp(0, 199)]
     # They fan out from the eye's middle, the outer ones most.
-    sideways = 0.55 * (root - lid.mean(0))[:, 0] / 0.015 + 0.15 * outward + 0.08 * wobble
+    sideways = 0.55 * (root - mean(lid, 0))[:, 0] / 0.015 + 0.15 * outward + 0.08 * wobble
     upward = torch.full_like(sideways, 0.0 if upper else -0.24) + 0.03 * wobble
     direction = torch.stack([sideways, upward, torch.full_like(sideways, 0.8)], 1)
     bend = lid.new_tensor((0.0, 0.45 if upper else -0.30, -0.22)).expand_as(root)
     length = person.lash_length * (0.55 + 0.45 * (1 - along)) * (1 + 0.25 * wobble)
-    return _bent(root, F.normalize(direction, dim=-1), bend, length * (1.0 if upper else 0.42))
+    return _bent(root, unit(direction), bend, length * (1.0 if upper else 0.42))
 
 
 def _stubble(person: Person, template: Template, head: Head) -> Strands:
     roots = beard_roots(str(head.vertices.device))
     roots = roots.take(
-        _uniform(roots.random[:, 6]) < roots.place[:, 0] * (0.35 + 0.75 * person.stubble)
+        normal_cdf(roots.random[:, 6]) < roots.place[:, 0] * (0.35 + 0.75 * person.stubble)
     )
     root = roots.posed(head.vertices, template.faces)
-    normal = F.normalize(roots.posed(head.normals, template.faces), dim=-1)
-    length = (0.0004 + 0.0014 * person.stubble) * torch.exp(0.25 * roots.random[:, 0])
-    direction = F.normalize(
-        normal * 0.6 + normal.new_tensor((0, -0.7, 0)) + 0.35 * roots.random[:, 1:4], dim=-1
-    )
+    normal = unit(roots.posed(head.normals, template.faces))
+    length = (0.0004 + 0.0014 * person.stubble) * exp(0.25 * roots.random[:, 0])
+    direction = unit(normal * 0.6 + normal.new_tensor((0, -0.7, 0)) + 0.35 * roots.random[:, 1:4])
     points = _bent(root, direction, 0 * direction, length)
-    grey = (_uniform(roots.random[:, 8:9]) < person.hair.grey).float()
-    color = points.new_tensor(person.brow_color) * torch.exp(0.3 * roots.random[:, 7:8])
+    grey = (normal_cdf(roots.random[:, 8:9]) < person.hair.grey).float()
+    color = points.new_tensor(person.brow_color) * exp(0.3 * roots.random[:, 7:8])
     color = color * (1 - grey) + 0.35 * grey
-    return Strands(head.to_gen(points), color, torch.ones_like(color[:, 0]), 6, 0.1)
+    return Strands(head.to_gen(points), color, torch.ones_like(color[:, 0]), 1, 0.1)
 
 
 def _beard(person: Person, template: Template, head: Head) -> Strands:
     roots = beard_roots(str(head.vertices.device))
     roots = roots.take(_beard_area(person, roots, template))
     root = roots.posed(head.vertices, template.faces)
-    normal = F.normalize(roots.posed(head.normals, template.faces), dim=-1)
+    normal = unit(roots.posed(head.normals, template.faces))
     below = (template.landmarks[54, 1] - roots.position[:, 1]).clamp(0, 0.06) / 0.06
     length = (
         (0.004 + 0.016 * person.beard**2)
         * (0.55 + 0.9 * below * person.beard)
-        * torch.exp(0.2 * roots.random[:, 0])
+        * exp(0.2 * roots.random[:, 0])
     )
     out = torch.sign(roots.position[:, 0:1]) * 0.25
     direction = normal * 0.55 + torch.cat([out, -0.75 + 0 * out, 0.15 + 0 * out], 1)
-    direction = F.normalize(direction + 0.22 * roots.random[:, 1:4], dim=-1)
+    direction = unit(direction + 0.22 * roots.random[:, 1:4])
     bend = torch.stack([0.25 * roots.random[:, 4], -0.35 + 0 * below, 0.2 * roots.random[:, 5]], -1)
     points = _bent(root, direction, bend, length)
-    grey = (_uniform(roots.random[:, 8:9]) < person.hair.grey).float()
-    color = points.new_tensor(person.hair.color) * torch.exp(0.2 * roots.random[:, 7:8])
+    grey = (normal_cdf(roots.random[:, 8:9]) < person.hair.grey).float()
+    color = points.new_tensor(person.hair.color) * exp(0.2 * roots.random[:, 7:8])
     color = color * (1 - grey) + 0.42 * grey
-    return Strands(head.to_gen(points), color, 0.5 + 0.5 * below, 40, 0.4)
+    return Strands(head.to_gen(points), color, 0.5 + 0.5 * below, 8, 0.4)
 
 
 def _beard_area(person: Person, roots: Roots, template: Template) -> Tensor:
@@ -145,7 +138,7 @@ def _beard_area(person: Person, roots: Roots, template: Template) -> Tensor:
     corner, chin_y = template.landmarks[54], template.landmarks[8, 1]
     upper = y > corner[1] - 0.002
     middle = x.abs() < corner[0] + 0.006
-    density = _uniform(roots.random[:, 6]) < roots.place[:, 0] * 1.2
+    density = normal_cdf(roots.random[:, 6]) < roots.place[:, 0] * 1.2
     match person.beard_style:
         case 0 | 1:
             return density & (y > chin_y - 0.018 + 0.006 * roots.random[:, 9])

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from synthforge.mannequin.arithmetic import exp, steps
+
 
 def smoothstep(low: float, high: float, x: Tensor) -> Tensor:
     t = ((x - low) / (high - low)).clamp(0, 1)
@@ -16,7 +18,7 @@ def smoothstep(low: float, high: float, x: Tensor) -> Tensor:
 
 
 def bell(x: Tensor, width: float) -> Tensor:
-    return torch.exp(-((x / width) ** 2))
+    return exp(-((x / width) ** 2))
 
 
 def segment_distance(points: Tensor, polyline: Tensor) -> Tensor:
@@ -26,7 +28,7 @@ def segment_distance(points: Tensor, polyline: Tensor) -> Tensor:
     for a, b in itertools.pairwise(polyline):
         ab = b - a
         offset = [column - a[k] for k, column in enumerate(columns)]
-        t = sum(o * ab[k] for k, o in enumerate(offset)) / (ab @ ab)
+        t = sum(o * ab[k] for k, o in enumerate(offset)) / sum(ab * ab)
         t = t.clamp(0, 1)
         square = sum((o - t * ab[k]) ** 2 for k, o in enumerate(offset))
         best = torch.minimum(best, square)
@@ -51,7 +53,7 @@ def smooth_curve(points: Tensor, samples: int, closed: bool = False) -> Tensor:
     else:
         padded = torch.cat([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
         spans = len(points) - 1
-    t = torch.linspace(0, spans, samples, device=points.device).clamp(max=spans - 1e-4)
+    t = steps(0, spans, samples, points.device).clamp(max=spans - 1e-4)
     i = t.long()
     f = (t - i)[:, None]
     p0, p1, p2, p3 = (padded[i + k] for k in range(4))
@@ -70,11 +72,31 @@ def value_noise(points: Tensor, wavelength: float, octaves: int, seed: int) -> T
     power = 0.0
     for octave in range(octaves):
         size, amplitude = 48, 0.6**octave
-        lattice = torch.randn(1, 1, size, size, size, generator=generator)
-        lattice = F.pad(lattice, (0, 1, 0, 1, 0, 1), mode="circular")
+        lattice = torch.randn(size, size, size, generator=generator, dtype=torch.float64).float()
+        lattice = F.pad(lattice[None, None], (0, 1, 0, 1, 0, 1), mode="circular")[0, 0]
         cell = points * (2**octave / wavelength) / size
-        grid = (cell - torch.floor(cell)) * 2 - 1
-        noise = F.grid_sample(lattice, grid.view(1, 1, 1, -1, 3), align_corners=True)
-        total += amplitude * noise.view(-1)
+        noise = _between(lattice, (cell - torch.floor(cell)) * size)
+        total += amplitude * noise
         power += (0.55 * amplitude) ** 2
     return total / math.sqrt(power)
+
+
+def _between(lattice: Tensor, places: Tensor) -> Tensor:
+    """Trilinear values [N] of a cube [S, S, S] at places [N, 3], x along its last axis."""
+    size = len(lattice)
+    flat, result = lattice.flatten(), []
+    # A cache's worth at a time.
+    for part in places.split(1 << 14):
+        x, y, z = part.T.contiguous()
+        i, j, k = (axis.long().clamp_(max=size - 2) for axis in (x, y, z))
+        first = (k * size + j) * size + i
+        x, y, z = x - i, y - j, z - k
+        corners = [
+            flat.index_select(0, first + (c * size + b) * size + a)
+            for c, b, a in itertools.product((0, 1), repeat=3)
+        ]
+        for t in (x, y, z):
+            pairs = zip(corners[::2], corners[1::2], strict=True)
+            corners = [low + t * (high - low) for low, high in pairs]
+        result.append(corners[0])
+    return torch.cat(result)

@@ -12,11 +12,11 @@ from synthforge.camera import Camera
 from synthforge.fingerprint import fingerprint
 from synthforge.generator import GeneratorOutput
 from synthforge.mannequin.albedo import skin_texture
+from synthforge.mannequin.arithmetic import product
 from synthforge.mannequin.background import background
 from synthforge.mannequin.body import clothed, eye_rotation, surface_of
 from synthforge.mannequin.build import build_head
 from synthforge.mannequin.facial_hair import facial_hair
-from synthforge.mannequin.film import develop
 from synthforge.mannequin.hair import grow_hair
 from synthforge.mannequin.lighting import fit_rotation, irradiance, key_shadow
 from synthforge.mannequin.person import SHAPE_LATENTS, person_from
@@ -25,6 +25,7 @@ from synthforge.mannequin.scene import scene_from
 from synthforge.mannequin.shading import shade
 from synthforge.mannequin.strands import shade_strands, splat
 from synthforge.mannequin.template import Template, template
+from synthforge.mannequin.tone_mapping import tone_map
 from synthforge.mesh import Mesh
 from synthforge.rasterizer import rasterize, resolve, visible
 from synthforge.sampling import SAMPLE_FORMAT
@@ -93,8 +94,8 @@ class Mannequin:
         vertices = self._placed(mesh_flame.vertices)
         landmarks = self._placed(mesh_flame.landmarks)
         camera = camera.to(self.device)
-        pictures = [
-            self._picture(head, z[i], vertices[i], landmarks[i], camera[i : i + 1])
+        images = [
+            self._draw(head, z[i], vertices[i], landmarks[i], camera[i : i + 1])
             for i in range(len(z))
         ]
         z_depth, covered = _head_depth(head, vertices, camera)
@@ -104,7 +105,7 @@ class Mannequin:
         pixels = torch.stack([columns, rows], -1).view(1, -1, 2)
         points = camera.unproject(pixels.expand(len(z), -1, -1), z_depth.flatten(1), _DEPTH_SIZE)
         return GeneratorOutput(
-            image=torch.stack(pictures),
+            image=torch.stack(images),
             ray_distance=ray_distance,
             opacity=covered,
             points_gen=points,
@@ -118,7 +119,7 @@ class Mannequin:
             points = apply_affine(A, b, points)
         return points
 
-    def _picture(
+    def _draw(
         self, head: Template, z: Tensor, vertices: Tensor, landmarks: Tensor, camera: Camera
     ) -> Tensor:
         person, scene = (
@@ -130,17 +131,22 @@ class Mannequin:
         R_gen_head = fit_rotation(head.vertices[head.skull], vertices[head.skull])
         body = clothed(head, person, vertices)
         own = head_in_own_frame(head, vertices, body.normals, R_gen_head, UNITS_PER_METRE)
-        marks = (landmarks - own.origin_gen) @ own.rotation / own.scale + own.origin_head
+        marks = own.to_head(landmarks)
         groups = grow_hair(person, head, own) + facial_hair(person, head, own, marks)
         center = own.origin_gen
         cast = groups[0].points[:, ::2, ::2]
         # A strand's area, shared by its points.
         opacity = 2 * _STRAND_WIDTH * groups[0].mean_length / cast.shape[2]
         shadow = key_shadow(
-            scene.key, R_view_gen, body.vertices, body.faces, center, cast.reshape(3, -1).T, opacity
+            scene.key, R_view_gen, body.vertices, body.faces, center, cast.flatten(1), opacity
         )
         light = irradiance(
-            scene, body.normals, head.faces, body.open, R_view_gen @ R_gen_head, R_gen_head
+            scene,
+            body.normals,
+            head.topology,
+            body.open,
+            product(R_view_gen, R_gen_head),
+            R_gen_head,
         )
         surface = surface_of(head, body, light, shadow)
         R_gen_eyes = torch.stack([eye_rotation(head, vertices, side) for side in (-1, 1)])
@@ -157,10 +163,10 @@ class Mannequin:
         for group, seen in zip(groups, splat(groups, camera, size, z_behind), strict=True):
             shade_strands(image, group, seen, scene, shadow, R_view_gen, center)
             covered[seen.pixel] = 1.0
-        layers = torch.cat([image.T, covered[None]]).view(1, 4, size, size)
+        layers = torch.cat([image, covered[None]]).view(1, 4, size, size)
         layers = F.avg_pool2d(layers, _SUPERSAMPLING)[0]
         behind = background(scene, _IMAGE_SIZE, self.device)
-        return develop(scene, layers[:3] + (1 - layers[3:]) * behind)
+        return tone_map(scene, layers[:3] + (1 - layers[3:]) * behind)
 
 
 def _head_depth(head: Template, vertices: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from synthforge.mannequin.arithmetic import exp, normal_cdf, sigmoid
 from synthforge.mannequin.hairline import recession
 from synthforge.mannequin.person import Hair
 from synthforge.mannequin.roots import Roots
 from synthforge.mannequin.template import Template
+from synthforge.mesh import unit
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def roots_kept(hair: Hair, roots: Roots) -> Tensor:
         kept &= roots.position[:, 1] < 0.050 + 0.009 * roots.random[:, 0]
         kept &= z < -0.03 + 0.007 * roots.random[:, 1]
     elif hair.thinning > 0.25:
-        crown = torch.exp(-(((z + 0.075) / 0.04) ** 2) - (x / 0.035) ** 2) * (above > 0.05)
+        crown = exp(-(((z + 0.075) / 0.04) ** 2) - (x / 0.035) ** 2) * (above > 0.05)
         kept &= roots.random[:, 1] > -2.0 + 3.2 * hair.thinning * crown
     return kept
 
@@ -76,9 +76,9 @@ def growth_of(hair: Hair, guides: Roots, template: Template) -> Growth:
     height = _height(guides, template)
     count = len(height)
     noise = guides.random[:, 2]
-    top = torch.sigmoid((height - 0.52) * 16)
+    top = sigmoid((height - 0.52) * 16)
     flat = torch.zeros(count, device=height.device)
-    rank = 0.5 + 0.5 * torch.erf(guides.random[:, 3] / math.sqrt(2))
+    rank = normal_cdf(guides.random[:, 3])
     layer = 0.004 + (0.004 + 0.010 * hair.volume) * rank
     base = Growth(
         length=flat + 0.03, lift=flat + 0.35, stiffness=0.75, gravity=0.05, layer=layer, knots=16,
@@ -241,19 +241,19 @@ def combed(
     match hair.style:
         case "side_part":
             sign = torch.where(root[:, 0:1] >= side, 1.0, -1.0)
-            upper = torch.sigmoid((root[:, 1:2] - (top - 0.060)) * 90)
+            upper = sigmoid((root[:, 1:2] - (top - 0.060)) * 90)
             across = torch.cat([sign, 0.0 * sign, -0.45 + 0.0 * sign], 1)
-            fallen = torch.sigmoid((p[:, 0:1].abs() - 0.055) * 150)
+            fallen = sigmoid((p[:, 0:1].abs() - 0.055) * 150)
             return upper * across + (1 - upper + fallen) * like((0.0, -0.8, -0.45))
         case "bob" | "long":
             sign = torch.where(root[:, 0:1] >= 0.7 * side, 1.0, -1.0)
             across = torch.cat([sign, 0.0 * sign, -0.30 + 0.0 * sign], 1)
             # Over the side of the head hair falls; in front of the ears it keeps off the face.
-            fallen = torch.sigmoid((p[:, 0:1].abs() - 0.050) * 150)
-            fallen = torch.maximum(fallen, torch.sigmoid((-0.105 - p[:, 2:3]) * 150))
-            beside = torch.sigmoid((p[:, 2:3] - (template.landmarks[36, 2] - 0.050)) * 150)
-            beside = beside * torch.sigmoid((template.landmarks[24, 1] + 0.040 - p[:, 1:2]) * 120)
-            beside = beside * torch.sigmoid((p[:, 1:2] - template.landmarks[4, 1]) * 120)
+            fallen = sigmoid((p[:, 0:1].abs() - 0.050) * 150)
+            fallen = torch.maximum(fallen, sigmoid((-0.105 - p[:, 2:3]) * 150))
+            beside = sigmoid((p[:, 2:3] - (template.landmarks[36, 2] - 0.050)) * 150)
+            beside = beside * sigmoid((template.landmarks[24, 1] + 0.040 - p[:, 1:2]) * 120)
+            beside = beside * sigmoid((p[:, 1:2] - template.landmarks[4, 1]) * 120)
             away = torch.cat([0.4 * sign, 0.0 * sign, -1.2 + 0.0 * sign], 1)
             combed_down = torch.cat([3.0 * root[:, :1], -0.6 + 0.0 * sign, 0.6 + 0.0 * sign], 1)
             fringe = _in_fringe(hair, root, template)[:, None]
@@ -267,15 +267,15 @@ def combed(
             # Over the top from the forehead, then straight to the knot.
             forward = ((p[:, 2:3] - center[2]) / 0.04).clamp(0, 1)
             upward = torch.cat([8 * p[:, :1], 1.4 + 0 * forward, -0.8 + 0 * forward], 1)
-            return F.normalize(bun_center(hair, template) - p, dim=-1) + forward * upward
+            return unit(bun_center(hair, template) - p) + forward * upward
         case "afro":
             return normal
         case "curly":
-            falling = 0.9 * down * torch.sigmoid((0.7 - normal[:, 1:2]) * 8)
-            off_face = like((0.0, 1.2, -0.9)) * torch.sigmoid((root[:, 2:3] - 0.005) * 150)
-            return F.normalize(p - center, dim=-1) + falling + off_face
+            falling = 0.9 * down * sigmoid((0.7 - normal[:, 1:2]) * 8)
+            off_face = like((0.0, 1.2, -0.9)) * sigmoid((root[:, 2:3] - 0.005) * 150)
+            return unit(p - center) + falling + off_face
         case _:
             crown = torch.stack([0.2 * side, top - 0.012, back + 0.062])
-            whorl = F.normalize(p - crown, dim=-1)
-            forward = like((0.0, 0.0, 0.5)) * torch.sigmoid((p[:, 2:3] + 0.02) * 60)
+            whorl = unit(p - crown)
+            forward = like((0.0, 0.0, 0.5)) * sigmoid((p[:, 2:3] + 0.02) * 60)
             return whorl + forward + 0.35 * down

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from synthforge.landmarks import LEFT_BROW
+from synthforge.mannequin.arithmetic import mean, sigmoid
 from synthforge.mannequin.fields import bell, smoothstep
 from synthforge.mannequin.template import Template
 
@@ -28,9 +29,13 @@ _BORDER = (
 )
 
 
+# How far the front of a high hairline lies back.
+RECESSION_M = 0.014
+
+
 def hairline_height(points: Tensor, head: Template) -> Tensor:
     """Height in metres of points [N, 3] above the border; positive where scalp hair grows: [N]."""
-    brow_y = head.landmarks[LEFT_BROW, 1].mean()
+    brow_y = mean(head.landmarks[LEFT_BROW, 1], 0)
     x, y, z = points.unbind(-1)
     front_z = head.landmarks[27, 2]
     knots = torch.tensor(_BORDER).T.contiguous()
@@ -42,9 +47,9 @@ def hairline_height(points: Tensor, head: Template) -> Tensor:
 def recession(points: Tensor) -> tuple[Tensor, Tensor]:
     """How far the hairline recedes at points [N, 3], metres: for a high one, for thinning hair."""
     x, _, z = points.unbind(-1)
-    front = torch.sigmoid(z * 120)
+    front = sigmoid(z * 120)
     temple = bell(x.abs() - 0.038, 0.016)
-    return 0.014 * front, 0.026 * front * temple
+    return RECESSION_M * front, 0.026 * front * temple
 
 
 def _interpolate(x: Tensor, knots: Tensor, values: Tensor) -> Tensor:

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from flame_pytorch.lbs import fixed_order_sum
+from synthforge.mannequin.arithmetic import (
+    dot,
+    exp,
+    mean,
+    turned,
+    turned_planes,
+    weighted_sum,
+)
+from synthforge.mannequin.maps import read
 from synthforge.mannequin.occlusion import (
     DIRECTIONS,
     directions,
@@ -16,8 +27,11 @@ from synthforge.mannequin.occlusion import (
     visibility,
 )
 from synthforge.mannequin.scene import Light, Scene
+from synthforge.mesh import Topology, cross
 from synthforge.rasterizer import rasterize
 
+# Newton's iteration for a rotation doubles its digits each step.
+_NEWTON_STEPS = 12
 _SHADOW_SIZE = 320
 _HAIR_SHADOW_SIZE = 128
 _FAR = 9.0
@@ -30,20 +44,19 @@ _POISSON = (
 )  # fmt: skip
 
 
-def unit(x: Tensor) -> Tensor:
-    """Vectors [N, 3] scaled to length 1; several times faster than F.normalize on a CPU."""
-    a, b, c = x.unbind(-1)
-    return x * torch.rsqrt(a * a + b * b + c * c + 1e-20)[:, None]
-
-
 def fit_rotation(source: Tensor, target: Tensor) -> Tensor:
-    """The rotation [3, 3] that best turns source [N, 3] into target [N, 3] (Kabsch 1976)."""
-    a = (source - source.mean(0)).double()
-    b = (target - target.mean(0)).double()
-    u, _, vt = torch.linalg.svd(b.T @ a)
-    sign = torch.sign(torch.linalg.det(u @ vt))
-    flip = torch.diag(torch.stack([torch.ones_like(sign), torch.ones_like(sign), sign]))
-    return (u @ flip @ vt).float()
+    """The rotation [3, 3] that best turns source [N, 3] into target [N, 3] (Kabsch 1976).
+
+    The polar factor of their covariance, by Newton's iteration (Higham 1986). Neither set may be
+    flat, nor one the other's mirror image.
+    """
+    a, b = (points - mean(points, 0) for points in (source.double(), target.double()))
+    R = fixed_order_sum(b[:, :, None] * a[:, None, :], 0)
+    R = R / torch.sqrt(fixed_order_sum((R * R).flatten(), 0))
+    for _ in range(_NEWTON_STEPS):
+        cofactors = cross(R.roll(-1, 0), R.roll(-2, 0))
+        R = 0.5 * (R + cofactors / dot(R[0], cofactors[0]))
+    return R.float()
 
 
 def radiance(scene: Scene, view_directions: Tensor) -> Tensor:
@@ -52,38 +65,48 @@ def radiance(scene: Scene, view_directions: Tensor) -> Tensor:
     height = (0.5 + 0.5 * view_directions[:, 1:2]).clamp(0, 1)
     total = like(scene.ground) * (1 - height) + like(scene.sky) * height
     for light in scene.fills:
-        cosine = (view_directions @ like(light.direction)).clamp(min=0)[:, None]
+        cosine = dot(view_directions, like(light.direction)).clamp(min=0)[:, None]
         # A lobe whose irradiance on a facing surface is the light's colour.
-        total = total + like(light.color) * 2.5 * cosine**4
+        total = total + like(light.color) * 2.5 * (cosine**2) ** 2
     return total
+
+
+def schlick(f0: float, cosine: Tensor) -> Tensor:
+    """Share of light that a surface mirrors at an angle (Schlick 1994)."""
+    grazing = 1 - cosine.clamp(0, 1)
+    return f0 + (1 - f0) * (grazing**2) ** 2 * grazing
 
 
 def irradiance(
     scene: Scene,
     normals: Tensor,
-    faces: Tensor,
+    topology: Topology,
     openness: Tensor,
     R_view_head: Tensor,
     R_gen_head: Tensor,
 ) -> Tensor:
     """Environment light at every vertex, with its shadows: linear RGB [V, 3].
 
-    normals: [V, 3] of the posed head and then of the trunk, generator frame. faces: the head's.
+    normals: [V, 3] of the posed head and then of the trunk, generator frame. topology: of the head.
     openness: [V], scales the light of the trunk, whose visibility is not known. Light scatters
     below the skin, red light farthest: neighbours share it, red most.
     """
     device = normals.device
     head_directions = directions().to(device)
-    light = radiance(scene, head_directions @ R_view_head.T)
-    cosine = (normals @ (head_directions @ R_gen_head.T).T).clamp(min=0)
+    light = radiance(scene, turned(R_view_head, head_directions))
+    x, y, z = turned(R_gen_head, head_directions)[..., None].unbind(1)
+    a, b, c = normals.T.contiguous()
+    cosine = (x * a + y * b + z * c).clamp_(min=0)
     seen = visibility(str(device))
-    cosine[: len(seen)] *= seen
-    result = (cosine @ light) * (4 / DIRECTIONS * openness[:, None])
-    near = neighbour_mean(result, faces)
-    far = neighbour_mean(near, faces)
+    count = seen.shape[1]
+    cosine[:, :count] *= seen
+    result = weighted_sum(cosine, light).T * (4 / DIRECTIONS * openness[:, None])
+    bare = result[:count]
+    near = neighbour_mean(bare, topology)
+    far = neighbour_mean(near, topology)
     share = result.new_tensor([0.75, 0.45, 0.25])
-    scattered = result + share * (0.5 * near + 0.5 * far - result)
-    return torch.cat([scattered[: len(seen)], result[len(seen) :]])
+    scattered = bare + share * (0.5 * near + 0.5 * far - bare)
+    return torch.cat([scattered, result[count:]])
 
 
 @dataclass(frozen=True)
@@ -104,46 +127,52 @@ class Shadow:
     hair_density: Tensor
 
     def to_light(self, points_gen: Tensor) -> Tensor:
-        """[..., 3] generator -> shadow map: x left, y up in [-1, 1], depth away from the light."""
+        """[3, N] generator -> [3, N]: x left, y up in [-1, 1] of the map, depth from the light."""
         return _to_light(points_gen, self.rotation, self.center)
 
     def lit(self, points_light: Tensor, bias: float = _SHADOW_BIAS) -> Tensor:
-        """Share of the key light that reaches points [N, 3] of `to_light` on skin: [N]."""
-        size = self.depth.shape[0]
-        scale = self.radius / _SHADOW_EXTENT
-        total = torch.zeros_like(points_light[:, 0])
-        limit = points_light[:, 2] - bias / _SHADOW_EXTENT
-        flat = self.solid_depth.view(-1)
-        for dx, dy in _POISSON:
-            column = ((1 - points_light[:, 0] + dx * scale) * (size / 2)).long().clamp(0, size - 1)
-            row = ((1 - points_light[:, 1] + dy * scale) * (size / 2)).long().clamp(0, size - 1)
-            total += flat.index_select(0, row * size + column) >= limit
-        grid = -points_light[None, None, :, :2]
-        hair = torch.stack([self.hair_depth, self.hair_density])[None]
-        depth, density = F.grid_sample(hair, grid, align_corners=False)[0, :, 0]
-        behind = ((points_light[:, 2] - depth) * (_SHADOW_EXTENT / 0.03)).clamp(0, 1)
-        return total / len(_POISSON) * torch.exp(-behind * density.clamp(max=1.1))
+        """Share of the key light that reaches points [3, N] of `to_light` on skin: [N]."""
+        x, y, z = points_light
+        total = torch.zeros_like(x)
+        limit = z - bias / _SHADOW_EXTENT
+        for texel in self._texels_round(x, y, self.radius, _POISSON):
+            total += self.solid_depth.view(-1).index_select(0, texel) >= limit
+        cells = self.hair_depth.shape[0] / 2
+        column, row = ((1 - axis) * cells - 0.5 for axis in (x, y))
+        hair = torch.stack([self.hair_depth, self.hair_density])
+        depth, density = read(hair, column, row)
+        behind = ((z - depth) * (_SHADOW_EXTENT / 0.03)).clamp_(0, 1)
+        return total * (1 / len(_POISSON)) * exp(-behind * density.clamp_(max=1.1))
 
     def transmitted(self, points_light: Tensor, reach: float = 0.022) -> Tensor:
-        """Light that gets through hair to points [N, 3]: fades over `reach` behind the first."""
+        """Light that gets through hair to points [3, N]: fades over `reach` behind the first."""
+        x, y, z = points_light
+        total = torch.zeros_like(x)
+        offsets = _POISSON[:5]
+        for texel in self._texels_round(x, y, max(self.radius, 0.01), offsets):
+            behind = z - self.depth.view(-1).index_select(0, texel)
+            total += exp((behind * _SHADOW_EXTENT - 0.004).clamp_(min=0) * (-1 / reach))
+        return total * (1 / len(offsets))
+
+    def _texels_round(
+        self, x: Tensor, y: Tensor, radius: float, offsets: Sequence[tuple[float, float]]
+    ) -> Iterator[Tensor]:
+        """Row-major indices of the texels at each offset, in radii, from places x, y [N]."""
         size = self.depth.shape[0]
-        scale = max(self.radius, 0.01) / _SHADOW_EXTENT
-        total = torch.zeros_like(points_light[:, 0])
-        flat = self.depth.view(-1)
-        for dx, dy in _POISSON[:5]:
-            column = ((1 - points_light[:, 0] + dx * scale) * (size / 2)).long().clamp(0, size - 1)
-            row = ((1 - points_light[:, 1] + dy * scale) * (size / 2)).long().clamp(0, size - 1)
-            behind = points_light[:, 2] - flat.index_select(0, row * size + column)
-            total += torch.exp(-(behind * _SHADOW_EXTENT - 0.004).clamp(min=0) / reach)
-        return total / 5
+        scale = radius / _SHADOW_EXTENT * (size / 2)
+        column, row = ((1 - axis) * (size / 2) for axis in (x, y))
+        for dx, dy in offsets:
+            to_right = (column + dx * scale).clamp_(0, size - 1).int()
+            down = (row + dy * scale).clamp_(0, size - 1).int()
+            yield down * size + to_right
 
 
 def ambient_cube(scene: Scene, R_view_gen: Tensor) -> Tensor:
     """Irradiance on surfaces facing +x, +y, +z, -x, -y, -z of the generator frame: [6, 3]."""
     around = directions().to(R_view_gen.device)
-    light = radiance(scene, around @ R_view_gen.T)
-    cosine = torch.cat([around.T, -around.T]).clamp(min=0)
-    return cosine @ light * (4 / DIRECTIONS)
+    light = radiance(scene, turned(R_view_gen, around))
+    cosine = torch.cat([around, -around], 1).clamp(min=0)
+    return weighted_sum(cosine, light).T * (4 / DIRECTIONS)
 
 
 def key_shadow(
@@ -155,28 +184,26 @@ def key_shadow(
     strands_gen: Tensor,
     opacity: Tensor,
 ) -> Shadow:
-    """The key light's shadow map of a mesh [V, 3] and of points of its hair [N, 3].
+    """The key light's shadow map of a mesh [V, 3] and of points of its hair [3, N].
 
     opacity: [], how much light one point of the hair stops, in squared generator units.
     """
-    direction = R_view_gen.T @ R_view_gen.new_tensor(key.direction)
+    direction = turned(R_view_gen.T, R_view_gen.new_tensor(key.direction))
     rotation = look_from(direction)
     radius = 0.010 + 0.045 * key.softness
-    ndc = _to_light(vertices_gen, rotation, center)[None]
+    ndc = _to_light(vertices_gen.T, rotation, center).T.contiguous()[None]
     fragments = rasterize(
         ndc, faces, _SHADOW_SIZE, _SHADOW_SIZE, perspective_correct=False, cull_backfaces=True
     )
     solid = torch.where(fragments.covered[0], fragments.z[0], _FAR)
     points = _to_light(strands_gen, rotation, center)
     depth = solid.clone().view(-1)
-    depth.scatter_reduce_(0, _texel(points, _SHADOW_SIZE), points[:, 2], "amin")
+    depth.scatter_reduce_(0, _texel(points, _SHADOW_SIZE), points[2], "amin")
     hair_texel = _texel(points, _HAIR_SHADOW_SIZE)
     cells = _HAIR_SHADOW_SIZE**2
-    count = torch.zeros(cells, device=points.device).index_add_(
-        0, hair_texel, torch.ones_like(points[:, 0])
-    )
+    count = torch.bincount(hair_texel, minlength=cells).float()
     first = torch.full((cells,), _FAR, device=points.device)
-    first.scatter_reduce_(0, hair_texel, points[:, 2], "amin")
+    first.scatter_reduce_(0, hair_texel, points[2], "amin")
     # Empty texels must not pull the blurred depth of their neighbours away.
     has = (count > 0).float()
     maps = torch.stack([first * has, has, count]).view(3, _HAIR_SHADOW_SIZE, -1)
@@ -202,11 +229,13 @@ def _box(maps: Tensor, radius: float) -> Tensor:
 
 
 def _to_light(points_gen: Tensor, rotation: Tensor, center: Tensor) -> Tensor:
-    turned = (points_gen - center) @ rotation.T / _SHADOW_EXTENT
-    return turned + turned.new_tensor([0.0, 0.0, 2.0])
+    """[3, N] generator -> [3, N] of `Shadow.to_light`."""
+    turned = turned_planes(rotation * (1 / _SHADOW_EXTENT), points_gen - center[:, None])
+    turned[2] += 2.0
+    return turned
 
 
 def _texel(points_light: Tensor, size: int) -> Tensor:
-    """Row-major index of the shadow map's texel under points [N, 3]: int64 [N]."""
-    column, row = ((1 - points_light[:, :2]) * (size / 2)).long().clamp(0, size - 1).unbind(-1)
+    """Row-major index of the shadow map's texel under points [3, N]: int64 [N]."""
+    column, row = ((1 - points_light[:2]) * (size / 2)).long().clamp_(0, size - 1)
     return row * size + column

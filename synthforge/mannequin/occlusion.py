@@ -10,12 +10,14 @@ import functools
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from flame_pytorch.lbs import apply
 from synthforge.landmarks import INNER_LIP
+from synthforge.mannequin.arithmetic import cosine, mean, sine
 from synthforge.mannequin.parts import Part
 from synthforge.mannequin.template import Template, template
+from synthforge.mesh import Topology, cross, unit
 from synthforge.rasterizer import rasterize
 
 DIRECTIONS = 96
@@ -30,11 +32,11 @@ _MOUTH_DEPTH_M = 0.035
 @functools.cache
 def directions() -> Tensor:
     """float32 [D, 3], unit vectors spread evenly over the sphere (Fibonacci lattice)."""
-    index = torch.arange(DIRECTIONS, dtype=torch.float64) + 0.5
+    index = torch.arange(DIRECTIONS) + 0.5
     y = 1 - 2 * index / DIRECTIONS
-    angle = index * math.pi * (3 - math.sqrt(5))
+    angle = index * (math.pi * (3 - math.sqrt(5)))
     radius = torch.sqrt(1 - y * y)
-    return torch.stack([radius * torch.cos(angle), y, radius * torch.sin(angle)], -1).float()
+    return torch.stack([radius * cosine(angle), y, radius * sine(angle)], -1)
 
 
 def look_from(direction: Tensor) -> Tensor:
@@ -46,21 +48,21 @@ def look_from(direction: Tensor) -> Tensor:
     up[..., 1] = 1.0
     steep = direction[..., 1:2].abs() > 0.99
     up = torch.where(steep, up.roll(1, -1), up)
-    left = F.normalize(torch.linalg.cross(direction, up), dim=-1)
-    return torch.stack([left, torch.linalg.cross(left, direction), -direction], -2)
+    left = unit(cross(direction, up))
+    return torch.stack([left, cross(left, direction), -direction], -2)
 
 
 @functools.cache
 def visibility(device: torch.device | str = "cpu") -> Tensor:
-    """float32 [V, D]: 1 where the direction sees the vertex of the neutral head, 0 where not."""
+    """float32 [D, V]: 1 where the direction sees the vertex of the neutral head, 0 where not."""
     if torch.device(device).type != "cpu":
         return visibility("cpu").to(device)
     head = template()
-    seen = _smooth(_visible_from(head), head.faces)
+    seen = _smooth(_visible_from(head), head.topology)
     # The neutral mouth is shut; when it opens, light falls in from the front, less far back.
     inside = head.part >= Part.INNER_MOUTH
     inside &= head.part <= Part.TONGUE
-    lips_z = head.landmarks[INNER_LIP, 2].mean()
+    lips_z = mean(head.landmarks[INNER_LIP, 2], 0)
     depth = (lips_z - head.vertices[inside, 2]) / _MOUTH_DEPTH_M
     share = 0.85 * (1 - depth).clamp(0.04, 1)
     frontal = (directions()[:, 2] > 0).float()
@@ -68,41 +70,39 @@ def visibility(device: torch.device | str = "cpu") -> Tensor:
     # Lids that open bare their margins.
     margin = head.part == Part.LID_MARGIN
     seen[margin] = torch.maximum(seen[margin], 0.45 * frontal)
-    return seen
+    return seen.T.contiguous()
 
 
 def _visible_from(head: Template) -> Tensor:
     center = (head.vertices.amax(0) + head.vertices.amin(0)) / 2
     rows = []
     for chunk in directions().split(16):
-        ndc = (head.vertices - center) @ look_from(chunk).transpose(1, 2) / _EXTENT_M
+        ndc = apply(look_from(chunk)[:, None], (head.vertices - center)[None]) / _EXTENT_M
         ndc[..., 2] += 2
         fragments = rasterize(
             ndc, head.faces, _MAP_SIZE, _MAP_SIZE, perspective_correct=False, cull_backfaces=True
         )
-        depth = torch.where(fragments.covered, fragments.z, 9.0)[:, None]
+        depth = torch.where(fragments.covered, fragments.z, 9.0).flatten(1)
         lit = torch.zeros(ndc.shape[:2])
         step = 0.8 / _MAP_SIZE
         for dx, dy in ((-step, -step), (step, -step), (-step, step), (step, step)):
-            grid = torch.stack([-ndc[..., 0] + dx, -ndc[..., 1] + dy], -1)[:, None]
-            seen = F.grid_sample(depth, grid, mode="nearest", align_corners=False)[:, 0, 0]
+            column, row = (
+                ((1 - ndc[..., k] + shift) * (_MAP_SIZE / 2)).long().clamp(0, _MAP_SIZE - 1)
+                for k, shift in enumerate((dx, dy))
+            )
+            seen = depth.gather(1, row * _MAP_SIZE + column)
             lit += (ndc[..., 2] <= seen + _BIAS_M / _EXTENT_M).float() / 4
         rows.append(lit)
     return torch.cat(rows).T.contiguous()
 
 
-def _smooth(values: Tensor, faces: Tensor) -> Tensor:
+def _smooth(values: Tensor, topology: Topology) -> Tensor:
     """One step of averaging over mesh neighbours: [V, D] -> [V, D]."""
-    return 0.5 * values + 0.5 * neighbour_mean(values, faces)
+    return 0.5 * values + 0.5 * neighbour_mean(values, topology)
 
 
-def neighbour_mean(values: Tensor, faces: Tensor) -> Tensor:
+def neighbour_mean(values: Tensor, topology: Topology) -> Tensor:
     """Mean over the vertices that share a face: [V, C] -> [V, C]."""
-    total = torch.zeros_like(values)
-    count = torch.zeros_like(values[:, :1])
-    one = torch.ones(len(faces), 1, device=values.device)
-    for k in range(3):
-        others = values[faces[:, (k + 1) % 3]] + values[faces[:, (k + 2) % 3]]
-        total.index_add_(0, faces[:, k], others)
-        count.index_add_(0, faces[:, k], 2 * one)
-    return total / count.clamp(min=1)
+    a, b, c = (values.index_select(0, corner) for corner in topology.faces.unbind(1))
+    others = torch.stack([b + c, c + a, a + b], 1).flatten(0, 1)
+    return topology.sum_at_vertices(others) / (2 * topology.corner_count[:, None])

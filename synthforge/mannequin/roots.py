@@ -6,12 +6,16 @@ import functools
 from dataclasses import dataclass, fields
 
 import torch
+from scipy.spatial import cKDTree
 from torch import Tensor
 
+from flame_pytorch.lbs import fixed_order_sum
 from synthforge.landmarks import LEFT_BROW
+from synthforge.mannequin.arithmetic import length, mean, sine
 from synthforge.mannequin.hairline import hairline_height
 from synthforge.mannequin.skin_maps import PIGMENT_MAPS, TEXTURE_SIZE, skin_maps
 from synthforge.mannequin.template import Template, brow_curve, template
+from synthforge.mesh import cross
 from synthforge.rasterizer import rasterize
 from synthforge.regions import REGION_ID
 
@@ -43,7 +47,8 @@ class Roots:
     def posed(self, values: Tensor, faces: Tensor) -> Tensor:
         """Vertex values [V, C] at the roots: [N, C]."""
         corners = values[faces[self.face]]
-        return (corners * self.bary[..., None]).sum(1)
+        a, b, c = (corners[:, k] * self.bary[:, k, None] for k in range(3))
+        return a + b + c
 
     def take(self, index: Tensor | slice) -> Roots:
         return Roots(*(getattr(self, f.name)[index] for f in fields(self)))
@@ -52,11 +57,16 @@ class Roots:
         return Roots(*(getattr(self, f.name).to(device) for f in fields(self)))
 
 
+def _normal(count: int, generator: torch.Generator) -> Tensor:
+    """float32 [count, 12], standard normal. Drawn in float64, as float32's differ by CPU."""
+    return torch.randn(count, 12, generator=generator, dtype=torch.float64).float()
+
+
 def _on_surface(head: Template, weight: Tensor, count: int, seed: int) -> Roots:
     """`count` roots spread by area times the faces' `weight` [F]."""
     generator = torch.Generator().manual_seed(seed)
     a, b, c = (head.vertices[head.faces[:, k]] for k in range(3))
-    area = torch.linalg.cross(b - a, c - a).norm(dim=-1) * weight
+    area = length(cross(b - a, c - a)) * weight
     cumulative = torch.cumsum(area.double(), 0)
     # Stratified along the list of faces, then shuffled: any leading part is evenly spread.
     pick = (
@@ -69,7 +79,7 @@ def _on_surface(head: Template, weight: Tensor, count: int, seed: int) -> Roots:
     bary = torch.stack([1 - u - v, u, v], -1)
     roots = Roots(
         face, bary, torch.zeros(count, 3), torch.zeros(count, 2),
-        torch.zeros(count, dtype=torch.long), torch.randn(count, 12, generator=generator),
+        torch.zeros(count, dtype=torch.long), _normal(count, generator),
     )  # fmt: skip
     return Roots(
         face, bary, roots.posed(head.vertices, head.faces), roots.place, roots.guide, roots.random
@@ -82,16 +92,15 @@ def scalp_roots(device: torch.device | str = "cpu") -> Roots:
     if torch.device(device).type != "cpu":
         return scalp_roots("cpu").to(device)
     head = template("cpu")
-    center = head.vertices[head.faces].mean(1)
+    center = mean(head.vertices[head.faces], 1)
     height = hairline_height(center, head)
     bare = [REGION_ID[n] for n in ("left_ear", "right_ear", "left_eyeball", "right_eyeball")]
     grows = (height > -0.012) & ~torch.isin(head.region, torch.tensor(bare))
     roots = _on_surface(head, grows.float(), SCALP_ROOTS, _SEED)
     height = hairline_height(roots.position, head)
     kept = roots.take(height + 0.0015 * roots.random[:, 11] > 0)
-    nearest = torch.cat(
-        [torch.cdist(part, kept.position[:GUIDES]).argmin(1) for part in kept.position.split(4096)]
-    )
+    _, nearest = cKDTree(kept.position[:GUIDES].numpy()).query(kept.position.numpy())
+    nearest = torch.from_numpy(nearest)
     place = torch.stack([hairline_height(kept.position, head), torch.zeros(len(nearest))], -1)
     return Roots(kept.face, kept.bary, kept.position, place, nearest, kept.random)
 
@@ -103,7 +112,7 @@ def beard_roots(device: torch.device | str = "cpu") -> Roots:
         return beard_roots("cpu").to(device)
     head = template("cpu")
     zone = skin_maps("cpu").pigments[PIGMENT_MAPS.index("beard_shadow")]
-    uv = head.uvs[head.uv_faces].mean(1)
+    uv = mean(head.uvs[head.uv_faces], 1)
     column = (uv[:, 0] * TEXTURE_SIZE).long().clamp(0, TEXTURE_SIZE - 1)
     row = ((1 - uv[:, 1]) * TEXTURE_SIZE).long().clamp(0, TEXTURE_SIZE - 1)
     density = zone[row * TEXTURE_SIZE + column]
@@ -127,9 +136,9 @@ def brow_roots(device: torch.device | str = "cpu") -> Roots:
     curve = brow_curve(head)
     along = torch.rand(_BROW_ROOTS, generator=generator)
     across = 2 * torch.rand(_BROW_ROOTS, generator=generator) - 1
-    random = torch.randn(_BROW_ROOTS, 12, generator=generator)
+    random = _normal(_BROW_ROOTS, generator)
     knot = (along * (len(curve) - 1)).long().clamp(max=len(curve) - 2)
-    width = 0.0050 * (0.75 + 0.45 * torch.sin(along * 2.2 + 0.5)) * (1 - along**3 * 0.8)
+    width = 0.0050 * (0.75 + 0.45 * sine(along * 2.2 + 0.5)) * (1 - along**3 * 0.8)
     point = curve[knot].clone()
     point[:, 1] += across * width
     left = _project_front(head, point)
@@ -148,7 +157,7 @@ def brow_roots(device: torch.device | str = "cpu") -> Roots:
 def _project_front(head: Template, points: Tensor) -> tuple[Tensor, Tensor]:
     """The triangle seen from the front at each point's (x, y), and barycentrics there."""
     extent, size = 0.1, 768
-    center = head.landmarks[LEFT_BROW].mean(0) * torch.tensor([0.0, 1.0, 0.0])
+    center = mean(head.landmarks[LEFT_BROW], 0) * torch.tensor([0.0, 1.0, 0.0])
     ndc = (head.vertices - center) * torch.tensor([-1.0, 1.0, -1.0]) / extent + torch.tensor(
         [0, 0, 3.0]
     )
@@ -159,4 +168,4 @@ def _project_front(head: Template, points: Tensor) -> tuple[Tensor, Tensor]:
     column = ((1 + place[:, 0]) * size / 2).long().clamp(0, size - 1)
     row = ((1 - place[:, 1]) * size / 2).long().clamp(0, size - 1)
     bary = fragments.barycentrics[0, row, column]
-    return fragments.face_ids[0, row, column].clamp(min=0), bary / bary.sum(1, keepdim=True)
+    return fragments.face_ids[0, row, column].clamp(min=0), bary / fixed_order_sum(bary, 1)[:, None]

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from synthforge.mannequin.arithmetic import (
+    atan2,
+    cosine,
+    dot,
+    length,
+    mean,
+    sine,
+    steps,
+    turned,
+    turned_planes,
+)
+from synthforge.mannequin.maps import read
 from synthforge.mannequin.parts import Part
 from synthforge.mannequin.template import Template, template
+from synthforge.mesh import unit
 
 _MAP = (64, 128)
 
@@ -30,26 +43,35 @@ class Head:
     origin_head: Tensor
     scale: float
 
+    def to_head(self, points: Tensor) -> Tensor:
+        """[N, 3] generator frame -> head frame."""
+        return turned(self.rotation.T, points - self.origin_gen) / self.scale + self.origin_head
+
     def to_gen(self, points: Tensor) -> Tensor:
         """[3, N, T] head frame -> generator frame."""
-        flat = (points.reshape(3, -1) - self.origin_head[:, None]) * self.scale
-        return (self.rotation @ flat + self.origin_gen[:, None]).view(points.shape)
+        moved = points - self.origin_head[:, None, None]
+        return self.turned_to_gen(moved) + self.origin_gen[:, None, None]
+
+    def turned_to_gen(self, offsets: Tensor) -> Tensor:
+        """[3, N, T] differences of points in the head frame -> in the generator frame."""
+        return turned_planes(self.rotation * self.scale, offsets)
 
 
 def head_in_own_frame(
     head: Template, vertices_gen: Tensor, normals_gen: Tensor, rotation: Tensor, scale: float
 ) -> Head:
-    origin_gen = vertices_gen[head.skull].mean(0)
-    origin_head = head.vertices[head.skull].mean(0)
-    vertices = (vertices_gen - origin_gen) @ rotation / scale + origin_head
-    return Head(vertices, normals_gen @ rotation, rotation, origin_gen, origin_head, scale)
+    origin_gen = mean(vertices_gen[head.skull], 0)
+    origin_head = mean(head.vertices[head.skull], 0)
+    still = Head(vertices_gen, normals_gen, rotation, origin_gen, origin_head, scale)
+    normals = turned(rotation.T, normals_gen)
+    return replace(still, vertices=still.to_head(vertices_gen), normals=normals)
 
 
 @dataclass(frozen=True)
 class Scalp:
     """Radius of the head round its centre, by direction: keeps hair outside the skin.
 
-    center: [3]; radius: [1, 1, H, W] over polar angle (rows, from +y) and azimuth (from +z to +x).
+    center: [3]; radius: [1, H, W] over polar angle (rows, from +y) and azimuth (from +z to +x).
     """
 
     center: Tensor
@@ -57,10 +79,11 @@ class Scalp:
 
     def at(self, direction: Tensor) -> Tensor:
         """[N, 3] unit -> [N]."""
-        azimuth = torch.atan2(direction[:, 0], direction[:, 2]) / math.pi
-        polar = torch.acos(direction[:, 1].clamp(-1, 1)) * (2 / math.pi) - 1
-        grid = torch.stack([azimuth, polar], -1)[None, None]
-        return F.grid_sample(self.radius, grid, align_corners=True, padding_mode="border")[0, 0, 0]
+        x, y, z = direction.unbind(-1)
+        azimuth = atan2(x, z) * (1 / math.pi)
+        polar = atan2(torch.sqrt(x * x + z * z), y) * (1 / math.pi)
+        rows, columns = _MAP
+        return read(self.radius, (azimuth + 1) * ((columns - 1) / 2), polar * (rows - 1))[0]
 
 
 def _center(template: Template) -> Tensor:
@@ -85,25 +108,28 @@ def _nearest_vertices(device: str) -> Tensor:
     above = head.vertices[:, 1] > jaw_height(head)
     outer = above & ((head.part == Part.SKIN) | (head.part == Part.EAR))
     offset, index = offset[outer], torch.nonzero(outer).squeeze(1)
-    polar = torch.linspace(0, math.pi, _MAP[0])[:, None]
-    azimuth = torch.linspace(-math.pi, math.pi, _MAP[1])
+    polar = steps(0, math.pi, _MAP[0])[:, None]
+    azimuth = steps(-math.pi, math.pi, _MAP[1])
     direction = torch.stack(
         [
-            torch.sin(polar) * torch.sin(azimuth),
-            torch.cos(polar).expand(_MAP),
-            torch.sin(polar) * torch.cos(azimuth),
+            sine(polar) * sine(azimuth),
+            cosine(polar).expand(_MAP),
+            sine(polar) * cosine(azimuth),
         ],
         -1,
     ).view(-1, 3)
-    radius = offset.norm(dim=-1)
+    radius = length(offset)
     # The vertex at the smallest angle, but farther ones win by a little: ears, jaw.
-    score = direction @ (offset / radius[:, None]).T + 0.15 * radius[None]
-    return index[score.argmax(1)].to(device)
+    best = [
+        (dot(towards, unit(offset)) + 0.15 * radius).argmax(1)
+        for towards in direction[:, None].split(1024)
+    ]
+    return index[torch.cat(best)].to(device)
 
 
 def scalp_of(template: Template, head: Head) -> Scalp:
     center = _center(template)
     nearest = head.vertices[_nearest_vertices(str(center.device))] - center
-    radius = nearest.norm(dim=-1).view(1, 1, *_MAP)
+    radius = length(nearest).view(1, *_MAP)
     radius = F.avg_pool2d(F.pad(radius, (1, 1, 1, 1), mode="replicate"), 3, 1)
     return Scalp(center, radius)

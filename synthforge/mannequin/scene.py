@@ -1,4 +1,4 @@
-"""The scene that z asks for, z[256:]: light, camera film and backdrop."""
+"""The scene that z asks for, z[256:]: light, camera and backdrop."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Light:
 
 @dataclass(frozen=True)
 class Scene:
-    """The light, the camera's film and what is behind the person."""
+    """The light, the camera's settings and what is behind the person."""
 
     key: Light
     fills: tuple[Light, ...]

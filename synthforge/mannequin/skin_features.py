@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from synthforge.landmarks import LEFT_EYE, OUTER_LIP
+from synthforge.mannequin.arithmetic import length, mean, sine
 from synthforge.mannequin.fields import (
     bell,
     inside_polygon,
@@ -49,7 +50,7 @@ class Points:
     @functools.cached_property
     def front(self) -> Tensor:
         """1 on the face, 0 on the back of the head."""
-        eye_z = self.head.landmarks[LEFT_EYE, 2].mean()
+        eye_z = mean(self.head.landmarks[LEFT_EYE, 2], 0)
         return smoothstep(-0.055, -0.020, self.positions[:, 2] - eye_z)
 
     @functools.cached_property
@@ -86,7 +87,8 @@ class Points:
     def distance(self, curve: Tensor, reach: float, mirrored: bool = True) -> Tensor:
         """Distance seen from the front to a curve [M, 3], up to `reach` from its middle."""
         xy = (self.mirrored if mirrored else self.positions)[:, :2]
-        close = (xy - curve[:, :2].mean(0)).norm(dim=-1) < reach
+        dx, dy = (xy - mean(curve[:, :2], 0)).unbind(1)
+        close = dx * dx + dy * dy < reach * reach
         distance = torch.full_like(xy[:, 0], _FAR_M)
         distance[close] = segment_distance(xy[close], curve[:, :2])
         return distance
@@ -111,8 +113,8 @@ def skin_features(points: Points) -> Maps:
 def _tones(points: Points, medium: Tensor) -> Maps:
     """Blotches and the places where blood shows."""
     mark = points.head.landmarks
-    eye = mark[LEFT_EYE].mean(0)
-    brow_y = brow_curve(points.head)[:, 1].mean()
+    eye = mean(mark[LEFT_EYE], 0)
+    brow_y = mean(brow_curve(points.head)[:, 1], 0)
     _, y, z = points.mirrored.unbind(-1)
     nose_tip, nose_base = mark[30], mark[33]
     below_chin = y - mark[8, 1] + 0.35 * (nose_base[2] - z - 0.03).clamp(min=0)
@@ -146,7 +148,7 @@ def _tones(points: Points, medium: Tensor) -> Maps:
 def _blemishes(points: Points) -> Maps:
     """Freckles, age spots and moles, several independent maps of each."""
     mark = points.head.landmarks
-    eye_y = mark[LEFT_EYE, 1].mean()
+    eye_y = mean(mark[LEFT_EYE, 1], 0)
     patchy, spot_patch = 0.35 * points.noise(0.02, 1, 6), 0.5 * points.noise(0.03, 1, 8)
     sunny = points.around(0.030, eye_y - 0.028, 0.030, 0.022) + points.near(30, 0.016, 0.03)
     sunny = (sunny.clamp(0, 1) + 0.25 * points.front) * points.bare
@@ -169,7 +171,7 @@ def _moles(points: Points, seed: int, count: int = 5) -> Tensor:
     radii = 0.0006 + 0.0010 * torch.rand(count, generator=generator) ** 2
     total = torch.zeros(len(points.positions))
     for center, radius in zip(points.positions[chosen], radii.tolist(), strict=True):
-        distance = (points.positions - center).square().sum(-1).sqrt()
+        distance = length(points.positions - center)
         total = torch.maximum(total, smoothstep(1.5 * radius, 0.6 * radius, distance))
     return total
 
@@ -177,7 +179,7 @@ def _moles(points: Points, seed: int, count: int = 5) -> Tensor:
 def _eyes(points: Points) -> Maps:
     """Lids, lash line, make-up, shadows below the eye."""
     mark = points.head.landmarks
-    eye = mark[LEFT_EYE].mean(0)
+    eye = mean(mark[LEFT_EYE], 0)
     x, y, _ = points.mirrored.unbind(-1)
     curve = smooth_curve(mark[LEFT_EYE], 60, closed=True)
     distance = points.distance(torch.cat([curve, curve[:1]]), 0.032)
@@ -214,7 +216,7 @@ def _mouth(points: Points, fine: Tensor, medium: Tensor) -> Maps:
     border = points.distance(torch.cat([outline, outline[:1]]), 0.05, mirrored=False)
     corner_to_corner = [48, 60, 61, 62, 63, 64, 54]
     parting = points.distance(smooth_curve(mark[corner_to_corner], 32), 0.05, mirrored=False)
-    lines = torch.sin(points.positions[:, 0] * 5200 + 2.5 * medium) * 0.5 + 0.5 * fine
+    lines = sine(points.positions[:, 0] * 5200 + 2.5 * medium) * 0.5 + 0.5 * fine
     return {
         "lip": points.lip * smoothstep(-0.0002, 0.0016, border),
         "lip_line": points.lip * bell(parting, 0.0013),
@@ -229,7 +231,7 @@ def _hair(points: Points, medium: Tensor) -> Maps:
     mark = points.head.landmarks
     x, y, z = points.mirrored.unbind(-1)
     nose_base, corner, chin = mark[33], mark[54], mark[8]
-    eye_z = mark[LEFT_EYE, 2].mean()
+    eye_z = mean(mark[LEFT_EYE, 2], 0)
     above_border = hairline_height(points.positions, points.head)
     high, thin = recession(points.positions)
     cheek_line = corner[1] + 0.018 + 0.75 * (x - corner[0].abs()).clamp(min=0)

@@ -7,7 +7,8 @@ or a surface feature sits, between 0 and 1 or as zero-mean noise.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +19,8 @@ from synthforge.mannequin.template import template
 from synthforge.mannequin.uv_grid import uv_grid
 
 TEXTURE_SIZE = 768
+# What is mixed at once: fits a core's cache.
+TEXELS_AT_ONCE = 1 << 14
 _NOISE_SEED = 20240607
 
 # Order of the mixed maps.
@@ -66,6 +69,8 @@ class SkinMaps:
     gloss: float32 [3, S * S]: how oily the skin is by place, lips, wet (waterline, inner mouth).
     hairline: float32 [3, S * S], metres above the border of the scalp hair, and how far that
         border recedes where the hairline is high and where hair thins.
+    present: from the first texel of each run of TEXELS_AT_ONCE to the pigment maps that are not 0
+        throughout it.
     """
 
     pigments: Tensor
@@ -74,14 +79,18 @@ class SkinMaps:
     bump_lips: Tensor
     gloss: Tensor
     hairline: Tensor
+    present: Mapping[int, Sequence[int]]
+
+    def to(self, device: torch.device | str) -> SkinMaps:
+        tensors = (f.name for f in fields(self) if f.name != "present")
+        return replace(self, **{name: getattr(self, name).to(device) for name in tensors})
 
 
 @functools.cache
 def skin_maps(device: torch.device | str = "cpu") -> SkinMaps:
     """All maps at TEXTURE_SIZE on `device`."""
     if torch.device(device).type != "cpu":
-        maps = skin_maps("cpu")
-        return SkinMaps(*(getattr(maps, name).to(device) for name in SkinMaps.__annotations__))
+        return skin_maps("cpu").to(device)
     head = template("cpu")
     grid = uv_grid(head, TEXTURE_SIZE)
     points = Points(head, grid.positions, grid.normals, head.region[grid.face])
@@ -90,13 +99,18 @@ def skin_maps(device: torch.device | str = "cpu") -> SkinMaps:
     def layers(*names: str) -> Tensor:
         return torch.stack([features[name].index_select(0, grid.source) for name in names])
 
+    pigments = layers(*PIGMENT_MAPS)
+    runs = [(run != 0).any(1) for run in pigments.split(TEXELS_AT_ONCE, 1)]
     return SkinMaps(
-        pigments=layers(*PIGMENT_MAPS),
+        pigments=pigments,
         bump_pores=_gradient(layers("pore_height")),
         bump_wrinkles=_gradient(layers("wrinkle_height")),
         bump_lips=_gradient(layers("lip_height")),
         gloss=layers("oil", "lip", "wet"),
         hairline=layers("hair", "high", "thin"),
+        present={
+            i * TEXELS_AT_ONCE: run.nonzero().squeeze(1).tolist() for i, run in enumerate(runs)
+        },
     )
 
 

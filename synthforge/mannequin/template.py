@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from synthforge.landmarks import LEFT_BROW
+from synthforge.mannequin.arithmetic import mean
 from synthforge.mannequin.build import build_head
 from synthforge.mannequin.fields import smooth_curve
 from synthforge.mannequin.parts import Part
-from synthforge.mesh import vertex_normals
+from synthforge.mesh import Topology, vertex_normals
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,10 @@ class Template:
     trunk: Tensor
     landmarks: Tensor
 
+    @functools.cached_property
+    def topology(self) -> Topology:
+        return Topology(self.faces, self.uvs, self.uv_faces)
+
     def to(self, device: torch.device | str) -> Template:
         return replace(self, **{f.name: getattr(self, f.name).to(device) for f in fields(self)})
 
@@ -65,6 +70,8 @@ def template(device: torch.device | str = "cpu") -> Template:
     model = head.model
     vertices = torch.from_numpy(np.asarray(model.v_template)).float()
     faces = torch.from_numpy(np.asarray(model.faces)).long()
+    uvs = torch.from_numpy(np.asarray(head.uvs)).float()
+    uv_faces = torch.from_numpy(np.asarray(head.uv_faces)).long()
     region = torch.from_numpy(np.asarray(head.face_region)).long()
     part = torch.from_numpy(head.vertex_part)
     landmark_faces = np.concatenate([head.embedding.contour_faces[0], head.embedding.static_faces])
@@ -76,7 +83,7 @@ def template(device: torch.device | str = "cpu") -> Template:
     for side in (Part.RIGHT_EYEBALL, Part.LEFT_EYEBALL):
         ball = (part == side).nonzero().squeeze(1)
         low, high = vertices[ball].amin(0), vertices[ball].amax(0)
-        radius = (high - low)[:2].mean() / 2
+        radius = mean((high - low)[:2], 0) / 2
         # The cornea bulges, so the centre in z is one radius in front of the back pole.
         center = torch.stack([*((low + high) / 2)[:2], low[2] + radius])
         eye_local[ball] = (vertices[ball] - center) / radius
@@ -86,10 +93,10 @@ def template(device: torch.device | str = "cpu") -> Template:
     low = vertices[:, 1] < vertices[:, 1].amin() + 0.02
     return Template(
         vertices=vertices,
-        normals=vertex_normals(vertices, faces),
+        normals=vertex_normals(vertices, Topology(faces, uvs, uv_faces)),
         faces=faces,
-        uvs=torch.from_numpy(np.asarray(head.uvs)).float(),
-        uv_faces=torch.from_numpy(np.asarray(head.uv_faces)).long(),
+        uvs=uvs,
+        uv_faces=uv_faces,
         region=region,
         eyeball=eyeball,
         part=part,

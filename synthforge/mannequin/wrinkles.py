@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from synthforge.landmarks import LEFT_BROW, LEFT_EYE
+from synthforge.mannequin.arithmetic import atan2, mean
 from synthforge.mannequin.fields import bell, smoothstep
 from synthforge.mannequin.template import Template
 
@@ -15,8 +16,8 @@ def wrinkle_depth(
 ) -> Tensor:
     """Depth of wrinkles, 0 to 1: forehead lines, frown, crow's feet, nasolabial, under the eye."""
     mark = head.landmarks
-    brow_y = mark[LEFT_BROW, 1].mean()
-    outer, eye = mark[45], mark[LEFT_EYE].mean(0)
+    brow_y = mean(mark[LEFT_BROW, 1], 0)
+    outer, eye = mark[45], mean(mark[LEFT_EYE], 0)
     ala, corner = mark[35], mark[54]
     total = torch.zeros_like(x)
     for k, strength in enumerate((0.55, 0.8, 0.7, 0.45)):
@@ -25,7 +26,7 @@ def wrinkle_depth(
     frown = bell(x - 0.0085 - 0.0006 * wobble, 0.0010) * bell(y - brow_y + 0.002, 0.010)
     total += 0.55 * frown * (1 + 0.2 * torch.sign(signed_x))
     dx, dy = x - outer[0] + 0.004, y - outer[1]
-    angle, radius = torch.atan2(dy, dx), torch.sqrt(dx * dx + dy * dy)
+    angle, radius = atan2(dy, dx), torch.sqrt(dx * dx + dy * dy)
     for direction in (0.55, 0.18, -0.2, -0.55):
         arc = (angle - direction + 0.05 * wobble) * radius
         total += (

@@ -28,7 +28,7 @@ def styled(style, seed=1):
 def grown(person, vertices):
     head = template()
     R = fit_rotation(head.vertices[head.skull], vertices[head.skull])
-    normals = vertex_normals(vertices, head.faces)
+    normals = vertex_normals(vertices, head.topology)
     own = head_in_own_frame(head, vertices, normals, R, UNITS_PER_METRE)
     marks = head.landmarks
     return grow_hair(person, head, own) + facial_hair(person, head, own, marks)
@@ -100,7 +100,7 @@ def test_splat_is_a_z_buffer_of_points():
             points=0.25 * torch.randn(3, count, 4, generator=generator),
             color=torch.zeros(count, 3),
             exposed=torch.ones(count),
-            samples=7,
+            samples=3,
             shine=1.0,
         )
         for count in (30, 20)
@@ -111,7 +111,7 @@ def test_splat_is_a_z_buffer_of_points():
 
     nearest = {}
     for g, group in enumerate(groups):
-        knots = torch.linspace(0, 3, group.samples)
+        knots = torch.arange(3 * group.samples) / group.samples
         pixels, z = camera.project(group.points.permute(1, 2, 0).reshape(1, -1, 3), size)
         pixels, z = pixels.view(len(group), 4, 2), z.view(len(group), 4)
         for strand in range(len(group)):
@@ -124,7 +124,7 @@ def test_splat_is_a_z_buffer_of_points():
                     continue
                 pixel = int(y) * size + int(x)
                 if depth < nearest.get(pixel, (9e9,))[0]:
-                    nearest[pixel] = (depth, g, strand * group.samples + k)
+                    nearest[pixel] = (depth, g, strand * group.samples_each + k)
     found = {
         int(pixel): (g, int(index))
         for g, part in enumerate(seen)

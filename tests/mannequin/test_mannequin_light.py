@@ -1,4 +1,4 @@
-"""Visibility, irradiance, shadows, film and backdrops."""
+"""Visibility, irradiance, shadows, tone mapping and backdrops."""
 
 from dataclasses import replace
 
@@ -8,11 +8,11 @@ from support_mannequin import latent, rotation
 
 from synthforge.alignment import place_in_generator
 from synthforge.mannequin.background import background
-from synthforge.mannequin.film import develop
-from synthforge.mannequin.lighting import Light, fit_rotation, irradiance, key_shadow, unit
+from synthforge.mannequin.lighting import Light, fit_rotation, irradiance, key_shadow
 from synthforge.mannequin.occlusion import directions, look_from, visibility
 from synthforge.mannequin.scene import scene_from
 from synthforge.mannequin.template import template
+from synthforge.mannequin.tone_mapping import tone_map
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +48,10 @@ def test_the_forehead_sees_more_sky_than_the_inner_eye_and_the_chin_s_underside(
     seen = visibility("cpu")
     assert seen.min() >= 0 and seen.max() <= 1
     up = directions()[:, 1] > 0.5
-    open_to_sky = seen[:, up].mean(1)
+    open_to_sky = seen[up].mean(0)
     assert open_to_sky[nearest_vertex(27)] > open_to_sky[nearest_vertex(33)] + 0.2
-    facing = (template().normals @ directions().T).clamp(min=0)
-    openness = (seen * facing).sum(1) / facing.sum(1)
+    facing = (directions() @ template().normals.T).clamp(min=0)
+    openness = (seen * facing).sum(0) / facing.sum(0)
     assert openness[nearest_vertex(30)] > 0.9
     assert openness[nearest_vertex(39)] < openness[nearest_vertex(30)]
 
@@ -61,7 +61,7 @@ def test_a_uniform_sky_gives_its_own_radiance_to_what_is_open(scene):
     grey = replace(scene, sky=(0.5, 0.5, 0.5), ground=(0.5, 0.5, 0.5), fills=())
     eye = torch.eye(3)
     count = len(head.vertices)
-    light = irradiance(grey, head.normals, head.faces, torch.ones(count), eye, eye)
+    light = irradiance(grey, head.normals, head.topology, torch.ones(count), eye, eye)
     assert torch.allclose(light[nearest_vertex(30)], torch.full((3,), 0.5), atol=0.06)
     assert light.max() < 0.56
 
@@ -74,44 +74,55 @@ def test_fit_rotation_finds_the_rotation(seed):
     assert torch.allclose(found, R, atol=1e-5)
 
 
-def test_unit_vectors():
-    x = torch.randn(100, 3, generator=torch.Generator().manual_seed(0))
-    assert torch.allclose(unit(x), torch.nn.functional.normalize(x, dim=-1), atol=1e-6)
-
-
 def test_the_far_side_of_the_head_is_in_shadow():
     head = template()
     vertices = place_in_generator(head.vertices)
     key = Light((0.0, 0.0, 1.0), (1.0, 1.0, 1.0), 0.2)
-    away = vertices.new_full((1, 3), 50.0)
+    away = vertices.new_full((3, 1), 50.0)
     shadow = key_shadow(
         key, torch.eye(3), vertices, head.faces, vertices.mean(0), away, torch.tensor(1e-4)
     )
-    lit = shadow.lit(shadow.to_light(vertices))
+    lit = shadow.lit(shadow.to_light(vertices.T))
     front = nearest_vertex(30)
     back = int(head.vertices[:, 2].argmin())
     assert lit[front] > 0.95
     assert lit[back] < 0.05
 
 
-def test_film_keeps_black_black_and_range(scene):
-    picture = develop(replace(scene, grain=0.0), torch.zeros(3, 64, 64))
-    assert picture.max() < -0.85
-    bright = develop(scene, torch.full((3, 64, 64), 1e3))
+def test_tone_mapping_keeps_black_black_and_range(scene):
+    image = tone_map(replace(scene, grain=0.0), torch.zeros(3, 64, 64))
+    assert image.max() < -0.85
+    bright = tone_map(scene, torch.full((3, 64, 64), 1e3))
     assert bright.max() <= 1 and bright.mean() > 0.8
 
 
-def test_more_light_is_a_brighter_picture(scene):
+def test_more_light_is_a_brighter_image(scene):
     ramp = torch.linspace(0, 3, 64).expand(3, 64, 64).contiguous()
     clean = replace(scene, grain=0.0, vignette=0.0)
-    luma = develop(clean, ramp).mean((0, 1))
+    luma = tone_map(clean, ramp).mean((0, 1))
     assert (luma.diff() > -1e-4).all()
 
 
+def test_grain_is_as_strong_as_the_scene_says_and_shows_in_the_shadows(scene):
+    clean = replace(scene, grain=0.0, vignette=0.0)
+    grainy = replace(clean, grain=0.02)
+
+    def spread(scene, light):
+        return float(tone_map(scene, torch.full((3, 128, 128), light)).std((1, 2)).mean())
+
+    assert spread(clean, 0.2) < 1e-3
+    # In [-1, 1]: twice the amount, less where it is bright.
+    assert 0.02 < spread(grainy, 0.05) < 0.05
+    assert spread(replace(clean, grain=0.01), 0.05) == pytest.approx(
+        spread(grainy, 0.05) / 2, rel=0.02
+    )
+    assert spread(grainy, 0.3) < 0.9 * spread(grainy, 0.05)
+
+
 @pytest.mark.parametrize("kind", ["studio", "room", "bokeh", "foliage", "sky"])
-def test_backdrops_are_pictures(scene, kind):
-    picture = background(replace(scene, backdrop=kind), 96, "cpu")
-    assert picture.shape == (3, 96, 96)
-    assert picture.min() >= 0 and torch.isfinite(picture).all()
-    assert picture.std() > 0
-    assert torch.equal(picture, background(replace(scene, backdrop=kind), 96, "cpu"))
+def test_backdrops_are_images(scene, kind):
+    image = background(replace(scene, backdrop=kind), 96, "cpu")
+    assert image.shape == (3, 96, 96)
+    assert image.min() >= 0 and torch.isfinite(image).all()
+    assert image.std() > 0
+    assert torch.equal(image, background(replace(scene, backdrop=kind), 96, "cpu"))

@@ -34,20 +34,20 @@ def test_the_texture_is_the_person_s_whatever_the_light(person):
 
 
 def test_albedo_is_an_albedo(person):
-    albedo = skin_texture(person)[0, ALBEDO]
+    albedo = skin_texture(person)[ALBEDO]
     assert albedo.shape == (3, TEXTURE_SIZE, TEXTURE_SIZE)
     assert albedo.min() > 0 and albedo.max() < 1
 
 
 def test_plain_skin_has_the_colour_asked_for(person):
     """Beer-Lambert: away from features the texture is exp(log-albedo)."""
-    albedo = skin_texture(person)[0, ALBEDO]
+    albedo = skin_texture(person)[ALBEDO]
     median = albedo.flatten(1).median(1).values.log()
     assert torch.allclose(median, torch.tensor(skin_log_albedo(person)), atol=0.25)
 
 
 def test_lips_are_redder_than_cheeks(person):
-    albedo = skin_texture(person)[0, ALBEDO]
+    albedo = skin_texture(person)[ALBEDO]
     lip, forehead = at_landmark(albedo, 62), at_landmark(albedo, 27)
     assert lip[0] / lip[1] > 1.2 * forehead[0] / forehead[1]
 

@@ -1,0 +1,117 @@
+"""Functions whose bits depend on their arguments alone, not on threads, memory layout or CPU.
+
+torch.exp, sin, pow and their like may round otherwise in a vector's last places than in its body,
+so their results depend on how threads share a tensor out. Matrix products, convolutions and sums
+round by thread, memory alignment and CPU. What stands here is made of operations that IEEE 754
+rounds the same everywhere, one at a time: add, multiply, divide, square root. The renderer uses
+nothing else; tests/mannequin/test_mannequin_same_bits.py holds the list.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from flame_pytorch.lbs import fixed_order_sum
+
+# sin(2 pi t) / t, a power series in t^2.
+_SINE = tuple(
+    (-1) ** k * (2 * math.pi) ** (2 * k + 1) / math.factorial(2 * k + 1) for k in range(9)
+)
+# Abramowitz & Stegun (1964), 4.4.49: within 1e-5 rad.
+_ARCTANGENT = (0.9998660, -0.3302995, 0.1801410, -0.0851330, 0.0208351)
+
+
+def exp(x: Tensor) -> Tensor:
+    """e^x, to a relative 1e-4 for |x| up to 10; below -80 not quite 0."""
+    y = (x * (1 / 64)).clamp(min=-1.25)
+    power = y * (1 / 24)
+    for coefficient in (1 / 6, 1 / 2, 1.0):
+        power.add_(coefficient).mul_(y)
+    power.add_(1)
+    for _ in range(6):
+        power.mul_(power)
+    return power
+
+
+def sigmoid(x: Tensor) -> Tensor:
+    return 1 / (1 + exp(-x))
+
+
+def normal_cdf(x: Tensor) -> Tensor:
+    """Standard normal -> uniform in [0, 1], within 1.4e-4 (Bowling et al. 2009)."""
+    return sigmoid(x * (1.5976 + 0.07056 * (x * x)))
+
+
+def sine(x: Tensor) -> Tensor:
+    """sin(x), x in radians, within 1e-6 for a few turns."""
+    turns = x * (1 / (2 * math.pi))
+    turns = turns - torch.round(turns)
+    square = turns * turns
+    return turns * _horner(_SINE, square)
+
+
+def cosine(x: Tensor) -> Tensor:
+    return sine(x + math.pi / 2)
+
+
+def atan2(y: Tensor, x: Tensor) -> Tensor:
+    """Angle of (x, y), radians in [-pi, pi], within 1e-5."""
+    across, up = x.abs(), y.abs()
+    ratio = torch.minimum(across, up) / torch.maximum(across, up).clamp(min=1e-30)
+    angle = ratio * _horner(_ARCTANGENT, ratio * ratio)
+    angle = torch.where(up > across, math.pi / 2 - angle, angle)
+    angle = torch.where(x < 0, math.pi - angle, angle)
+    return torch.where(y < 0, -angle, angle)
+
+
+def _horner(coefficients: tuple[float, ...], x: Tensor) -> Tensor:
+    """Polynomial, lowest power first."""
+    value = x * coefficients[-1]
+    for coefficient in coefficients[-2:0:-1]:
+        value.add_(coefficient).mul_(x)
+    return value.add_(coefficients[0])
+
+
+def steps(low: float, high: float, count: int, device: torch.device | None = None) -> Tensor:
+    """float32 [count], evenly from low to high."""
+    return torch.arange(count, device=device) * ((high - low) / (count - 1)) + low
+
+
+def mean(x: Tensor, dim: int) -> Tensor:
+    return fixed_order_sum(x, dim) / x.shape[dim]
+
+
+def dot(a: Tensor, b: Tensor, dim: int = -1) -> Tensor:
+    """Products of vectors, three numbers along `dim`."""
+    (ax, ay, az), (bx, by, bz) = a.unbind(dim), b.unbind(dim)
+    return ax * bx + ay * by + az * bz
+
+
+def length(x: Tensor, dim: int = -1) -> Tensor:
+    """Of vectors, three numbers along `dim`."""
+    return torch.sqrt(dot(x, x, dim))
+
+
+def turned(R: Tensor, x: Tensor) -> Tensor:
+    """R [3, 3] @ x for points [..., 3]."""
+    a, b, c = x.unbind(-1)
+    return torch.stack([row[0] * a + row[1] * b + row[2] * c for row in R], -1)
+
+
+def turned_planes(R: Tensor, x: Tensor) -> Tensor:
+    """R [3, 3] @ x for points [3, ...]."""
+    a, b, c = x
+    return torch.stack([row[0] * a + row[1] * b + row[2] * c for row in R])
+
+
+def weighted_sum(weights: Tensor, values: Tensor) -> Tensor:
+    """weights [K, N] and values [K, C] -> [C, N]: values^T @ weights."""
+    return torch.stack([fixed_order_sum(weights * v[:, None], 0) for v in values.unbind(1)])
+
+
+def product(A: Tensor, B: Tensor) -> Tensor:
+    """A @ B of [3, 3] matrices."""
+    return turned_planes(A, B)

@@ -1,0 +1,74 @@
+"""From scene-linear light to the image: exposure, white balance, tone curve, blur and grain."""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+from torch import Tensor
+
+from synthforge.mannequin.arithmetic import steps
+from synthforge.mannequin.maps import blurred
+from synthforge.mannequin.scene import Scene
+
+_GRAIN_SIZE = 640
+_LUMA = (0.30, 0.59, 0.11)
+# Pivot of the contrast.
+_MIDDLE = 0.45
+
+
+@functools.cache
+def _grain(device: torch.device | str) -> Tensor:
+    """float32 [3, G, G], unit variance, mostly shared by the channels."""
+    generator = torch.Generator().manual_seed(5)
+    noise = torch.randn(4, _GRAIN_SIZE, _GRAIN_SIZE, generator=generator, dtype=torch.float64)
+    return (0.8 * noise[:1] + 0.6 * noise[1:]).float().to(device)
+
+
+def tone_map(scene: Scene, linear: Tensor) -> Tensor:
+    """Scene-linear RGB [3, H, W] -> image [3, H, W] in [-1, 1]."""
+    like = linear.new_tensor
+    _, height, width = linear.shape
+    balance = like(scene.white_balance)[:, None, None]
+    image = blurred(linear * (balance * _exposure(scene)), scene.blur)
+    ys, xs = (steps(-1, 1, size, linear.device) for size in (height, width))
+    image *= 1 - scene.vignette * 0.5 * (xs * xs + (ys * ys)[:, None])
+    image = _srgb(_tone_curve(image))
+    luma = _luma(image)
+    image = luma + (image - luma) * scene.saturation
+    image = (image - _MIDDLE) * scene.contrast + _MIDDLE
+    span = _GRAIN_SIZE - height + 1
+    top, left = scene.seed % span, scene.seed // 1024 % span
+    grain = _grain(linear.device)[:, top : top + height, left : left + width]
+    # Grain shows in the shadows.
+    image += torch.roll(grain, scene.seed // 7 % height, 1) * (scene.grain * (1.2 - 0.7 * luma))
+    return image.mul_(2).sub_(1).clamp_(-1, 1)
+
+
+def _exposure(scene: Scene) -> float:
+    """An automatic exposure that reads the light, not the person."""
+    key, fill = sum(scene.key.color) / 3, sum(scene.fills[0].color) / 3
+    ambient = (sum(scene.sky) + sum(scene.ground)) / 6 + 0.35 * fill
+    return scene.exposure * 0.775 / (ambient + 0.62 * key)
+
+
+def _tone_curve(x: Tensor) -> Tensor:
+    """Filmic toe and shoulder, Narkowicz 2015, "ACES filmic tone mapping curve"."""
+    return (x * (2.51 * x + 0.03) / (x * (2.43 * x + 0.59) + 0.14)).clamp_(0, 1)
+
+
+def _luma(image: Tensor) -> Tensor:
+    red, green, blue = image
+    return _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
+
+
+def _srgb(x: Tensor) -> Tensor:
+    """Linear -> sRGB (IEC 61966-2-1), both in [0, 1].
+
+    The power 1 / 2.4 by square roots, least squares: within 6e-5, a 60th of an 8-bit level.
+    """
+    half = torch.sqrt(x)
+    quarter = torch.sqrt(half)
+    eighth = torch.sqrt(quarter)
+    curve = 0.64455688 * half + 0.7099509 * quarter - 0.33605409 * eighth - 0.01848497 * x
+    return torch.where(x < 0.0031308, 12.92 * x, curve)

@@ -1,0 +1,160 @@
+"""What each part of the light adds: highlights, reflections, shadows of skin and hair."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from support_mannequin import latent
+
+from synthforge.alignment import place_in_generator
+from synthforge.camera import Camera
+from synthforge.mannequin.albedo import ALBEDO, skin_texture
+from synthforge.mannequin.body import clothed, surface_of
+from synthforge.mannequin.eye_shading import shade_eyes
+from synthforge.mannequin.hair import grow_hair
+from synthforge.mannequin.lighting import Light, key_shadow
+from synthforge.mannequin.person import person_from
+from synthforge.mannequin.scalp import head_in_own_frame
+from synthforge.mannequin.scene import scene_from
+from synthforge.mannequin.shading import shade
+from synthforge.mannequin.strands import Strands, shade_strands, splat
+from synthforge.mannequin.template import template
+from synthforge.rasterizer import rasterize
+
+SIZE = 128
+FRONT = Light((0.0, 0.0, 1.0), (1.0, 1.0, 1.0), 0.0)
+NOTHING = torch.full((3, 1), 50.0)
+
+
+@pytest.fixture(scope="module")
+def person():
+    return replace(person_from(latent(3)), collar=0)
+
+
+@pytest.fixture(scope="module")
+def scene():
+    """One white light from the camera, and nothing else."""
+    dark = (0.0, 0.0, 0.0)
+    return replace(scene_from(latent(2)), key=FRONT, fills=(replace(FRONT, color=dark),) * 2,
+                   sky=dark, ground=dark)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def camera():
+    return Camera.look_at(torch.zeros(1), torch.zeros(1), torch.tensor([20.0]))
+
+
+@pytest.fixture(scope="module")
+def body(person):
+    head = template()
+    return clothed(head, person, place_in_generator(head.vertices))
+
+
+def shadow_of(body, hair=NOTHING, opacity=1e-4):
+    return key_shadow(
+        FRONT, torch.eye(3), body.vertices, body.faces, body.vertices.mean(0), hair,
+        torch.tensor(opacity),
+    )  # fmt: skip
+
+
+def test_skin_that_faces_the_light_is_not_in_its_own_shadow(body):
+    shadow = shadow_of(body)
+    surface = surface_of(template(), body, torch.zeros_like(body.vertices), shadow)
+    facing = body.normals[body.faces, 2].amin(1) > 0.8
+    lit = shadow.lit(surface.corners[6:9, 0])[facing]
+    assert facing.sum() > 200
+    assert lit.mean() > 0.9
+
+
+def test_black_skin_shows_the_highlight_alone(person, scene, body, camera):
+    """It is there, brightest where the surface mirrors the light, and more of it on oily skin."""
+    ndc = camera.to_ndc(body.vertices[None])
+    fragments = rasterize(ndc, body.faces, SIZE, SIZE, perspective_correct=True)
+    texture = skin_texture(person).clone()
+    texture[ALBEDO] = 0
+    shadow = shadow_of(body)
+    surface = surface_of(template(), body, torch.zeros_like(body.vertices), shadow)
+    surface = replace(surface, eye=torch.zeros_like(surface.eye))
+
+    def shine(oiliness):
+        oily = replace(person, oiliness=oiliness, clothing=(0.0, 0.0, 0.0))
+        eyes = torch.eye(3).expand(2, 3, 3)
+        image = shade(surface, fragments, texture, oily, scene, shadow, torch.eye(3), eyes)
+        plain = surface.material[3, fragments.face_ids[0].flatten().clamp(min=0)] == 0
+        return image[0] * plain
+
+    dull, oily = shine(0.0), shine(1.0)
+    normal = body.normals[body.faces].mean(1)[fragments.face_ids[0].flatten().clamp(min=0)]
+    brightest = oily > 0.8 * oily.max()
+    assert oily.max() > 0.02
+    assert normal[brightest, 2].mean() > 0.9
+    assert oily.sum() > 1.5 * dull.sum() > 0
+
+
+def test_a_wet_eye_mirrors_the_light(person, scene):
+    """Where its surface faces the light; turned away only the dim globe is left."""
+    eye = torch.tensor([[0.0, -0.1, 0.995]])
+    ambient, lit = torch.zeros(1, 3), torch.ones(1)
+
+    def at(light):
+        lamp = replace(scene, key=replace(FRONT, direction=light))
+        return shade_eyes(person, lamp, eye, torch.eye(3)[None], ambient, lit)
+
+    mirrored, beside = at((0.0, -0.2, 0.98)), at((0.71, 0.0, 0.71))
+    assert mirrored.min() > 0.3
+    assert beside.max() < 0.2
+
+
+def test_hair_shades_the_skin_behind_it(body):
+    """Through its density on skin, and through its depth on hair."""
+    front = body.vertices[body.vertices[:, 2].argmax()]
+    spread = 0.05 * torch.randn(2000, 3, generator=torch.Generator().manual_seed(0))
+    curtain = (front + torch.tensor([0.0, 0.0, 0.1]) + spread * torch.tensor([1, 1, 0.1])).T
+    bare, behind = shadow_of(body), shadow_of(body, curtain, opacity=2e-4)
+    point = behind.to_light(front[:, None] + torch.tensor([[0.0], [0.0], [0.012]]))
+    assert bare.lit(point) > 0.95 and bare.transmitted(point) > 0.95
+    assert behind.lit(point) < 0.6 and behind.transmitted(point) < 0.4
+    away = behind.to_light(front[:, None] + torch.tensor([[0.3], [0.0], [0.0]]))
+    assert behind.lit(away) > 0.95
+
+
+def test_hair_has_the_colour_of_the_person_s(person, scene, body, camera):
+    """Red, green and blue keep their order from the person to the painted pixel."""
+    head = template()
+    red = replace(person, hair=replace(person.hair, style="crop", color=(0.5, 0.2, 0.05), grey=0.0))
+    vertices = place_in_generator(head.vertices)
+    own = head_in_own_frame(head, vertices, body.normals[: len(vertices)], torch.eye(3), 2.5)
+    group = grow_hair(red, head, own)[0]
+    image = torch.zeros(3, SIZE * SIZE)
+    seen = splat([group], camera, SIZE, torch.full((SIZE * SIZE,), 99.0))[0]
+    shadow = shadow_of(body, group.points.flatten(1)[:, ::50])
+    sky = replace(scene, sky=(1.0, 1.0, 1.0), ground=(1.0, 1.0, 1.0))
+    shade_strands(image, group, seen, sky, shadow, torch.eye(3), own.origin_gen)
+    r, g, b = image.sum(1)
+    assert r > 1.5 * g > 1.5 * 1.5 * b > 0
+
+
+def test_strands_shine_along_the_light(scene, camera):
+    """Kajiya-Kay: light across the fibre is mirrored, light along it is not."""
+    length = torch.linspace(-0.1, 0.1, 5)
+    lying = torch.stack([length, 0 * length, 0 * length])[:, None]
+    towards = torch.stack([0 * length, 0.3 * length, length])[:, None]
+    shadow = shadow_of_nothing()
+
+    def brightness(points):
+        strands = Strands(points, torch.full((1, 3), 0.1), torch.ones(1), 40, 1.0)
+        image = torch.zeros(3, SIZE * SIZE)
+        seen = splat([strands], camera, SIZE, torch.full((SIZE * SIZE,), 99.0))[0]
+        center = torch.tensor([0.0, 0.0, -1.0])
+        shade_strands(image, strands, seen, scene, shadow, torch.eye(3), center)
+        return image[:, seen.pixel].mean()
+
+    assert brightness(lying) > 7 * brightness(towards) > 0
+
+
+def shadow_of_nothing():
+    faces = torch.tensor([[0, 1, 2]])
+    return key_shadow(
+        FRONT, torch.eye(3), NOTHING.T.expand(3, 3), faces, torch.zeros(3), NOTHING,
+        torch.tensor(1e-4),
+    )  # fmt: skip
