@@ -138,10 +138,10 @@ def test_the_volumes_own_depth_is_stored_as_z_depth(made, workplace):
     _, vector = parameters(row)
     metres = Camera.from_vector(vector).z_depth(output.ray_distance)[0, 0].numpy() * 0.4
     stored = made.image("volume_depth", 0)
-    opaque = output.weights[0, 0].numpy() > 0.501
+    opaque = output.opacity[0, 0].numpy() > 0.501
     assert stored.shape == metres.shape
     assert abs(stored[opaque] * 1e-4 - metres[opaque]).max() < 2e-4
-    assert (stored[output.weights[0, 0].numpy() < 0.499] == 0).all()
+    assert (stored[output.opacity[0, 0].numpy() < 0.499] == 0).all()
 
 
 def test_regions_come_from_the_users_masks(made):

@@ -16,14 +16,8 @@ import torch
 from support_flame_heads import random_embedding, random_head
 
 from flame_pytorch import FLAME
-from synthforge.alignment import (
-    AlignmentError,
-    AlignmentMLP,
-    AlignmentOrigin,
-    load_alignment,
-    published_alignment,
-    save_alignment,
-)
+from synthforge.alignment import AlignmentError, AlignmentMLP, published_alignment
+from synthforge.alignment_weights import AlignmentOrigin, load_alignment, save_alignment
 from synthforge.assembly import Rig
 from synthforge.config import NEXT3D_SAMPLING, GenerateConfig, Range, SamplingConfig
 from synthforge.dataset import card
@@ -37,6 +31,7 @@ from synthforge.mannequin.generator import Mannequin
 from synthforge.mesh import Topology
 from synthforge.next3d import Next3DGenerator
 from synthforge.next3d import generator as next3d_module
+from synthforge.sampling import SAMPLE_FORMAT
 
 CPU = torch.device("cpu")
 CONFIG = GenerateConfig(output_dir=Path(), num_images=1)
@@ -162,7 +157,7 @@ def test_the_recipe_by_value():
     np.testing.assert_allclose(alignment["b"], [0.00115, 0.04870, -0.01416], rtol=1e-6)
     turned, still = {"low": -0.8, "high": 0.8}, {"low": 0, "high": 0}
     assert recipe == {
-        "sample_format": 1,
+        "sample_format": SAMPLE_FORMAT,
         "seed": 0,
         "generator": "next3d",
         "generator_fingerprint": "f",

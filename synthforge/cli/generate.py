@@ -225,7 +225,8 @@ def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any
         return samples[0] if samples else None
 
     writer = DatasetWriter(config.output_dir, dataset_card(config, rig), config.extras, redraw)
-    missing = len(set(config.indices) - writer.indices())
+    there = sum(index in config.indices for index in writer.indices())
+    missing = config.num_images - there
     if missing or not writer.has_card:
         writer.check_room(missing)
         writer.open()

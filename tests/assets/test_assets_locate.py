@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from synthforge.assets.locate import AssetError, choose_generator, find_assets, require_all
+from synthforge.assets.locate import (
+    MODEL,
+    PRETRAINED,
+    AssetError,
+    choose_generator,
+    find_assets,
+    require_all,
+)
 
 REQUIRED = {
     "pretrained_models": ["next3d_ffhq_512.pkl"],
@@ -151,6 +158,8 @@ def test_a_folder_with_the_mannequins_alignment_is_named_for_something(tmp_path,
 )
 def test_files_that_may_be_meant_are_named(tmp_path, monkeypatch, names, told):
     monkeypatch.chdir(tmp_path)
+    for folder in (MODEL, PRETRAINED):
+        (tmp_path / folder).mkdir(exist_ok=True)
     bring(tmp_path, *names)
     with pytest.raises(AssetError, match=told) as error:
         choose_generator(find_assets())
