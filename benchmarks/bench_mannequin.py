@@ -1,4 +1,4 @@
-"""Seconds of one CPU core that a mannequin's picture takes, by stage.
+"""Seconds of one CPU core that an image of the mannequin takes, by stage.
 
 PYTHONPATH=. python benchmarks/bench_mannequin.py [--count 12]
 """
@@ -74,13 +74,13 @@ def main() -> None:
         mannequin.generate(parameters.z[i : i + 1], mesh[i : i + 1], camera[i : i + 1])
         return time.process_time() - start
 
-    print(f"{'first picture':16s}{draw(0):8.3f} s")
+    print(f"{'first image':16s}{draw(0):8.3f} s")
     spent.clear()
     total = sorted(draw(i) for i in range(1, count + 1))
     for name in STAGES:
         print(f"{name:16s}{spent[name] / count:8.3f} s")
     print(f"{'others':16s}{(sum(total) - sum(spent.values())) / count:8.3f} s")
-    print(f"{'a picture':16s}{sum(total) / count:8.3f} s ({total[0]:.3f} to {total[-1]:.3f})")
+    print(f"{'an image':16s}{sum(total) / count:8.3f} s ({total[0]:.3f} to {total[-1]:.3f})")
 
 
 if __name__ == "__main__":

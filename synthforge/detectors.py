@@ -97,7 +97,7 @@ class FaceAlignmentDetector:
     def __call__(self, images: Tensor) -> list[Tensor | None]:
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[-1] != 3:
             raise ValueError(
-                f"a detector wants uint8 [B, H, W, 3], got {images.dtype} {tuple(images.shape)}"
+                f"a detector takes uint8 [B, H, W, 3], got {images.dtype} {tuple(images.shape)}"
             )
         batch, height = images.shape[:2]
         found = self._fan.face_detector.detect_from_batch(

@@ -131,7 +131,7 @@ def make_samples(
     output = rig.generator.generate(parameters.z, mesh_flame, camera)
     mesh_gen = rig.align(mesh_flame)
 
-    images = output.pictures()
+    images = output.to_uint8()
     rejects = judge_finite(output.image)
     detections: dict[str, NDArray[Any]] = {}
     if rig.detector is not None:

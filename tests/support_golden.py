@@ -18,7 +18,7 @@ PEOPLE, SIZE = 4, 96
 
 def thumbnails():
     """uint8 [PEOPLE, SIZE, SIZE, 3], RGB."""
-    images = Mannequin().generate(*support_mannequin.samples(PEOPLE)).pictures().numpy()
+    images = Mannequin().generate(*support_mannequin.samples(PEOPLE)).to_uint8().numpy()
     small = (cv2.resize(image, (SIZE, SIZE), interpolation=cv2.INTER_AREA) for image in images)
     return np.stack(list(small))
 

@@ -77,7 +77,7 @@ def draw_batch(source: SampleSource, ids: list[SampleId]) -> list[dict[str, Tens
     parameters, mesh_flame = draw_heads(source, ids)
     camera = parameters.camera
     output = source.generator.generate(parameters.z, mesh_flame, camera)
-    images = output.pictures()
+    images = output.to_uint8()
     keypoints = source.detector(images) if source.detector else None
     z_depth, opaque = depth_target(output, camera)
     whole = {

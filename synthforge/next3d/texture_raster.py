@@ -36,7 +36,7 @@ _ROUNDS = 24
 class UvLayout:
     """What the rasterizer knows of the head's surface.
 
-    faces: int64 [F, 3], clockwise seen from outside, as the mirrored NDC of the views wants them.
+    faces: int64 [F, 3], clockwise seen from outside, which the views' mirrored NDC turns round.
     face_uvs: float32 [F, 3, 2], the corners' texture coordinates in [-1, 1], v running down.
     mask: float32 [1, 1, 256, 256] in [0, 1], texels that the views may draw.
     """
