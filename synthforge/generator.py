@@ -33,7 +33,7 @@ class GeneratorOutput:
     points_gen: Tensor | None = None
     density: Tensor | None = None
 
-    def pictures(self) -> Tensor:
+    def to_uint8(self) -> Tensor:
         """uint8 RGB [B, 512, 512, 3], converted as the public Next3D scripts convert."""
         pixels = (self.image * 127.5 + 128).clamp(0, 255).to(torch.uint8)
         return pixels.permute(0, 2, 3, 1)
