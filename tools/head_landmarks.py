@@ -20,14 +20,14 @@ from synthforge.regions import REGION_ID
 # Left half: iBUG index to base vertices, whose mean it is.
 _AT = {
     27: (136,), 28: (135,), 29: (164,), 30: (5054,),
-    33: (343,), 34: (7077, 7120), 35: (7121, 7119),
-    42: (11487,), 43: (6838,), 44: (6784,), 45: (6805,), 46: (6825,), 47: (6831,),
+    33: (317,), 34: (7077, 7120), 35: (7121, 7119),
+    42: (13363, 13365), 43: (6838,), 44: (6784,), 45: (13376,), 46: (6825,), 47: (6831,),
     51: (466,), 52: (7216,), 53: (7207,), 54: (7182,),
     55: (7233, 7239), 56: (7239, 7245), 57: (496,),
     62: (474,), 63: (7227,), 64: (10400,), 65: (7236, 7242), 66: (493,),
 }  # fmt: skip
 # Frontal x (mm) of the left brow's points, on a line between its middle and upper edge.
-_BROW_X = {22: 11.5, 23: 22.0, 24: 33.5, 25: 45.0, 26: 54.5}
+_BROW_X = {22: 13.5, 23: 23.0, 24: 33.5, 25: 45.0, 26: 54.5}
 _BROW_ACROSS = 0.4
 _FACE = ("face", "forehead", "eye_region", "eye_region+forehead", "scalp", "nose")
 _ROWS = 40
@@ -41,7 +41,7 @@ _EAR_Z = -38.0 * MM
 # Steps of the outline over which its length is smoothed.
 _SMOOTH = 7
 # Where the 8 steps from the eyes' height to the chin end, as shares of the outline's length.
-STEPS = np.linspace(0, 1, 9)
+STEPS = np.linspace(0, 1, 9) ** 1.12
 _MENTON = 5171
 
 
@@ -157,7 +157,7 @@ class _Outline:
         before_ear = self.points[:, 2] > _EAR_Z
         self.bary, self.face = self.bary[before_ear], self.face[before_ear]
         self.points = self.points[before_ear]
-        self.eyes_y = points[mesh.base[[11487, 6805]], 1].mean()
+        self.eyes_y = points[mesh.base[[13363, 13376]], 1].mean()
         self.menton = points[mesh.base[_MENTON]]
 
     def row(self, yaw: float) -> Row:

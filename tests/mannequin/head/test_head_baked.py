@@ -177,7 +177,7 @@ def test_left_actions_are_mirror_images_of_right_ones(head):
         if not name.startswith("eyeLook"):
             moved = np.linalg.norm(head.actions[..., index], axis=1)
             left, right = moved[head.adult[:, 0] > 0], moved[head.adult[:, 0] < 0]
-            assert left.sum() > 3 * right.sum(), name
+            assert left.sum() > 2 * right.sum(), name
 
 
 def test_actions_leave_eyeballs_and_upper_teeth_alone(head):
