@@ -1,4 +1,4 @@
-"""Bakes the renderer's panoramas from the npm package @pmndrs/assets (CC0, photographs of Poly Haven).
+"""Bakes the panoramas of the renderer from the npm package @pmndrs/assets (CC0, by Poly Haven).
 
     npm pack @pmndrs/assets@1.7.0
     python tools/bake_panoramas.py pmndrs-assets-1.7.0.tgz
