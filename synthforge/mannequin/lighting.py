@@ -81,15 +81,13 @@ def irradiance(
     scene: Scene,
     normals: Tensor,
     topology: Topology,
-    openness: Tensor,
     R_view_head: Tensor,
     R_gen_head: Tensor,
 ) -> Tensor:
     """Environment light at every vertex, with its shadows: linear RGB [V, 3].
 
-    normals: [V, 3] of the posed head and then of the trunk, generator frame. topology: of the head.
-    openness: [V], scales the light of the trunk, whose visibility is not known. Light scatters
-    below the skin, red light farthest: neighbours share it, red most.
+    normals: [V, 3] of the posed head, generator frame. topology: of the head. Light scatters below
+    the skin, red light farthest: neighbours share it, red most.
     """
     device = normals.device
     head_directions = directions().to(device)
@@ -97,16 +95,12 @@ def irradiance(
     x, y, z = turned(R_gen_head, head_directions)[..., None].unbind(1)
     a, b, c = normals.T.contiguous()
     cosine = (x * a + y * b + z * c).clamp_(min=0)
-    seen = visibility(str(device))
-    count = seen.shape[1]
-    cosine[:, :count] *= seen
-    result = weighted_sum(cosine, light).T * (4 / DIRECTIONS * openness[:, None])
-    bare = result[:count]
+    cosine *= visibility(str(device))
+    bare = weighted_sum(cosine, light).T * (4 / DIRECTIONS)
     near = neighbour_mean(bare, topology)
     far = neighbour_mean(near, topology)
-    share = result.new_tensor([0.75, 0.45, 0.25])
-    scattered = bare + share * (0.5 * near + 0.5 * far - bare)
-    return torch.cat([scattered, result[count:]])
+    share = bare.new_tensor([0.75, 0.45, 0.25])
+    return bare + share * (0.5 * near + 0.5 * far - bare)
 
 
 @dataclass(frozen=True)

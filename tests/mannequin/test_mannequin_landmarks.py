@@ -6,7 +6,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from synthforge.landmarks import FLIP
-from synthforge.mannequin.build import build_head
+from synthforge.mannequin import baked_head
 from synthforge.regions import BACKGROUND, FLIP_PAIRS, REGION_ID, REGIONS
 
 FLIP_X = np.array([-1.0, 1.0, 1.0])
@@ -14,7 +14,7 @@ FLIP_X = np.array([-1.0, 1.0, 1.0])
 
 @pytest.fixture(scope="module")
 def head():
-    return build_head()
+    return baked_head()
 
 
 def points_on(head, faces, bary):

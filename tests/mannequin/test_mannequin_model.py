@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from synthforge.mannequin import eyes
-from synthforge.mannequin.build import build_head
+from synthforge.mannequin import baked_head
 from synthforge.mannequin.expression import BLINK_LEFT, BLINK_RIGHT
 from synthforge.mannequin.identity import TRAITS
 from synthforge.mannequin.parts import Part
@@ -16,7 +16,7 @@ FLIP_JOINTS = [0, 1, 2, 4, 3]
 
 @pytest.fixture(scope="module")
 def head():
-    return build_head()
+    return baked_head()
 
 
 def rotation(axis, angle):
