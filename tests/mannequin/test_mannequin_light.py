@@ -60,8 +60,7 @@ def test_a_uniform_sky_gives_its_own_radiance_to_what_is_open(scene):
     head = template()
     grey = replace(scene, sky=(0.5, 0.5, 0.5), ground=(0.5, 0.5, 0.5), fills=())
     eye = torch.eye(3)
-    count = len(head.vertices)
-    light = irradiance(grey, head.normals, head.topology, torch.ones(count), eye, eye)
+    light = irradiance(grey, head.normals, head.topology, eye, eye)
     assert torch.allclose(light[nearest_vertex(30)], torch.full((3,), 0.5), atol=0.06)
     assert light.max() < 0.56
 

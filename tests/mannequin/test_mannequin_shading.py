@@ -52,7 +52,7 @@ def body(person):
 
 def shadow_of(body, hair=NOTHING, opacity=1e-4):
     return key_shadow(
-        FRONT, torch.eye(3), body.vertices, body.faces, body.vertices.mean(0), hair,
+        FRONT, torch.eye(3), body.vertices, template().faces, body.vertices.mean(0), hair,
         torch.tensor(opacity),
     )  # fmt: skip
 
@@ -60,7 +60,7 @@ def shadow_of(body, hair=NOTHING, opacity=1e-4):
 def test_skin_that_faces_the_light_is_not_in_its_own_shadow(body):
     shadow = shadow_of(body)
     surface = surface_of(template(), body, torch.zeros_like(body.vertices), shadow)
-    facing = body.normals[body.faces, 2].amin(1) > 0.8
+    facing = body.normals[template().faces, 2].amin(1) > 0.8
     lit = shadow.lit(surface.corners[6:9, 0])[facing]
     assert facing.sum() > 200
     assert lit.mean() > 0.9
@@ -69,7 +69,7 @@ def test_skin_that_faces_the_light_is_not_in_its_own_shadow(body):
 def test_black_skin_shows_the_highlight_alone(person, scene, body, camera):
     """It is there, brightest where the surface mirrors the light, and more of it on oily skin."""
     ndc = camera.to_ndc(body.vertices[None])
-    fragments = rasterize(ndc, body.faces, SIZE, SIZE, perspective_correct=True)
+    fragments = rasterize(ndc, template().faces, SIZE, SIZE, perspective_correct=True)
     texture = skin_texture(person).clone()
     texture[ALBEDO] = 0
     shadow = shadow_of(body)
@@ -84,7 +84,7 @@ def test_black_skin_shows_the_highlight_alone(person, scene, body, camera):
         return image[0] * plain
 
     dull, oily = shine(0.0), shine(1.0)
-    normal = body.normals[body.faces].mean(1)[fragments.face_ids[0].flatten().clamp(min=0)]
+    normal = body.normals[template().faces].mean(1)[fragments.face_ids[0].flatten().clamp(min=0)]
     brightest = oily > 0.8 * oily.max()
     assert oily.max() > 0.02
     assert normal[brightest, 2].mean() > 0.9
@@ -123,7 +123,7 @@ def test_hair_has_the_colour_of_the_person_s(person, scene, body, camera):
     head = template()
     red = replace(person, hair=replace(person.hair, style="crop", color=(0.5, 0.2, 0.05), grey=0.0))
     vertices = place_in_generator(head.vertices)
-    own = head_in_own_frame(head, vertices, body.normals[: len(vertices)], torch.eye(3), 2.5)
+    own = head_in_own_frame(head, vertices, body.normals, torch.eye(3), 2.5)
     group = grow_hair(red, head, own)[0]
     image = torch.zeros(3, SIZE * SIZE)
     seen = splat([group], camera, SIZE, torch.full((SIZE * SIZE,), 99.0))[0]
