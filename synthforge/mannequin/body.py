@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from synthforge.alignment import UNITS_PER_METRE
+from synthforge.mannequin.arithmetic import length, mean, product, turned
 from synthforge.mannequin.clothes import neckline_height
-from synthforge.mannequin.fields import smoothstep
+from synthforge.mannequin.eye_shading import Eye
+from synthforge.mannequin.fields import smooth_curve, smoothstep
 from synthforge.mannequin.head.pieces import Piece
 from synthforge.mannequin.lighting import Shadow, fit_rotation
 from synthforge.mannequin.person import Person
@@ -20,12 +22,12 @@ from synthforge.mesh import vertex_normals
 # Shadows are looked up this far above the skin, generator units: it must not shade itself.
 _SHADOW_LIFT = 0.012
 _CLOTH_M = 0.0035
-# Linear RGB albedo, replaces the texture wholly, gloss.
-_MATERIALS = {
-    Piece.UPPER_TEETH: (0.80, 0.73, 0.61, 1.0, 0.4),
-    Piece.LOWER_TEETH: (0.80, 0.73, 0.61, 1.0, 0.4),
-    Piece.TONGUE: (0.40, 0.13, 0.12, 1.0, 0.4),
+# The landmarks on the upper and the lower margin of the lids, x ascending.
+_LIDS = {
+    Piece.RIGHT_EYEBALL: ((36, 37, 38, 39), (36, 41, 40, 39)),
+    Piece.LEFT_EYEBALL: ((42, 43, 44, 45), (42, 47, 46, 45)),
 }
+_LID_POINTS = 24
 
 
 @dataclass(frozen=True)
@@ -57,21 +59,36 @@ def surface_of(head: Template, body: Body, light: Tensor, shadow: Shadow) -> Sur
     )
     at_corners = attributes.index_select(1, faces.T.flatten()).unflatten(1, (3, -1))
     face_uvs = head.uvs[head.uv_faces]
-    material = torch.zeros(5, len(faces), device=light.device)
     piece = head.piece[faces[:, 0]]
-    for kind, look in _MATERIALS.items():
-        material[:, piece == kind] = material.new_tensor(look)[:, None]
     eye = (piece == Piece.RIGHT_EYEBALL).long() + 2 * (piece == Piece.LEFT_EYEBALL).long()
     return Surface(
         corners=torch.cat([at_corners, face_uvs.permute(2, 1, 0)]),
         eye_local=head.eye_local[faces],
         gradients=surface_gradients(body.vertices / UNITS_PER_METRE, faces, face_uvs),
-        material=material,
         eye=eye,
     )
 
 
-def eye_rotation(head: Template, vertices: Tensor, side: int) -> Tensor:
-    """How one eyeball is turned, [3, 3]; side: 1 the subject's left, -1 their right."""
-    ball = (head.eyeball & (head.vertices[:, 0] * side > 0)).nonzero().squeeze(1)
-    return fit_rotation(head.vertices[ball], vertices[ball])
+def eyes_of(
+    head: Template, vertices: Tensor, landmarks: Tensor, R_view_gen: Tensor, R_gen_head: Tensor
+) -> tuple[Eye, Eye]:
+    """The right and the left eye of a posed head, generator frame."""
+    eyes = []
+    for piece, (upper, lower) in _LIDS.items():
+        ball = (head.piece == piece).nonzero().squeeze(1)
+        R_gen_eye = fit_rotation(head.vertices[ball], vertices[ball])
+        center = mean(vertices[ball], 0)
+        radius = mean(length(vertices[ball] - center), 0)
+        margins = [
+            turned(R_gen_head.T, landmarks[[*margin]] - center)[:, :2] / radius
+            for margin in (upper, lower)
+        ]
+        eyes.append(
+            Eye(
+                product(R_view_gen, R_gen_eye),
+                product(R_gen_head.T, R_gen_eye),
+                *(smooth_curve(margin, _LID_POINTS) for margin in margins),
+            )
+        )
+    right, left = eyes
+    return right, left

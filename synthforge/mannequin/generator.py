@@ -14,7 +14,7 @@ from synthforge.generator import GeneratorOutput
 from synthforge.mannequin.albedo import skin_texture
 from synthforge.mannequin.arithmetic import product
 from synthforge.mannequin.background import background
-from synthforge.mannequin.body import clothed, eye_rotation, surface_of
+from synthforge.mannequin.body import clothed, eyes_of, surface_of
 from synthforge.mannequin.facial_hair import facial_hair
 from synthforge.mannequin.hair import grow_hair
 from synthforge.mannequin.head.baked import baked_head
@@ -148,7 +148,7 @@ class Mannequin:
             R_gen_head,
         )
         surface = surface_of(head, body, light, shadow)
-        R_gen_eyes = torch.stack([eye_rotation(head, vertices, side) for side in (-1, 1)])
+        eyes = eyes_of(head, vertices, landmarks, R_view_gen, R_gen_head)
 
         size = _IMAGE_SIZE * _SUPERSAMPLING
         ndc = camera.to_ndc(body.vertices[None])
@@ -156,7 +156,7 @@ class Mannequin:
             ndc, head.faces, size, size, perspective_correct=True, cull_backfaces=True
         )
         fragments = resolve(ndc, head.faces, face_ids, perspective_correct=True)
-        image = shade(surface, fragments, texture, person, scene, shadow, R_view_gen, R_gen_eyes)
+        image = shade(surface, fragments, texture, person, scene, shadow, R_view_gen, eyes)
         covered = fragments.covered.view(-1).float()
         z_behind = torch.where(covered > 0, fragments.z.view(-1), 99.0)
         for group, seen in zip(groups, splat(groups, camera, size, z_behind), strict=True):

@@ -26,7 +26,7 @@ _BIAS_M = 0.004
 # Half the width of the orthographic views, metres: holds head and shoulders however it is turned.
 _EXTENT_M = 0.42
 # Behind the lips, where the mouth is dark.
-_MOUTH_DEPTH_M = 0.035
+_MOUTH_DEPTH_M = 0.032
 
 
 @functools.cache
@@ -66,9 +66,12 @@ def visibility(device: torch.device | str = "cpu") -> Tensor:
     inside = ~outside
     lips_z = mean(head.landmarks[INNER_LIP, 2], 0)
     depth = (lips_z - head.vertices[inside, 2]) / _MOUTH_DEPTH_M
-    share = 0.85 * (1 - depth).clamp(0.04, 1)
+    share = 0.85 * ((1 - depth).clamp(0.15, 1)) ** 2
     frontal = (directions()[:, 2] > 0).float()
     seen[inside] = share[:, None] * frontal
+    # Eyeballs turn; what the lids keep from them is drawn by eye_shading.py.
+    bared = head.eyeball & (head.eye_local[:, 2] > 0.85)
+    seen[head.eyeball] = mean(seen[bared], 0)
     return seen.T.contiguous()
 
 

@@ -22,6 +22,8 @@ from synthforge.mannequin.fields import (
     value_noise,
 )
 from synthforge.mannequin.hairline import hairline_height, recession
+from synthforge.mannequin.head.pieces import Piece
+from synthforge.mannequin.teeth import teeth
 from synthforge.mannequin.template import Template, brow_curve
 from synthforge.mannequin.wrinkles import wrinkle_depth
 from synthforge.regions import REGION_ID
@@ -34,12 +36,16 @@ Maps = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Points:
-    """N points of the neutral head's surface. positions, normals: [N, 3]; region: int64 [N]."""
+    """N points of the neutral head's surface.
+
+    positions, normals: [N, 3]. region, piece: int64 [N], of synthforge.regions and pieces.Piece.
+    """
 
     head: Template
     positions: Tensor
     normals: Tensor
     region: Tensor
+    piece: Tensor
 
     @functools.cached_property
     def mirrored(self) -> Tensor:
@@ -57,6 +63,12 @@ class Points:
     def skin(self) -> Tensor:
         """1 on skin and lips, 0 on eyeballs and in the mouth."""
         return 1 - self.within("right_eyeball", "left_eyeball", "inner_mouth")
+
+    @functools.cached_property
+    def teeth(self) -> Tensor:
+        """1 on teeth and their gums."""
+        upper, lower = self.piece == Piece.UPPER_TEETH, self.piece == Piece.LOWER_TEETH
+        return (upper | lower).float()
 
     @functools.cached_property
     def lip(self) -> Tensor:
@@ -222,7 +234,8 @@ def _mouth(points: Points, fine: Tensor, medium: Tensor) -> Maps:
         "lip_line": points.lip * bell(parting, 0.0013),
         "lip_texture": lines * points.lip,
         "lip_height": lines * points.lip * 6e-5,
-        "mouth_dark": points.within("inner_mouth"),
+        "mouth_dark": points.within("inner_mouth") * (1 - points.teeth),
+        **teeth(points.positions, points.piece),
     }
 
 

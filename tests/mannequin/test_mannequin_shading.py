@@ -10,7 +10,7 @@ from synthforge.alignment import place_in_generator
 from synthforge.camera import Camera
 from synthforge.mannequin.albedo import ALBEDO, skin_texture
 from synthforge.mannequin.body import clothed, surface_of
-from synthforge.mannequin.eye_shading import shade_eyes
+from synthforge.mannequin.eye_shading import Eye, shade_eye
 from synthforge.mannequin.hair import grow_hair
 from synthforge.mannequin.lighting import Light, key_shadow
 from synthforge.mannequin.person import person_from
@@ -74,14 +74,10 @@ def test_black_skin_shows_the_highlight_alone(person, scene, body, camera):
     texture[ALBEDO] = 0
     shadow = shadow_of(body)
     surface = surface_of(template(), body, torch.zeros_like(body.vertices), shadow)
-    surface = replace(surface, eye=torch.zeros_like(surface.eye))
 
     def shine(oiliness):
         oily = replace(person, oiliness=oiliness, clothing=(0.0, 0.0, 0.0))
-        eyes = torch.eye(3).expand(2, 3, 3)
-        image = shade(surface, fragments, texture, oily, scene, shadow, torch.eye(3), eyes)
-        plain = surface.material[3, fragments.face_ids[0].flatten().clamp(min=0)] == 0
-        return image[0] * plain
+        return shade(surface, fragments, texture, oily, scene, shadow, torch.eye(3), ())[0]
 
     dull, oily = shine(0.0), shine(1.0)
     normal = body.normals[template().faces].mean(1)[fragments.face_ids[0].flatten().clamp(min=0)]
@@ -95,12 +91,14 @@ def test_a_wet_eye_mirrors_the_light(person, scene):
     """Where its surface faces the light; turned away only the dim globe is left."""
     eye = torch.tensor([[0.0, -0.1, 0.995]])
     ambient, lit = torch.zeros(1, 3), torch.ones(1)
+    lids = (torch.tensor([[-0.8, y], [0.8, y]]) for y in (0.5, -0.5))
+    open_eye = Eye(torch.eye(3), torch.eye(3), *lids)
 
     def at(light):
         lamp = replace(scene, key=replace(FRONT, direction=light))
-        return shade_eyes(person, lamp, eye, torch.eye(3)[None], ambient, lit)
+        return shade_eye(person, lamp, open_eye, eye, ambient, lit)
 
-    mirrored, beside = at((0.0, -0.2, 0.98)), at((0.71, 0.0, 0.71))
+    mirrored, beside = at((0.0, -0.4, 0.917)), at((0.71, 0.0, 0.71))
     assert mirrored.min() > 0.3
     assert beside.max() < 0.2
 
