@@ -19,8 +19,9 @@ from synthforge.mannequin.shading import Surface, surface_gradients
 from synthforge.mannequin.template import Template
 from synthforge.mesh import vertex_normals
 
-# Shadows are looked up this far above the skin, generator units: it must not shade itself.
-_SHADOW_LIFT = 0.012
+# Shadows are looked up this far above the skin, generator units, and so much farther where the
+# light grazes it: it must not shade itself.
+_SHADOW_LIFT, _GRAZING_LIFT = 0.010, 0.022
 _CLOTH_M = 0.0035
 # The landmarks on the upper and the lower margin of the lids, x ascending.
 _LIDS = {
@@ -53,7 +54,8 @@ def clothed(head: Template, person: Person, vertices: Tensor) -> Body:
 def surface_of(head: Template, body: Body, light: Tensor, shadow: Shadow) -> Surface:
     """light: [V, 3], environment irradiance at the body's vertices."""
     faces = head.faces
-    lifted = body.vertices + _SHADOW_LIFT * body.normals
+    grazing = 1 - turned(shadow.rotation, body.normals)[:, 2:].abs()
+    lifted = body.vertices + (_SHADOW_LIFT + _GRAZING_LIFT * grazing) * body.normals
     attributes = torch.cat(
         [body.normals.T, light.T, shadow.to_light(lifted.T), body.neckline[None]]
     )

@@ -269,14 +269,15 @@ def _hair(points: Points, medium: Tensor) -> Maps:
 
 def _relief(points: Points, fine: Tensor) -> Maps:
     """Pores and wrinkles, as pigment and as height in metres."""
-    x, y, z = points.mirrored.unbind(-1)
-    wobble = points.noise(0.012, 2, 11)
-    wrinkles = wrinkle_depth(x, y, points.positions[:, 0], z, points.head, wobble)
+    wobble, broken = points.noise(0.022, 2, 11), points.noise(0.016, 1, 13)
+    wrinkles = wrinkle_depth(points.positions, points.head, wobble, broken)
     wrinkles = wrinkles * points.front * points.bare
+    # Thin old skin is creased all over, more round the eyes.
+    crepe = points.noise(0.0022, 2, 14) * points.bare
     pores = 0.5 * fine + 0.5 * points.noise(0.0009, 1, 12)
     return {
         "pores": fine * points.skin * (1 - 0.6 * points.lip),
         "wrinkles": wrinkles,
-        "pore_height": pores * 2.2e-5 * points.bare,
-        "wrinkle_height": -5.5e-4 * wrinkles,
+        "pore_height": pores * 3.6e-5 * points.bare,
+        "wrinkle_height": -6.5e-4 * wrinkles + 4e-5 * crepe,
     }

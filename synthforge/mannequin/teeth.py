@@ -40,7 +40,9 @@ def teeth(positions: Tensor, piece: Tensor) -> dict[str, Tensor]:
         gum = smoothstep(-0.0006, 0.0006, above)
         maps["gum"] += on_row * gum
         maps["tooth"] += on_row * (1 - gum)
-        maps["tooth_gap"] += on_row * (1 - gum) * bell(to_gap, _GAP_M)
+        # Back teeth lie in the cheeks' shadow.
+        shade = torch.maximum(bell(to_gap, _GAP_M), 1.5 * smoothstep(0.020, 0.034, along))
+        maps["tooth_gap"] += on_row * (1 - gum) * shade
     return maps
 
 
