@@ -150,8 +150,8 @@ def _reflection(scene: Scene, normal: Tensor, key_lit: Tensor) -> Tensor:
     like = normal.new_tensor
     mirror = normal * (2 * normal[:, 2:]) - like((0.0, 0.0, 1.0))
     light = radiance(scene, mirror) * 0.9
-    for lamp, gain in ((scene.key, 26.0), (scene.fills[0], 14.0)):
-        size = 0.10 + 0.16 * lamp.softness
+    for lamp, gain in ((scene.key, 40.0), (scene.fills[0], 18.0)):
+        size = 0.09 + 0.13 * lamp.softness
         edge = 1 - 0.5 * (size * 1.5) ** 2, 1 - 0.5 * (size * 0.9) ** 2
         window = gain * smoothstep(*edge, dot(mirror, like(lamp.direction)))
         light = light + like(lamp.color) * (window * (0.35 + 0.65 * key_lit))[:, None]
