@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(ROOT)]
 
 import anny_source  # noqa: E402
+import head_assembly  # noqa: E402
 import head_landmarks  # noqa: E402
 import head_mesh  # noqa: E402
 import head_people  # noqa: E402
@@ -46,7 +47,7 @@ def bake() -> tuple[dict[str, np.ndarray], dict[str, str]]:
     # Anny's left and right differ by hundredths of a millimetre: choices are made alike on both.
     image = reference[source.mirrored()] * [-1, 1, 1]
     reference = (reference + image) / 2
-    regions = head_regions.paint(source, head_mesh.build(source, reference), reference)
+    regions = head_regions.paint(source, head_assembly.build(source, reference), reference)
     points = regions.mesh.map @ reference
     mesh = head_uvs.laid_out(regions.mesh, points)
     mirror = head_mesh.mirror_of(points, mesh.piece)

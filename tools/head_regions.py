@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from anny_source import AnnySource, Array, Ids
-from head_mesh import MM, PIECES, HeadMesh, split
+from head_mesh import EYE_GROUPS, MM, PIECES, HeadMesh
+from head_subdivision import split
 from matplotlib.path import Path
 from scipy.interpolate import PchipInterpolator
 from scipy.sparse import coo_matrix
@@ -121,8 +122,9 @@ def paint(source: AnnySource, mesh: HeadMesh, reference: Array) -> Regions:
     put("lower_lip", on_skin & (lips[mesh.quad] == 2))
     put("inner_mouth", on_skin & inside_mouth[mesh.quad])
     piece = mesh.piece[mesh.faces[:, 0]]
-    put("inner_mouth", (piece > 0) & (piece < PIECES.index("left_eyeball")))
-    put("left_eyeball", piece >= PIECES.index("left_eyeball"))
+    eyeball = np.isin(piece, [PIECES.index(name) for name in EYE_GROUPS])
+    put("inner_mouth", (piece > 0) & ~eyeball)
+    put("left_eyeball", eyeball)
     right = center[:, 0] < 0
     for a, b in FLIP_PAIRS:
         left_id, right_id = (a, b) if REGIONS[a].name.startswith("left") else (b, a)
