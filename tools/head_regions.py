@@ -69,6 +69,8 @@ _BROW_BAND_Y = 37.0
 _EAR_CENTER, _EAR_RADII, _EAR_TILT = np.array([-58.5, -1.5]), np.array([19.0, 33.0]), 12.0
 _CANAL_CENTER, _CANAL_RADIUS = np.array([-55.0, -4.0]), 9.0
 _SKULL_X, _SKULL_SLOPE = 74.0, 0.2
+# Share of a region's faces below which a patch of it counts as stray.
+_ISLAND = 0.08
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,30 @@ def paint(source: AnnySource, mesh: HeadMesh, reference: Array) -> Regions:
     for a, b in FLIP_PAIRS:
         left_id, right_id = (a, b) if REGIONS[a].name.startswith("left") else (b, a)
         region[(region == left_id) & right] = right_id
-    return Regions(mesh, region)
+    return Regions(mesh, _without_islands(mesh, region))
+
+
+def _without_islands(mesh: HeadMesh, region: Ids) -> Ids:
+    """Give patches of a region that are small beside the whole of it to what surrounds them."""
+    edges = np.sort(np.stack([mesh.faces, np.roll(mesh.faces, -1, 1)], -1), -1).reshape(-1, 2)
+    face = np.repeat(np.arange(len(mesh.faces)), 3)
+    order = np.lexsort(edges.T)
+    same = (edges[order][1:] == edges[order][:-1]).all(1)
+    a, b = face[order][:-1][same], face[order][1:][same]
+    alike = region[a] == region[b]
+    size = len(region)
+    graph = coo_matrix((np.ones(alike.sum()), (a[alike], b[alike])), (size, size))
+    _, patch = connected_components(graph, directed=False)
+    area, whole = np.bincount(patch), np.bincount(region)
+    on_skin = mesh.quad >= 0
+    small = on_skin & (area[patch] < _ISLAND * whole[region])
+    found = region.copy()
+    near, other = np.concatenate([a, b]), np.concatenate([b, a])
+    for index in np.unique(patch[small]):
+        around = other[(patch[near] == index) & (patch[other] != index)]
+        if len(around):
+            found[patch == index] = np.bincount(region[around]).argmax()
+    return found
 
 
 def _chart(source: AnnySource, vertex: int) -> Array:
@@ -235,9 +260,9 @@ def _ear(points: Array) -> Array:
 
 
 _FIELDS: dict[str, Callable[[Array], Array]] = {
-    "hairline": lambda p: p[:, 1] - np.interp(_azimuth(p), *_HAIRLINE.T),
+    "hairline": lambda p: p[:, 1] - PchipInterpolator(*_HAIRLINE.T)(_azimuth(p)),
     "behind_ear": lambda p: _azimuth(p) - _BEHIND_EAR,
-    "neck": lambda p: np.interp(_azimuth(p), *_NECK.T) - p[:, 1],
+    "neck": lambda p: PchipInterpolator(*_NECK.T)(_azimuth(p)) - p[:, 1],
     "neck_back": lambda p: _azimuth(p) - _NECK_BACK_AZIMUTH,
     "brow_band": lambda p: p[:, 1] - _BROW_BAND_Y,
     "eye_region": _inside(_EYE_REGION),
