@@ -36,7 +36,7 @@ OUT = ROOT / "synthforge/mannequin/head/head.npz"
 # of the iris; closed lids meet and go no further.
 _RANGES = {"jawOpen": (-0.03, 1.0)} | {
     f"eye{action}{side}": span
-    for action, span in (("Blink", (0.10, 0.90)), ("Squint", (0.05, 1.0)))
+    for action, span in (("Blink", (0.10, 0.94)), ("Squint", (0.05, 1.0)))
     for side in ("Left", "Right")
 }
 

@@ -64,7 +64,7 @@ def riding(source: AnnySource, mesh: HeadMesh, mirror: Ids, identity: Identity) 
 
 
 def _globe(mesh: HeadMesh, identity: Identity) -> tuple[Array, Ids, float]:
-    """Vertices of the mean head about the left eye's middle, which of them are the eye's, radius."""
+    """The mean head about its left eye, the indices of the eyeball, and its radius."""
     eye = np.flatnonzero(mesh.piece == PIECES.index(EYE_JOINTS[LEFT_EYE]))
     offset = identity.mean - identity.joints[LEFT_EYE]
     return offset, eye, float(np.linalg.norm(offset[eye], axis=1).mean())

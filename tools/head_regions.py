@@ -5,7 +5,6 @@ Outlines are drawn on the left half of the reference head, in mm, and mirrored.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -214,12 +213,13 @@ def _corner_height(source: AnnySource) -> float:
 
 
 def _inside(outline: Array) -> Callable[[Array], Array]:
-    """Signed distance (mm, positive inside) of frontal places to an outline along the midline."""
-    closed = np.array([(-30.0, outline[0, 1]), *outline, (-30.0, outline[-1, 1])])
-    dense = np.concatenate(
-        [a + (b - a) * np.linspace(0, 1, 40)[:, None] for a, b in itertools.pairwise(closed)]
-    )
-    tree = cKDTree(dense)
+    """Signed distance (mm, positive inside) of frontal places to a curve along the midline."""
+    knot = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(outline, axis=0), axis=1))])
+    curve = PchipInterpolator(knot, outline)(np.linspace(0, knot[-1], 400))
+    closed = np.array([(-30.0, curve[0, 1]), *curve, (-30.0, curve[-1, 1])])
+    beyond = np.linspace(-30.0, 0.0, 60)
+    ends = [np.stack([beyond, np.full(60, end)], -1) for end in curve[[0, -1], 1]]
+    tree = cKDTree(np.concatenate([curve, *ends]))
 
     def field(points: Array) -> Array:
         distance = tree.query(points[:, :2])[0]
