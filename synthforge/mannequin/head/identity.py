@@ -22,10 +22,7 @@ Generator = np.random.Generator
 AGES = (3.0, 85.0)
 ANCESTRIES = ("african", "asian", "caucasian")
 # As tools/head_people.py draws them.
-_LOCAL_SD = 0.25
 _ASYMMETRY = 0.35
-_NARROW = ("mouth-trans-out", "nose-trans-out", "neck-trans-out")
-_NARROW_SHARE, _HEAD_SHARE = 0.25, 0.45
 _CHILD_SHARE, _GROWN = 0.5, 16.0
 _UNIFORM_SHARE = 0.5
 _SEX_SD = 0.15
@@ -135,7 +132,7 @@ def draw_coefficients(rng: Generator, attributes: Attributes) -> Array:
             _ASYMMETRY * normal[:, index] + np.sqrt(1 - _ASYMMETRY**2) * normal[:, twin]
         )
     grown = np.interp(attributes.age, [AGES[0], _GROWN], [_CHILD_SHARE, 1.0])[:, None]
-    change = np.clip(normal * _local_sd() * grown, -1, 1)
+    change = np.clip(normal * head.tables["local_sd"] * grown, -1, 1)
     up, down = head.tables["local"]
     features = np.maximum(change, 0) @ up + np.maximum(-change, 0) @ down
     return average_coefficients(attributes) + features
@@ -196,17 +193,6 @@ def _summed(cells: NDArray[np.float32], shares: list[Array]) -> Array:
     for share in shares[1:]:
         product = (product[:, :, None] * share[:, None]).reshape(len(share), -1)
     return product @ cells.reshape(-1, cells.shape[-1])
-
-
-@functools.cache
-def _local_sd() -> Array:
-    """(L,), spread of each single feature."""
-    names = baked_head().local_names
-    share = [
-        _NARROW_SHARE if name in _NARROW else _HEAD_SHARE if name.startswith("head-") else 1.0
-        for name in names
-    ]
-    return _LOCAL_SD * np.array(share)
 
 
 @functools.cache

@@ -14,3 +14,5 @@ class Piece(IntEnum):
     TONGUE = 3
     LEFT_EYEBALL = 4
     RIGHT_EYEBALL = 5
+    UPPER_GUMS = 6
+    LOWER_GUMS = 7

@@ -5,10 +5,12 @@ import pytest
 import torch
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
 from flame_pytorch import FLAME
 from synthforge.mannequin.head.baked import ACTIONS, EXPRESSION_ACTIONS, baked_head
 from synthforge.mannequin.head.pieces import Piece
+from synthforge.regions import REGION_ID
 
 FLIP_X = np.array([-1.0, 1.0, 1.0])
 
@@ -41,7 +43,7 @@ def posed(flame, jaw=0.0, yaw=0.0, look_down=0.0, shape=None, **actions):
 def test_shapes(head):
     model = head.model
     vertices, faces = len(model.v_template), len(model.faces)
-    assert 10_000 < vertices < 15_000
+    assert 10_000 < vertices < 19_000
     assert model.shapedirs.shape == (vertices, 3, 400)
     assert model.posedirs.shape == (vertices, 3, 36)
     assert model.J_regressor.shape == (5, vertices) and model.weights.shape == (vertices, 5)
@@ -158,6 +160,89 @@ def test_blinking_closes_one_eye(flame):
     right = landmarks[[37, 38], 1] - landmarks[[41, 40], 1]
     assert left.max() < 0.0005
     assert right.min() > 0.005
+
+
+def test_blinking_hides_the_eyes_of_nearly_everyone(head, flame):
+    """Shut and half shut: outward skin lies outside the globe."""
+    faces = head.model.faces[head.vertex_piece[head.model.faces[:, 0]] == Piece.SKIN]
+    globe = head.vertex_piece == Piece.LEFT_EYEBALL
+    shares = []
+    for shape in np.random.default_rng(0).normal(size=(12, 100)):
+        joint = head.model.J_regressor[3] @ posed(flame, shape=shape)[0]
+        for amount in (0.5, 1.0):
+            vertices, landmarks = posed(flame, shape=shape, eyeBlinkLeft=amount)
+            radius = np.linalg.norm(vertices[globe] - joint, axis=1).mean()
+            offset = vertices[faces] - joint
+            center = offset.mean(1)
+            near = (np.linalg.norm(center, axis=1) < 0.03) & (center[:, 2] > 0)
+            normal = np.cross(offset[:, 1] - offset[:, 0], offset[:, 2] - offset[:, 0])
+            normal /= np.linalg.norm(normal, axis=1, keepdims=True)
+            distance = np.linalg.norm(center, axis=1)
+            outwards = near & ((normal * center).sum(1) > 0.2 * distance)
+            shares.append((distance[outwards] < radius).mean())
+        assert (landmarks[[43, 44], 1] - landmarks[[47, 46], 1]).max() < 0.0015
+    assert np.mean(shares) < 0.002
+
+
+def test_eyes_at_rest_do_not_stare(flame):
+    """Height of the opening against its width; 0.25 in the median of photographs, smiles too."""
+    _, landmarks = posed(flame)
+    height = landmarks[[43, 44], 1] - landmarks[[47, 46], 1]
+    assert 0.26 < height.mean() / (landmarks[45, 0] - landmarks[42, 0]) < 0.32
+
+
+def test_crowns_are_not_cones(head):
+    """From eyes to crown against eyes to chin, for people who lie within the model."""
+    eyes = head.vertex_piece >= Piece.LEFT_EYEBALL
+    eyes &= head.vertex_piece <= Piece.RIGHT_EYEBALL
+    chin = head.model.faces[head.embedding.contour_faces[0, 8]][0]
+    ratio = []
+    for shape in np.random.default_rng(0).normal(size=(60, 100)):
+        y = head.model.v_template[:, 1] + head.model.shapedirs[:, 1, :100] @ shape
+        ratio.append((y.max() - y[eyes].mean()) / (y[eyes].mean() - y[chin]))
+    assert 0.9 < np.median(ratio) < 1.1 and max(ratio) < 1.3
+
+
+def test_teeth_are_apart_and_gums_end_before_them(head):
+    """Seen from above, the outer side of the upper row steps back between teeth."""
+    upper = head.adult[head.vertex_piece == Piece.UPPER_TEETH].astype(float)
+    front = [upper[np.abs(upper[:, 0] - x * 1e-3) < 4e-4, 2].max() for x in (-3.0, 0, 3.0)]
+    assert min(front[0], front[2]) - front[1] > 0.0008
+    for teeth, gums, up in (
+        (Piece.UPPER_TEETH, Piece.UPPER_GUMS, 1),
+        (Piece.LOWER_TEETH, Piece.LOWER_GUMS, -1),
+    ):
+        tooth, gum = (head.adult[head.vertex_piece == piece] for piece in (teeth, gums))
+        tooth, gum = tooth[np.abs(tooth[:, 0]) < 0.012], gum[np.abs(gum[:, 0]) < 0.012]
+        assert (up * gum[:, 1]).min() - (up * tooth[:, 1]).min() > 0.005
+
+
+def test_teeth_stay_behind_the_lips(head, flame):
+    """No crown lies deep in the flesh, far less before the lips, whatever one action does."""
+    faces = head.model.faces
+    skin = faces[np.isin(head.face_region, [REGION_ID[n] for n in ("face", "upper_lip", "lower_lip",
+                 "inner_mouth")]) & (head.vertex_piece[faces[:, 0]] == Piece.SKIN)]  # fmt: skip
+    skin = skin[np.linalg.norm(head.adult[skin].mean(1) - [0, -0.05, 0.03], axis=1) < 0.06]
+    shown = np.zeros(len(head.adult), bool)
+    for teeth, gums, up in (
+        (Piece.UPPER_TEETH, Piece.UPPER_GUMS, 1),
+        (Piece.LOWER_TEETH, Piece.LOWER_GUMS, -1),
+    ):
+        edge = (up * head.adult[head.vertex_piece == gums, 1]).min()
+        shown |= (head.vertex_piece == teeth) & (up * head.adult[:, 1] < edge)
+    assert shown.sum() > 200
+    for name in EXPRESSION_ACTIONS:
+        # The two that roll a lip round the teeth squeeze it; mouthClose goes with an open jaw.
+        if name.startswith(("eye", "brow")) or name == "mouthClose":
+            continue
+        vertices, _ = posed(flame, **{name: 1.0})
+        a, b, c = vertices[skin].transpose(1, 0, 2)
+        normal = np.cross(b - a, c - a)
+        normal /= np.linalg.norm(normal, axis=1, keepdims=True)
+        center = (a + b + c) / 3
+        _, nearest = cKDTree(center).query(vertices[shown])
+        inside = ((center[nearest] - vertices[shown]) * normal[nearest]).sum(1)
+        assert inside.max() < (0.0035 if "Roll" in name else 0.001), name
 
 
 def test_lids_follow_the_gaze(head, flame):
