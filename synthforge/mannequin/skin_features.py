@@ -23,7 +23,6 @@ from synthforge.mannequin.fields import (
 )
 from synthforge.mannequin.hairline import hairline_height, recession
 from synthforge.mannequin.head.pieces import Piece
-from synthforge.mannequin.teeth import teeth
 from synthforge.mannequin.template import Template, brow_curve
 from synthforge.mannequin.wrinkles import wrinkle_depth
 from synthforge.regions import REGION_ID
@@ -65,12 +64,6 @@ class Points:
         return 1 - self.within("right_eyeball", "left_eyeball", "inner_mouth")
 
     @functools.cached_property
-    def teeth(self) -> Tensor:
-        """1 on teeth and their gums."""
-        upper, lower = self.piece == Piece.UPPER_TEETH, self.piece == Piece.LOWER_TEETH
-        return (upper | lower).float()
-
-    @functools.cached_property
     def lip(self) -> Tensor:
         return self.within("upper_lip", "lower_lip")
 
@@ -83,6 +76,10 @@ class Points:
         """1 inside any of the regions."""
         ids = torch.tensor([REGION_ID[name] for name in regions])
         return torch.isin(self.region, ids).float()
+
+    def made_of(self, *pieces: Piece) -> Tensor:
+        """1 on any of the pieces."""
+        return torch.isin(self.piece, torch.tensor(pieces)).float()
 
     def around(
         self, x: Tensor | float, y: Tensor | float, width_x: float, width_y: float
@@ -234,8 +231,19 @@ def _mouth(points: Points, fine: Tensor, medium: Tensor) -> Maps:
         "lip_line": points.lip * bell(parting, 0.0013),
         "lip_texture": lines * points.lip,
         "lip_height": lines * points.lip * 6e-5,
-        "mouth_dark": points.within("inner_mouth") * (1 - points.teeth),
-        **teeth(points.positions, points.piece),
+        **_inside_mouth(points),
+    }
+
+
+def _inside_mouth(points: Points) -> Maps:
+    """What is seen between the lips: the back teeth lie in the cheeks' shadow."""
+    teeth = points.made_of(Piece.UPPER_TEETH, Piece.LOWER_TEETH)
+    gums = points.made_of(Piece.UPPER_GUMS, Piece.LOWER_GUMS)
+    return {
+        "mouth_dark": points.within("inner_mouth") * (1 - teeth - gums),
+        "tooth": teeth,
+        "gum": gums,
+        "teeth_back": teeth * smoothstep(0.016, 0.026, points.mirrored[:, 0]),
     }
 
 

@@ -56,7 +56,7 @@ PIGMENT_MAPS = (
     "mouth_dark",
     "tooth",
     "gum",
-    "tooth_gap",
+    "teeth_back",
     "wrinkles",
     "forehead",
     "neck",
