@@ -22,7 +22,10 @@ from synthforge.mesh import vertex_normals
 # Shadows are looked up this far above the skin, generator units, and so much farther where the
 # light grazes it: it must not shade itself.
 _SHADOW_LIFT, _GRAZING_LIFT = 0.010, 0.022
+_SHUT_DEPTH = 0.06
 _CLOTH_M = 0.0035
+# Lips that are so far apart let light into the mouth: all of it, none.
+_PARTED_M = (0.006, 0.001)
 # The landmarks on the upper and the lower margin of the lids, x ascending.
 _LIDS = {
     Piece.RIGHT_EYEBALL: ((36, 37, 38, 39), (36, 41, 40, 39)),
@@ -36,26 +39,32 @@ class Body:
     """A posed, clothed head, generator frame.
 
     vertices, normals: [V, 3]. neckline: [V], metres above the border of the clothes.
+    shut: [V], 1 behind closed lips, 0 behind parted ones and elsewhere.
     """
 
     vertices: Tensor
     normals: Tensor
     neckline: Tensor
+    shut: Tensor
 
 
-def clothed(head: Template, person: Person, vertices: Tensor) -> Body:
-    """Dress a posed head [V, 3]."""
+def clothed(head: Template, person: Person, vertices: Tensor, landmarks: Tensor) -> Body:
+    """Dress a posed head: vertices [V, 3], landmarks [68, 3]."""
     normals = vertex_normals(vertices, head.topology)
     neckline = neckline_height(person, head)
     thickness = _CLOTH_M * UNITS_PER_METRE * smoothstep(0.003, -0.006, neckline)
-    return Body(vertices + thickness[:, None] * normals, normals, neckline)
+    parted = length(landmarks[62] - landmarks[66]) / UNITS_PER_METRE
+    shut = head.in_mouth * smoothstep(*_PARTED_M, parted)
+    return Body(vertices + thickness[:, None] * normals, normals, neckline, shut)
 
 
 def surface_of(head: Template, body: Body, light: Tensor, shadow: Shadow) -> Surface:
     """light: [V, 3], environment irradiance at the body's vertices."""
     faces = head.faces
     grazing = 1 - turned(shadow.rotation, body.normals)[:, 2:].abs()
-    lifted = body.vertices + (_SHADOW_LIFT + _GRAZING_LIFT * grazing) * body.normals
+    lift = _SHADOW_LIFT + _GRAZING_LIFT * grazing - _SHUT_DEPTH * body.shut[:, None]
+    lifted = body.vertices + lift * body.normals
+    light = light * (1 - body.shut[:, None])
     attributes = torch.cat(
         [body.normals.T, light.T, shadow.to_light(lifted.T), body.neckline[None]]
     )

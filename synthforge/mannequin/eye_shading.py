@@ -22,6 +22,7 @@ _IRIS_RADIUS = 0.475
 _PUPIL_RADIUS = 0.185
 _IRIS_DEPTH = 0.10
 _SCLERA = (0.62, 0.57, 0.54)
+_SCLERA_PIGMENT = (0.16, 0.18, 0.22)
 _VEINS = (0.62, 0.24, 0.20)
 _COLLAR = (0.14, 0.075, 0.03)
 _TABLE = (48, 512)
@@ -137,11 +138,11 @@ def _iris(person: Person, relative: Tensor, r: Tensor, turn: Tensor) -> Tensor:
 
 
 def _sclera(person: Person, sideways: Tensor, r: Tensor, turn: Tensor) -> Tensor:
-    """Albedo [N, 3]: off-white, redder in the corners and along veins."""
+    """Albedo [N, 3]: off-white, less so with dark skin, redder in the corners and along veins."""
     vein = _polar(1, 3 * turn, r) * smoothstep(0.5, 0.9, r)
     red = smoothstep(0.5, 0.95, sideways) * (0.22 + 0.5 * person.sclera_redness)
     red = (red + 0.25 * vein * (0.2 + person.sclera_redness)).clamp(0, 0.7)[:, None]
-    white = r.new_tensor(_SCLERA)
+    white = r.new_tensor(_SCLERA) - person.melanin * r.new_tensor(_SCLERA_PIGMENT)
     return white + (r.new_tensor(_VEINS) - white) * red
 
 

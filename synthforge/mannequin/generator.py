@@ -129,7 +129,7 @@ class Mannequin:
         texture = skin_texture(person, device=str(self.device))
         R_view_gen = camera.R_view_gen[0]
         R_gen_head = fit_rotation(head.vertices[head.skull], vertices[head.skull])
-        body = clothed(head, person, vertices)
+        body = clothed(head, person, vertices, landmarks)
         own = head_in_own_frame(head, vertices, body.normals, R_gen_head, UNITS_PER_METRE)
         marks = own.to_head(landmarks)
         groups = grow_hair(person, head, own) + facial_hair(person, head, own, marks)

@@ -32,11 +32,11 @@ from synthforge.rasterizer import rasterize
 
 # Newton's iteration for a rotation doubles its digits each step.
 _NEWTON_STEPS = 12
-_SHADOW_SIZE = 320
+_SHADOW_SIZE = 368
 _HAIR_SHADOW_SIZE = 128
 _FAR = 9.0
 # Half the width of the shadow map, generator units.
-_SHADOW_EXTENT = 0.62
+_SHADOW_EXTENT = 0.72
 _SHADOW_BIAS = 0.008
 _POISSON = (
     (-0.33, -0.12), (0.42, 0.10), (0.05, 0.48), (-0.10, -0.60),
@@ -190,6 +190,8 @@ def key_shadow(
         ndc, faces, _SHADOW_SIZE, _SHADOW_SIZE, perspective_correct=False, cull_backfaces=True
     )
     solid = torch.where(fragments.covered[0], fragments.z[0], _FAR)
+    # What lies beside the map is looked up on its border: it is lit.
+    solid[[0, -1]] = solid[:, [0, -1]] = _FAR
     points = _to_light(strands_gen, rotation, center)
     depth = solid.clone().view(-1)
     depth.scatter_reduce_(0, _texel(points, _SHADOW_SIZE), points[2], "amin")

@@ -18,7 +18,6 @@ from synthforge.mannequin.arithmetic import cosine, mean, sine
 from synthforge.mannequin.template import Template, template
 from synthforge.mesh import Topology, cross, unit
 from synthforge.rasterizer import rasterize
-from synthforge.regions import REGION_ID
 
 DIRECTIONS = 96
 _MAP_SIZE = 160
@@ -59,11 +58,9 @@ def visibility(device: torch.device | str = "cpu") -> Tensor:
         return visibility("cpu").to(device)
     head = template()
     seen = _smooth(_visible_from(head), head.topology)
-    # The neutral mouth is shut; when it opens, light falls in from the front, less far back.
-    outside = torch.ones(len(head.vertices), dtype=torch.bool)
-    outside[head.faces[head.region == REGION_ID["inner_mouth"]]] = False
-    outside[head.faces[head.region != REGION_ID["inner_mouth"]]] = True
-    inside = ~outside
+    # The neutral mouth is shut; when it opens, light falls in from the front, less far back. How
+    # far it is open, body.py knows.
+    inside = head.in_mouth
     lips_z = mean(head.landmarks[INNER_LIP, 2], 0)
     depth = (lips_z - head.vertices[inside, 2]) / _MOUTH_DEPTH_M
     share = 0.85 * ((1 - depth).clamp(0.15, 1)) ** 2

@@ -15,6 +15,7 @@ from synthforge.mannequin.fields import smooth_curve
 from synthforge.mannequin.head.baked import baked_head
 from synthforge.mannequin.head.pieces import Piece
 from synthforge.mesh import Topology, vertex_normals
+from synthforge.regions import REGION_ID
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Template:
     piece: int64 [V], values of pieces.Piece. eyeball: bool [V].
     eye_local: float32 [V, 3], position from the centre of the own eyeball in eyeball radii
         (z forward); 0 elsewhere.
+    in_mouth: bool [V], behind the lips: the cavity, teeth, tongue.
     skull: int64 [N], vertices that move with the skull only.
     landmarks: float32 [68, 3].
     """
@@ -40,6 +42,7 @@ class Template:
     piece: Tensor
     eyeball: Tensor
     eye_local: Tensor
+    in_mouth: Tensor
     skull: Tensor
     landmarks: Tensor
 
@@ -80,6 +83,9 @@ def template(device: torch.device | str = "cpu") -> Template:
         low, high = vertices[ball].amin(0), vertices[ball].amax(0)
         eye_local[ball] = (vertices[ball] - (low + high) / 2) / (mean(high - low, 0) / 2)
     eyeball = (piece == Piece.RIGHT_EYEBALL) | (piece == Piece.LEFT_EYEBALL)
+    region = torch.from_numpy(head.face_region)
+    in_mouth = torch.ones(len(vertices), dtype=torch.bool)
+    in_mouth[faces[region != REGION_ID["inner_mouth"]]] = False
     with_skull = torch.from_numpy(head.model.weights[:, 1] > 0.999)
     return Template(
         vertices=vertices,
@@ -87,10 +93,11 @@ def template(device: torch.device | str = "cpu") -> Template:
         faces=faces,
         uvs=uvs,
         uv_faces=uv_faces,
-        region=torch.from_numpy(head.face_region),
+        region=region,
         piece=piece,
         eyeball=eyeball,
         eye_local=eye_local,
+        in_mouth=in_mouth,
         skull=with_skull.nonzero().squeeze(1),
         landmarks=torch.from_numpy((corners * landmark_bary[..., None]).sum(1)).float(),
     )

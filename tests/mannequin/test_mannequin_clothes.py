@@ -10,6 +10,7 @@ from synthforge.alignment import UNITS_PER_METRE, place_in_generator
 from synthforge.mannequin import baked_head
 from synthforge.mannequin.body import clothed
 from synthforge.mannequin.clothes import neckline_height
+from synthforge.mannequin.head.pieces import Piece
 from synthforge.mannequin.person import person_from
 from synthforge.mannequin.template import template
 from synthforge.regions import REGION_ID
@@ -42,9 +43,20 @@ def test_the_neckline_is_the_same_on_both_sides(person, collar):
 def test_the_face_is_where_the_mesh_is_and_cloth_lies_on_the_skin(person):
     head = template()
     vertices = place_in_generator(head.vertices) @ rotation(5).T
-    body = clothed(head, person, vertices)
+    landmarks = place_in_generator(head.landmarks) @ rotation(5).T
+    body = clothed(head, person, vertices, landmarks)
     face = head.vertices[:, 1] > head.landmarks[8, 1]
     assert torch.equal(body.vertices[face], vertices[face])
     thickness = (body.vertices - vertices).norm(dim=1) / UNITS_PER_METRE
     assert 0.003 < thickness.max() < 0.004
     assert torch.isfinite(body.normals).all()
+
+
+def test_no_light_falls_into_a_shut_mouth(person):
+    head = template()
+    vertices, landmarks = place_in_generator(head.vertices), place_in_generator(head.landmarks)
+    shut = clothed(head, person, vertices, landmarks).shut
+    assert (shut[head.piece == Piece.TONGUE] > 0.9).all()
+    assert shut[head.faces[head.region == REGION_ID["upper_lip"]]].max() == 0
+    landmarks[66, 1] -= 0.01 * UNITS_PER_METRE
+    assert clothed(head, person, vertices, landmarks).shut.max() == 0

@@ -47,7 +47,8 @@ def camera():
 @pytest.fixture(scope="module")
 def body(person):
     head = template()
-    return clothed(head, person, place_in_generator(head.vertices))
+    vertices, landmarks = place_in_generator(head.vertices), place_in_generator(head.landmarks)
+    return clothed(head, person, vertices, landmarks)
 
 
 def shadow_of(body, hair=NOTHING, opacity=1e-4):
