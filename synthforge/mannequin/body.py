@@ -38,24 +38,23 @@ _LID_POINTS = 24
 class Body:
     """A posed, clothed head, generator frame.
 
-    vertices, normals: [V, 3]. neckline: [V], metres above the border of the clothes.
+    vertices, normals: [V, 3].
     shut: [V], 1 behind closed lips, 0 behind parted ones and elsewhere.
     """
 
     vertices: Tensor
     normals: Tensor
-    neckline: Tensor
     shut: Tensor
 
 
 def clothed(head: Template, person: Person, vertices: Tensor, landmarks: Tensor) -> Body:
     """Dress a posed head: vertices [V, 3], landmarks [68, 3]."""
     normals = vertex_normals(vertices, head.topology)
-    neckline = neckline_height(person, head)
+    neckline = neckline_height(person, head.vertices.T)
     thickness = _CLOTH_M * UNITS_PER_METRE * smoothstep(0.003, -0.006, neckline)
     parted = length(landmarks[62] - landmarks[66]) / UNITS_PER_METRE
     shut = head.in_mouth * smoothstep(*_PARTED_M, parted)
-    return Body(vertices + thickness[:, None] * normals, normals, neckline, shut)
+    return Body(vertices + thickness[:, None] * normals, normals, shut)
 
 
 def surface_of(head: Template, body: Body, light: Tensor, shadow: Shadow) -> Surface:
@@ -65,9 +64,7 @@ def surface_of(head: Template, body: Body, light: Tensor, shadow: Shadow) -> Sur
     lift = _SHADOW_LIFT + _GRAZING_LIFT * grazing - _SHUT_DEPTH * body.shut[:, None]
     lifted = body.vertices + lift * body.normals
     light = light * (1 - body.shut[:, None])
-    attributes = torch.cat(
-        [body.normals.T, light.T, shadow.to_light(lifted.T), body.neckline[None]]
-    )
+    attributes = torch.cat([body.normals.T, light.T, shadow.to_light(lifted.T), head.vertices.T])
     at_corners = attributes.index_select(1, faces.T.flatten()).unflatten(1, (3, -1))
     face_uvs = head.uvs[head.uv_faces]
     piece = head.piece[faces[:, 0]]

@@ -6,7 +6,6 @@ from torch import Tensor
 
 from synthforge.mannequin.fields import bell, smoothstep
 from synthforge.mannequin.person import Person
-from synthforge.mannequin.template import Template
 
 # The pit of the neck, the depth of its sides, how far a round neckline rises from one to the other,
 # and where the shoulders begin, metres.
@@ -15,9 +14,12 @@ _RISE_M = 0.050
 _SHOULDER_X_M = 0.075
 
 
-def neckline_height(person: Person, head: Template) -> Tensor:
-    """Metres above the border of the clothes, float32 [V]; negative where cloth covers the skin."""
-    x, y, z = head.vertices.unbind(-1)
+def neckline_height(person: Person, places: Tensor) -> Tensor:
+    """Metres above the border of the clothes, [N]; negative where cloth covers the skin.
+
+    places: [3, N], on the neutral head.
+    """
+    x, y, z = places
     border = _PIT_Y_M + _RISE_M * smoothstep(_PIT_Z_M, _SIDES_Z_M, z)
     border = border + 0.6 * (x.abs() - _SHOULDER_X_M).clamp(min=0)
     wide = person.neckline

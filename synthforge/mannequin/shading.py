@@ -10,6 +10,7 @@ from torch import Tensor
 
 from synthforge.mannequin.albedo import ALBEDO, BUMP, LIP, OIL, WET
 from synthforge.mannequin.arithmetic import dot, turned
+from synthforge.mannequin.clothes import neckline_height
 from synthforge.mannequin.eye_shading import Eye, shade_eye
 from synthforge.mannequin.fields import bell
 from synthforge.mannequin.lighting import Shadow, schlick
@@ -31,8 +32,8 @@ _F0 = 0.028
 class Surface:
     """A posed mesh ready to be shaded, generator frame.
 
-    corners: float32 [12, 3, F], what is interpolated, at the faces' corners: normal, environment
-        irradiance, position in the shadow map, metres above the border of the clothes, u, v.
+    corners: float32 [14, 3, F], what is interpolated, at the faces' corners: normal, environment
+        irradiance, position in the shadow map, place on the neutral head, u, v.
     eye_local: float32 [F, 3, 3], position of the corners in the eyeball; 0 elsewhere.
     gradients: float32 [6, F], the surface gradients of u and of v, per metre.
     eye: int64 [F], 0 none, 1 right eyeball, 2 left eyeball.
@@ -85,10 +86,10 @@ def shade(
     for pixels in covered.split(_CHUNK.get(image.device.type, 1 << 18)):
         face = face_ids.index_select(0, pixels)
         w = weights.index_select(0, pixels)
-        value = _blend(w, surface.corners.flatten(0, 1).index_select(1, face).view(12, 3, -1))
-        normal, ambient, in_shadow, above, (u, v) = value.split((3, 3, 3, 1, 2))
+        value = _blend(w, surface.corners.flatten(0, 1).index_select(1, face).view(14, 3, -1))
+        normal, ambient, in_shadow, place, (u, v) = value.split((3, 3, 3, 3, 2))
         texel = read(texture, u * size - 0.5, (1 - v) * size - 0.5)
-        cloth, crease = _cloth(above[0])
+        cloth, crease = _cloth(neckline_height(person, place))
         skin = 1 - cloth
         albedo = (texel[ALBEDO] * skin + cloth_color * cloth) * crease
         normal = unit(normal, 0)
@@ -168,7 +169,7 @@ def _highlight(cosine: Tensor, gloss: Tensor, softness: float, sharpening: Tenso
     """
     cosine = cosine.clamp(0)
     broad = _ggx(cosine, 0.42 + 0.10 * softness)
-    tight = _ggx(cosine, 0.25 + 0.10 * softness - sharpening)
+    tight = _ggx(cosine, 0.30 + 0.10 * softness - sharpening)
     return 0.6 * (0.60 * broad + 0.40 * gloss * tight) * (0.30 + 0.75 * gloss)
 
 

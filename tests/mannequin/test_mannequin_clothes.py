@@ -24,7 +24,7 @@ def person():
 @pytest.mark.parametrize("collar", range(4))
 def test_clothes_cover_the_shoulders_and_not_the_face(person, collar):
     head = template()
-    above = neckline_height(replace(person, collar=collar), head)
+    above = neckline_height(replace(person, collar=collar), head.vertices.T)
     neck = (head.region == REGION_ID["neck"]) | (head.region == REGION_ID["neck_back"])
     assert (above[head.faces[~neck]] > 0).all()
     assert (above[head.vertices[:, 1] < -0.23] < 0).all()
@@ -35,7 +35,7 @@ def test_clothes_cover_the_shoulders_and_not_the_face(person, collar):
 @pytest.mark.parametrize("collar", range(4))
 def test_the_neckline_is_the_same_on_both_sides(person, collar):
     head = template()
-    above = neckline_height(replace(person, collar=collar), head)
+    above = neckline_height(replace(person, collar=collar), head.vertices.T)
     mirrored = above[torch.from_numpy(baked_head().mirror)]
     assert torch.allclose(above, mirrored, atol=1e-4)
 
