@@ -296,7 +296,7 @@ def test_the_settings_of_next3d_are_in_its_fingerprint():
     assert len(seen) == 4
 
 
-MANNEQUIN_ARRAYS = ["uvs", "uv_faces", "face_region", "vertex_part"]
+MANNEQUIN_ARRAYS = ["uvs", "uv_faces", "face_region", "vertex_piece", "adult"]
 MANNEQUIN_ARRAYS += [f"model.{name}" for name in arrays_of(MODEL)]
 MANNEQUIN_ARRAYS += [f"embedding.{name}" for name in arrays_of(EMBEDDING)]
 
