@@ -37,7 +37,7 @@ from synthforge.config import (
 from synthforge.detectors import Detector, build_detector
 from synthforge.generator import Generator
 from synthforge.head import Head, read_head
-from synthforge.mannequin import Mannequin, build_head
+from synthforge.mannequin import Mannequin, baked_head
 from synthforge.mesh import Mesh, Topology
 from synthforge.next3d import Next3D
 from synthforge.next3d.generator import Next3DGenerator
@@ -143,7 +143,7 @@ def build_parts(
 
 def mannequin_parts(device: torch.device) -> tuple[Head, Generator, AlignmentMLP]:
     """The built-in head and renderer. It draws the head where it is placed: no alignment."""
-    built = build_head()
+    built = baked_head()
     head = Head(
         FLAME.from_arrays(built.model, built.embedding, SHAPE_SIZE, EXPRESSION_SIZE),
         Topology(*map(torch.from_numpy, (built.model.faces, built.uvs, built.uv_faces))),

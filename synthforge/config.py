@@ -134,7 +134,7 @@ NEXT3D_SAMPLING = SamplingConfig(
 # faces stay within what landmark detectors were trained on.
 MANNEQUIN_SAMPLING = SamplingConfig(
     shape=Range(-1.5, 1.5),
-    expression=Range(-1, 1),
+    expression=Range(0, 0.12),
     jaw_rad=Range(0, 0.15),
     head_yaw_rad=Range(-0.2, 0.2),
     head_pitch_rad=Range(-0.1, 0.1),

@@ -20,7 +20,7 @@ from synthforge.config import EXPRESSION_SIZE, SHAPE_SIZE, Range, SamplingConfig
 # Part of every dataset's recipe. Raise it when the same recipe gives other samples: other draws,
 # another geometry or labelling, another drawing by the mannequin or by Next3D's code. Rounding
 # that README.md allows for is no reason.
-SAMPLE_FORMAT = 2
+SAMPLE_FORMAT = 3
 
 # Never renumber: the number is part of every dataset's seed.
 _STREAMS = {

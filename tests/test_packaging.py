@@ -58,8 +58,8 @@ for package in (flame_pytorch, synthforge):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-from synthforge.mannequin import build_head
-assert build_head.cache_info().currsize == 0
+from synthforge.mannequin import baked_head
+assert baked_head.cache_info().currsize == 0
 assert threading.active_count() == 1
 """
     done = subprocess.run(

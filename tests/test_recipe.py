@@ -25,7 +25,7 @@ from synthforge.dataset.card import dataset_card
 from synthforge.dataset.write import DatasetError, DatasetWriter, Sample
 from synthforge.fitting.drawing import SampleSource
 from synthforge.head import Head
-from synthforge.mannequin import build_head
+from synthforge.mannequin import baked_head
 from synthforge.mannequin import generator as mannequin_module
 from synthforge.mannequin.generator import Mannequin
 from synthforge.mesh import Topology
@@ -291,7 +291,7 @@ def test_the_settings_of_next3d_are_in_its_fingerprint():
     assert len(seen) == 4
 
 
-MANNEQUIN_ARRAYS = ["uvs", "uv_faces", "face_region", "vertex_part"]
+MANNEQUIN_ARRAYS = ["uvs", "uv_faces", "face_region", "vertex_piece", "adult"]
 MANNEQUIN_ARRAYS += [f"model.{name}" for name in arrays_of(MODEL)]
 MANNEQUIN_ARRAYS += [f"embedding.{name}" for name in arrays_of(EMBEDDING)]
 
@@ -299,12 +299,12 @@ MANNEQUIN_ARRAYS += [f"embedding.{name}" for name in arrays_of(EMBEDDING)]
 @pytest.mark.parametrize("name", MANNEQUIN_ARRAYS)
 def test_every_array_of_the_built_in_head_is_in_the_mannequins_fingerprint(name, monkeypatch):
     before = Mannequin().fingerprint
-    built = build_head()
+    built = baked_head()
     part, _, field = name.rpartition(".")
     owner = getattr(built, part) if part else built
     other = replace(owner, **{field: changed(getattr(owner, field))})
     monkeypatch.setattr(
-        mannequin_module, "build_head", lambda: replace(built, **{part: other}) if part else other
+        mannequin_module, "baked_head", lambda: replace(built, **{part: other}) if part else other
     )
     assert Mannequin().fingerprint != before
 

@@ -20,7 +20,7 @@ from synthforge.alignment import AlignmentMLP
 from synthforge.assembly import Rig
 from synthforge.config import NEXT3D_SAMPLING, GenerateConfig, Range
 from synthforge.dataset.write import DatasetWriter
-from synthforge.mannequin import build_head
+from synthforge.mannequin import baked_head
 from synthforge.pipeline import make_samples
 from synthforge.regions import REGIONS
 from synthforge.sampling import SampleId
@@ -89,7 +89,7 @@ class Written:
         self.drawn, self.detected_px = drawn, detected_px
         self.T = self.values["camera_params"][:16].reshape(4, 4)
         self.K = self.values["camera_params"][16:].reshape(3, 3)
-        built = build_head()
+        built = baked_head()
         R_view_gen = np.diag([1, -1, -1]) @ self.T[:3, :3].T
         vertices, landmarks = flame(built.model, built.embedding, self.values, R_view_gen)
         self.triangles = self.to_cam(vertices)[built.model.faces]
@@ -277,7 +277,7 @@ def test_the_depth_range_is_that_of_the_image(written):
 
 
 def test_regions_are_those_of_the_faces_that_rays_meet(written):
-    regions = build_head().face_region
+    regions = baked_head().face_region
     palette = np.array([list(bytes.fromhex(region.color)) for region in REGIONS])
     for sample in written:
         expected = np.where(sample.hit, regions[sample.face], 19)
@@ -299,7 +299,7 @@ def test_normals_are_those_of_the_faces_that_rays_meet(written):
 
 
 def test_texture_coordinates_are_those_of_the_points_that_rays_meet(written):
-    built = build_head()
+    built = baked_head()
     for sample in written:
         corners = built.uvs[built.uv_faces[sample.face]]
         expected = (corners * sample.bary[..., None]).sum(1)[sample.hit]

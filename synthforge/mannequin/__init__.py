@@ -1,6 +1,6 @@
-"""The built-in default: a procedural head and its renderer. No weights, no download."""
+"""The built-in default: a parametric head and a renderer. No files or weights needed."""
 
-from synthforge.mannequin.build import build_head
 from synthforge.mannequin.generator import Mannequin
+from synthforge.mannequin.head.baked import baked_head
 
-__all__ = ["Mannequin", "build_head"]
+__all__ = ["Mannequin", "baked_head"]

@@ -66,7 +66,7 @@ def pigments(person: Person) -> dict[str, RGB]:
     dark = person.melanin
     pale = 1 - dark
     blood = _HEMOGLOBIN
-    lip_natural = _plus((_LIP_BLOOD, 1.5 * pale + 0.55), (_MELANIN, 0.12 * dark + 0.05))
+    lip_natural = _plus((_LIP_BLOOD, 1.15 * pale + 0.55), (_MELANIN, 0.12 * dark + 0.05))
     lip_painted = _towards(person.lip_color, skin)
     lip = _plus((lip_natural, 1 - person.lipstick), (lip_painted, person.lipstick))
     brow = _plus((_towards(person.brow_color, skin), 0.30 * person.brow_density))
@@ -75,16 +75,16 @@ def pigments(person: Person) -> dict[str, RGB]:
     table: dict[str, RGB] = {
         "base": skin,
         "mottling_red": _plus((blood, 0.075 * person.mottling * person.patches[0])),
-        "mottling_brown": _plus((_MELANIN, 0.012 * person.mottling * person.patches[1])),
+        "mottling_brown": _plus((_MELANIN, 0.009 * person.mottling * person.patches[1])),
         "mottling_other": _plus(
             (blood, 0.06 * person.mottling * person.patches[2]),
-            (_MELANIN, 0.010 * person.mottling * person.patches[3]),
+            (_MELANIN, 0.007 * person.mottling * person.patches[3]),
         ),
         "blush": _plus((blood, 0.75 * person.blush * (0.5 + 0.5 * pale))),
         "nose_red": _plus((blood, 0.55 * (0.3 + person.redness) * (0.4 + 0.6 * pale))),
         "ear_red": _plus((blood, 0.45)),
         "under_eye": _plus((_VEIN, 1.1 * person.under_eye + 0.12), (_MELANIN, 0.06 * dark)),
-        "lid": _plus((blood, 0.32), (_MELANIN, 0.05 + 0.04 * dark)),
+        "lid": _plus((blood, 0.28), (_MELANIN, 0.02 + 0.03 * dark)),
         "lip": lip,
         "lip_line": (-0.75, -0.85, -0.8),
         "lip_texture": (-0.05, -0.07, -0.07),
@@ -93,15 +93,18 @@ def pigments(person: Person) -> dict[str, RGB]:
         "spots_0": _plus((_MELANIN, 0.07 * person.spots[0])),
         "spots_1": _plus((_MELANIN, 0.07 * person.spots[1])),
         **{f"moles_{k}": _plus((_MELANIN, 0.5 * mole)) for k, mole in enumerate(person.moles)},
-        "pores": _plus((_MELANIN, -0.022 * person.pores), (blood, -0.07 * person.pores)),
+        "pores": _plus((_MELANIN, -0.022 * person.pores), (blood, -0.08 * person.pores)),
         "beard_shadow": shadow,
         "brow_shadow": brow,
         "lash_line": _plus((black, 0.55 + 0.25 * person.eyeliner)),
-        "eye_shadow": _plus((_towards(person.eye_shadow_color, skin), 0.5 * person.eye_shadow)),
+        "eye_shadow": _plus((_towards(person.eye_shadow_color, skin), 0.24 * person.eye_shadow)),
         "eyeliner": _plus((black, 1.3 * person.eyeliner)),
         "waterline": _plus((_towards((0.46, 0.22, 0.19), skin), 0.6)),
         "nostril": (-1.5, -2.0, -2.0),
-        "mouth_dark": _plus((_towards((0.20, 0.045, 0.040), skin), 1.0)),
+        "mouth_dark": _plus((_towards((0.24, 0.060, 0.055), skin), 1.0)),
+        "tooth": _towards((0.72, 0.65, 0.53), skin),
+        "gum": _towards((0.42, 0.12, 0.11), skin),
+        "teeth_back": (-1.2, -1.4, -1.6),
         "wrinkles": _plus((blood, 0.30 * person.wrinkles), (_MELANIN, 0.07 * person.wrinkles)),
         "forehead": _plus((_MELANIN, 0.018)),
         "neck": _plus((_MELANIN, 0.02)),

@@ -1,108 +1,102 @@
-"""Head, trunk and clothes as one posed mesh, with all that shading reads of it."""
+"""The posed head and its clothes, with all that shading reads of them."""
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from synthforge.alignment import UNITS_PER_METRE
-from synthforge.mannequin.arithmetic import mean, turned
-from synthforge.mannequin.clothes import neckline_height, trunk_below
-from synthforge.mannequin.fields import smoothstep
+from synthforge.mannequin.arithmetic import length, mean, product, turned
+from synthforge.mannequin.clothes import neckline_height
+from synthforge.mannequin.eye_shading import Eye
+from synthforge.mannequin.fields import smooth_curve, smoothstep
+from synthforge.mannequin.head.pieces import Piece
 from synthforge.mannequin.lighting import Shadow, fit_rotation
-from synthforge.mannequin.parts import Part
 from synthforge.mannequin.person import Person
 from synthforge.mannequin.shading import Surface, surface_gradients
-from synthforge.mannequin.template import Template, template
-from synthforge.mesh import Topology, vertex_normals
-from synthforge.regions import REGION_ID
+from synthforge.mannequin.template import Template
+from synthforge.mesh import vertex_normals
 
-# Shadows are looked up this far above the skin, generator units: it must not shade itself.
-_SHADOW_LIFT = 0.012
+# Shadows are looked up this far above the skin, generator units, and so much farther where the
+# light grazes it: it must not shade itself.
+_SHADOW_LIFT, _GRAZING_LIFT = 0.010, 0.022
+_SHUT_DEPTH = 0.06
 _CLOTH_M = 0.0035
-_FAR_M = 1.0
-# Linear RGB albedo, replaces the texture wholly, gloss.
-_PART_MATERIALS = {
-    Part.TEETH: (0.80, 0.73, 0.61, 1.0, 0.4),
-    Part.GUMS: (0.42, 0.12, 0.11, 1.0, 0.5),
-    Part.TONGUE: (0.40, 0.13, 0.12, 1.0, 0.4),
+# Lips that are so far apart let light into the mouth: all of it, none.
+_PARTED_M = (0.006, 0.001)
+# The landmarks on the upper and the lower margin of the lids, x ascending.
+_LIDS = {
+    Piece.RIGHT_EYEBALL: ((36, 37, 38, 39), (36, 41, 40, 39)),
+    Piece.LEFT_EYEBALL: ((42, 43, 44, 45), (42, 47, 46, 45)),
 }
+_LID_POINTS = 24
 
 
 @dataclass(frozen=True)
 class Body:
-    """A clothed head and trunk as one posed mesh, generator frame; the head's vertices first.
+    """A posed, clothed head, generator frame.
 
-    vertices, normals: [V, 3]; faces: [F, 3]. neckline: [V], metres above the border of the
-    clothes. open: [V], how freely ambient light reaches the trunk's vertices; 1 on the head.
+    vertices, normals: [V, 3].
+    shut: [V], 1 behind closed lips, 0 behind parted ones and elsewhere.
     """
 
     vertices: Tensor
     normals: Tensor
-    faces: Tensor
-    neckline: Tensor
-    open: Tensor
+    shut: Tensor
 
 
-def clothed(head: Template, person: Person, vertices: Tensor) -> Body:
-    """Set the trunk under a posed head [V, 3], as its neck's lower end lies, and dress both."""
-    trunk, posed = head.vertices[head.trunk], vertices[head.trunk]
-    R = fit_rotation(trunk, posed)
-    lower, topology = _trunk(str(vertices.device))
-    lower = turned(R, lower - mean(trunk, 0)) * UNITS_PER_METRE + mean(posed, 0)
-    bare = torch.cat([vertices, lower])
-    normals = vertex_normals(bare, topology)
-    neckline = F.pad(neckline_height(person, head), (0, len(lower)), value=-_FAR_M)
+def clothed(head: Template, person: Person, vertices: Tensor, landmarks: Tensor) -> Body:
+    """Dress a posed head: vertices [V, 3], landmarks [68, 3]."""
+    normals = vertex_normals(vertices, head.topology)
+    neckline = neckline_height(person, head.vertices.T)
     thickness = _CLOTH_M * UNITS_PER_METRE * smoothstep(0.003, -0.006, neckline)
-    return Body(
-        vertices=bare + thickness[:, None] * normals,
-        normals=normals,
-        faces=topology.faces,
-        neckline=neckline,
-        open=F.pad(torch.ones_like(vertices[:, 0]), (0, len(lower)), value=0.7),
-    )
-
-
-@functools.cache
-def _trunk(device: str) -> tuple[Tensor, Topology]:
-    """The trunk's own vertices [N, 3], metres, neutral; and the triangles of head and trunk."""
-    head = template(device)
-    lower, faces = trunk_below(head)
-    uv_faces = F.pad(head.uv_faces, (0, 0, 0, len(faces)))
-    return lower, Topology(torch.cat([head.faces, faces]), head.uvs, uv_faces)
+    parted = length(landmarks[62] - landmarks[66]) / UNITS_PER_METRE
+    shut = head.in_mouth * smoothstep(*_PARTED_M, parted)
+    return Body(vertices + thickness[:, None] * normals, normals, shut)
 
 
 def surface_of(head: Template, body: Body, light: Tensor, shadow: Shadow) -> Surface:
     """light: [V, 3], environment irradiance at the body's vertices."""
-    extra = len(body.faces) - len(head.faces)
-    eye_local = F.pad(head.eye_local[head.faces], (0, 0, 0, 0, 0, extra))
-    lifted = body.vertices + _SHADOW_LIFT * body.normals
-    attributes = torch.cat(
-        [body.normals.T, light.T, shadow.to_light(lifted.T), body.neckline[None]]
-    )
-    at_corners = attributes.index_select(1, body.faces.T.flatten()).unflatten(1, (3, -1))
-    face_uvs = F.pad(head.uvs[head.uv_faces], (0, 0, 0, 0, 0, extra))
-    material = torch.zeros(5, len(body.faces), device=light.device)
-    part = head.part[head.faces[:, 0]]
-    for kind, look in _PART_MATERIALS.items():
-        material[:, : len(part)][:, part == kind] = material.new_tensor(look)[:, None]
-    eye = torch.zeros(len(body.faces), dtype=torch.long, device=light.device)
-    eye[: len(head.faces)][head.region == REGION_ID["right_eyeball"]] = 1
-    eye[: len(head.faces)][head.region == REGION_ID["left_eyeball"]] = 2
+    faces = head.faces
+    grazing = 1 - turned(shadow.rotation, body.normals)[:, 2:].abs()
+    lift = _SHADOW_LIFT + _GRAZING_LIFT * grazing - _SHUT_DEPTH * body.shut[:, None]
+    lifted = body.vertices + lift * body.normals
+    light = light * (1 - body.shut[:, None])
+    attributes = torch.cat([body.normals.T, light.T, shadow.to_light(lifted.T), head.vertices.T])
+    at_corners = attributes.index_select(1, faces.T.flatten()).unflatten(1, (3, -1))
+    face_uvs = head.uvs[head.uv_faces]
+    piece = head.piece[faces[:, 0]]
+    eye = (piece == Piece.RIGHT_EYEBALL).long() + 2 * (piece == Piece.LEFT_EYEBALL).long()
     return Surface(
         corners=torch.cat([at_corners, face_uvs.permute(2, 1, 0)]),
-        eye_local=eye_local,
-        gradients=surface_gradients(body.vertices / UNITS_PER_METRE, body.faces, face_uvs),
-        material=material,
+        eye_local=head.eye_local[faces],
+        gradients=surface_gradients(body.vertices / UNITS_PER_METRE, faces, face_uvs),
         eye=eye,
     )
 
 
-def eye_rotation(head: Template, vertices: Tensor, side: int) -> Tensor:
-    """How one eyeball is turned, [3, 3]; side: 1 the subject's left, -1 their right."""
-    ball = (head.eyeball & (head.vertices[:, 0] * side > 0)).nonzero().squeeze(1)
-    return fit_rotation(head.vertices[ball], vertices[ball])
+def eyes_of(
+    head: Template, vertices: Tensor, landmarks: Tensor, R_view_gen: Tensor, R_gen_head: Tensor
+) -> tuple[Eye, Eye]:
+    """The right and the left eye of a posed head, generator frame."""
+    eyes = []
+    for piece, (upper, lower) in _LIDS.items():
+        ball = (head.piece == piece).nonzero().squeeze(1)
+        R_gen_eye = fit_rotation(head.vertices[ball], vertices[ball])
+        center = mean(vertices[ball], 0)
+        radius = mean(length(vertices[ball] - center), 0)
+        margins = [
+            turned(R_gen_head.T, landmarks[[*margin]] - center)[:, :2] / radius
+            for margin in (upper, lower)
+        ]
+        eyes.append(
+            Eye(
+                product(R_view_gen, R_gen_eye),
+                product(R_gen_head.T, R_gen_eye),
+                *(smooth_curve(margin, _LID_POINTS) for margin in margins),
+            )
+        )
+    right, left = eyes
+    return right, left

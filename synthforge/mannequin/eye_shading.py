@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from flame_pytorch.lbs import apply
-from synthforge.mannequin.arithmetic import atan2, dot, exp
-from synthforge.mannequin.fields import smoothstep
+from synthforge.mannequin.arithmetic import atan2, dot, exp, turned
+from synthforge.mannequin.fields import interpolate, smoothstep
 from synthforge.mannequin.lighting import radiance, schlick
 from synthforge.mannequin.maps import read, resized
 from synthforge.mannequin.person import Person
 from synthforge.mannequin.scene import Scene
 from synthforge.mesh import unit
 
-# In eyeball radii (about 12 mm).
+# In radii of a human globe, 12 mm; the mesh's are larger.
+_MESH_GLOBE = 16.6 / 12
 _IRIS_RADIUS = 0.475
 _PUPIL_RADIUS = 0.185
 _IRIS_DEPTH = 0.10
-_SCLERA = (0.68, 0.63, 0.59)
+_SCLERA = (0.62, 0.57, 0.54)
+_SCLERA_PIGMENT = (0.16, 0.18, 0.22)
 _VEINS = (0.62, 0.24, 0.20)
 _COLLAR = (0.14, 0.075, 0.03)
 _TABLE = (48, 512)
@@ -40,21 +42,38 @@ def _tables(device: torch.device | str) -> Tensor:
     return torch.cat([0.6 * fibres + 0.5 * broad, veins]).to(device)
 
 
-def shade_eyes(
+@dataclass(frozen=True)
+class Eye:
+    """One posed eye. rotation: [3, 3], eyeball to viewer. head_rotation: [3, 3], eyeball to head.
+
+    upper_lid, lower_lid: [K, 2], x (ascending) and y of the lids' margins, head frame, from the
+        globe's centre in its radii.
+    """
+
+    rotation: Tensor
+    head_rotation: Tensor
+    upper_lid: Tensor
+    lower_lid: Tensor
+
+
+def shade_eye(
     person: Person,
     scene: Scene,
+    eye: Eye,
     eye_local: Tensor,
-    R_view_eye: Tensor,
     ambient: Tensor,
     key_lit: Tensor,
 ) -> Tensor:
-    """Linear RGB [N, 3] of eyeball pixels.
+    """Linear RGB [N, 3] of an eyeball's pixels.
 
-    eye_local: [N, 3], position in eyeball radii, eyeball frame. R_view_eye: [N, 3, 3].
+    eye_local: [N, 3], position in eyeball radii, eyeball frame.
     ambient: [N, 3] environment irradiance; key_lit: [N] share of the key that arrives.
     """
     like = eye_local.new_tensor
-    iris_plane = _refracted(eye_local, R_view_eye[:, 2])
+    shade = _under_lids(eye, turned(eye.head_rotation, eye_local))
+    globe = eye_local
+    eye_local = eye_local * _MESH_GLOBE
+    iris_plane = _refracted(eye_local, eye.rotation[2])
     r = _radius(iris_plane) + (eye_local[:, 2] < 0).float()
     turn = atan2(iris_plane[:, 1], iris_plane[:, 0]) / torch.pi
     radius = _IRIS_RADIUS * person.iris_size
@@ -62,20 +81,29 @@ def shade_eyes(
     sclera = _sclera(person, eye_local[:, 0].abs(), r, turn)
     albedo = sclera + (iris - sclera) * smoothstep(radius + 0.022, radius - 0.022, r)[:, None]
 
-    # Lids and lashes keep light away, most from above.
-    x, y, _ = eye_local.unbind(-1)
-    shade = 1 - 0.62 * smoothstep(0.12, 0.46, y) - 0.25 * smoothstep(-0.2, -0.5, y)
-    shade = shade * (1 - 0.35 * smoothstep(0.45, 0.95, x.abs()))
-    globe = unit(eye_local)
-    cosine = dot(apply(R_view_eye, globe), like(scene.key.direction))
+    cosine = dot(turned(eye.rotation, globe), like(scene.key.direction))
     diffuse = (0.35 + 0.65 * cosine).clamp(0) * key_lit
     light = ambient + like(scene.key.color) * diffuse[:, None]
 
     # The cornea bulges: its normal leaves the axis faster than the globe's.
-    bulge = 0.55 * smoothstep(_IRIS_RADIUS * 1.25, _IRIS_RADIUS * 0.8, r)[:, None]
+    bulge = 1.1 * smoothstep(_IRIS_RADIUS * 1.25, _IRIS_RADIUS * 0.8, r)[:, None]
     cornea = unit(globe * torch.cat([1 + bulge, 1 + bulge, 1 + 0 * bulge], -1))
-    glint = _reflection(scene, apply(R_view_eye, cornea), key_lit)
+    glint = _reflection(scene, turned(eye.rotation, cornea), key_lit)
     return albedo * light * shade[:, None] + glint * shade.clamp(0.25)[:, None]
+
+
+def _under_lids(eye: Eye, place: Tensor) -> Tensor:
+    """Share of light [N] that lids and lashes leave, most taken from above; place: [N, 3]."""
+    x, y, _ = place.unbind(-1)
+    below_upper = interpolate(x, *eye.upper_lid.unbind(1)) - y
+    above_lower = y - interpolate(x, *eye.lower_lid.unbind(1))
+    inner, outer = eye.upper_lid[0, 0], eye.upper_lid[-1, 0]
+    to_corner = (2 * x - inner - outer).abs() / (outer - inner)
+    return (
+        (1 - 0.60 * smoothstep(0.24, 0.0, below_upper))
+        * (1 - 0.22 * smoothstep(0.10, 0.0, above_lower))
+        * (1 - 0.35 * smoothstep(0.5, 1.0, to_corner))
+    )
 
 
 def _radius(xy: Tensor) -> Tensor:
@@ -87,7 +115,7 @@ def _refracted(eye_local: Tensor, towards_viewer: Tensor) -> Tensor:
     """Where the sight line meets the iris behind the cornea, [N, 2]."""
     xy = eye_local[:, :2]
     depth = _IRIS_DEPTH * smoothstep(_IRIS_RADIUS * 1.1, 0.25, _radius(xy))
-    return xy - depth[:, None] * towards_viewer[:, :2]
+    return xy - depth[:, None] * towards_viewer[:2]
 
 
 def _polar(channel: int, turn: Tensor, radius: Tensor) -> Tensor:
@@ -110,11 +138,11 @@ def _iris(person: Person, relative: Tensor, r: Tensor, turn: Tensor) -> Tensor:
 
 
 def _sclera(person: Person, sideways: Tensor, r: Tensor, turn: Tensor) -> Tensor:
-    """Albedo [N, 3]: off-white, redder in the corners and along veins."""
+    """Albedo [N, 3]: off-white, less so with dark skin, redder in the corners and along veins."""
     vein = _polar(1, 3 * turn, r) * smoothstep(0.5, 0.9, r)
     red = smoothstep(0.5, 0.95, sideways) * (0.22 + 0.5 * person.sclera_redness)
     red = (red + 0.25 * vein * (0.2 + person.sclera_redness)).clamp(0, 0.7)[:, None]
-    white = r.new_tensor(_SCLERA)
+    white = r.new_tensor(_SCLERA) - person.melanin * r.new_tensor(_SCLERA_PIGMENT)
     return white + (r.new_tensor(_VEINS) - white) * red
 
 
@@ -123,8 +151,8 @@ def _reflection(scene: Scene, normal: Tensor, key_lit: Tensor) -> Tensor:
     like = normal.new_tensor
     mirror = normal * (2 * normal[:, 2:]) - like((0.0, 0.0, 1.0))
     light = radiance(scene, mirror) * 0.9
-    for lamp, gain in ((scene.key, 26.0), (scene.fills[0], 14.0)):
-        size = 0.10 + 0.16 * lamp.softness
+    for lamp, gain in ((scene.key, 40.0), (scene.fills[0], 18.0)):
+        size = 0.09 + 0.13 * lamp.softness
         edge = 1 - 0.5 * (size * 1.5) ** 2, 1 - 0.5 * (size * 0.9) ** 2
         window = gain * smoothstep(*edge, dot(mirror, like(lamp.direction)))
         light = light + like(lamp.color) * (window * (0.35 + 0.65 * key_lit))[:, None]

@@ -21,6 +21,15 @@ def bell(x: Tensor, width: float) -> Tensor:
     return exp(-((x / width) ** 2))
 
 
+def interpolate(x: Tensor, knots: Tensor, values: Tensor) -> Tensor:
+    """Piecewise linear through (knots, values), ascending; level beyond the ends."""
+    knots = knots.contiguous()
+    index = torch.searchsorted(knots, x.contiguous()).clamp(1, len(knots) - 1)
+    low, high = knots[index - 1], knots[index]
+    t = ((x - low) / (high - low)).clamp(0, 1)
+    return values[index - 1] + t * (values[index] - values[index - 1])
+
+
 def segment_distance(points: Tensor, polyline: Tensor) -> Tensor:
     """Distance of [N, D] points to a polyline [M, D]: [N]."""
     best = torch.full((len(points),), math.inf)

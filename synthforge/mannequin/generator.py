@@ -14,10 +14,10 @@ from synthforge.generator import GeneratorOutput
 from synthforge.mannequin.albedo import skin_texture
 from synthforge.mannequin.arithmetic import product
 from synthforge.mannequin.background import background
-from synthforge.mannequin.body import clothed, eye_rotation, surface_of
-from synthforge.mannequin.build import build_head
+from synthforge.mannequin.body import clothed, eyes_of, surface_of
 from synthforge.mannequin.facial_hair import facial_hair
 from synthforge.mannequin.hair import grow_hair
+from synthforge.mannequin.head.baked import baked_head
 from synthforge.mannequin.lighting import fit_rotation, irradiance, key_shadow
 from synthforge.mannequin.person import SHAPE_LATENTS, person_from
 from synthforge.mannequin.scalp import head_in_own_frame
@@ -68,7 +68,7 @@ class Mannequin:
     def fingerprint(self) -> str:
         """16 hex digits that change with the built-in head, the displacement and SAMPLE_FORMAT,
         which stands for the code that draws."""
-        head = build_head()
+        head = baked_head()
         arrays = {**vars(head), **vars(head.model), **vars(head.embedding)}
         # As float32: the float64 results of building the head differ between CPUs.
         tensors = {
@@ -89,7 +89,7 @@ class Mannequin:
         if mesh_flame.vertices.shape[1] != len(head.vertices):
             raise ValueError(
                 f"the mannequin draws its own head of {len(head.vertices)} vertices, got a mesh of "
-                f"{mesh_flame.vertices.shape[1]}; build the mesh from mannequin.build.build_head"
+                f"{mesh_flame.vertices.shape[1]}; build the mesh from mannequin.baked_head"
             )
         vertices = self._placed(mesh_flame.vertices)
         landmarks = self._placed(mesh_flame.landmarks)
@@ -129,7 +129,7 @@ class Mannequin:
         texture = skin_texture(person, device=str(self.device))
         R_view_gen = camera.R_view_gen[0]
         R_gen_head = fit_rotation(head.vertices[head.skull], vertices[head.skull])
-        body = clothed(head, person, vertices)
+        body = clothed(head, person, vertices, landmarks)
         own = head_in_own_frame(head, vertices, body.normals, R_gen_head, UNITS_PER_METRE)
         marks = own.to_head(landmarks)
         groups = grow_hair(person, head, own) + facial_hair(person, head, own, marks)
@@ -138,26 +138,25 @@ class Mannequin:
         # A strand's area, shared by its points.
         opacity = 2 * _STRAND_WIDTH * groups[0].mean_length / cast.shape[2]
         shadow = key_shadow(
-            scene.key, R_view_gen, body.vertices, body.faces, center, cast.flatten(1), opacity
+            scene.key, R_view_gen, body.vertices, head.faces, center, cast.flatten(1), opacity
         )
         light = irradiance(
             scene,
             body.normals,
             head.topology,
-            body.open,
             product(R_view_gen, R_gen_head),
             R_gen_head,
         )
         surface = surface_of(head, body, light, shadow)
-        R_gen_eyes = torch.stack([eye_rotation(head, vertices, side) for side in (-1, 1)])
+        eyes = eyes_of(head, vertices, landmarks, R_view_gen, R_gen_head)
 
         size = _IMAGE_SIZE * _SUPERSAMPLING
         ndc = camera.to_ndc(body.vertices[None])
         face_ids = visible(
-            ndc, body.faces, size, size, perspective_correct=True, cull_backfaces=True
+            ndc, head.faces, size, size, perspective_correct=True, cull_backfaces=True
         )
-        fragments = resolve(ndc, body.faces, face_ids, perspective_correct=True)
-        image = shade(surface, fragments, texture, person, scene, shadow, R_view_gen, R_gen_eyes)
+        fragments = resolve(ndc, head.faces, face_ids, perspective_correct=True)
+        image = shade(surface, fragments, texture, person, scene, shadow, R_view_gen, eyes)
         covered = fragments.covered.view(-1).float()
         z_behind = torch.where(covered > 0, fragments.z.view(-1), 99.0)
         for group, seen in zip(groups, splat(groups, camera, size, z_behind), strict=True):

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from synthforge.landmarks import LEFT_BROW
 from synthforge.mannequin.arithmetic import mean, sigmoid
-from synthforge.mannequin.fields import bell, smoothstep
+from synthforge.mannequin.fields import bell, interpolate, smoothstep
 from synthforge.mannequin.template import Template
 
 # Depth behind the nasion and height above the brows of the border, metres, from the nape over the
@@ -38,8 +38,8 @@ def hairline_height(points: Tensor, head: Template) -> Tensor:
     brow_y = mean(head.landmarks[LEFT_BROW, 1], 0)
     x, y, z = points.unbind(-1)
     front_z = head.landmarks[27, 2]
-    knots = torch.tensor(_BORDER).T.contiguous()
-    border = _interpolate(z - front_z, knots[0], knots[1])
+    knots = torch.tensor(_BORDER).T
+    border = interpolate(z - front_z, knots[0], knots[1])
     widow = 0.004 * bell(x, 0.012) - 0.004 * bell(x.abs() - 0.032, 0.012)
     return y - brow_y - border + widow * smoothstep(-0.04, 0.0, z - front_z)
 
@@ -50,10 +50,3 @@ def recession(points: Tensor) -> tuple[Tensor, Tensor]:
     front = sigmoid(z * 120)
     temple = bell(x.abs() - 0.038, 0.016)
     return RECESSION_M * front, 0.026 * front * temple
-
-
-def _interpolate(x: Tensor, knots: Tensor, values: Tensor) -> Tensor:
-    index = torch.searchsorted(knots, x.contiguous()).clamp(1, len(knots) - 1)
-    low, high = knots[index - 1], knots[index]
-    t = ((x - low) / (high - low)).clamp(0, 1)
-    return values[index - 1] + t * (values[index] - values[index - 1])

@@ -32,11 +32,11 @@ from synthforge.rasterizer import rasterize
 
 # Newton's iteration for a rotation doubles its digits each step.
 _NEWTON_STEPS = 12
-_SHADOW_SIZE = 320
+_SHADOW_SIZE = 368
 _HAIR_SHADOW_SIZE = 128
 _FAR = 9.0
 # Half the width of the shadow map, generator units.
-_SHADOW_EXTENT = 0.62
+_SHADOW_EXTENT = 0.72
 _SHADOW_BIAS = 0.008
 _POISSON = (
     (-0.33, -0.12), (0.42, 0.10), (0.05, 0.48), (-0.10, -0.60),
@@ -81,15 +81,13 @@ def irradiance(
     scene: Scene,
     normals: Tensor,
     topology: Topology,
-    openness: Tensor,
     R_view_head: Tensor,
     R_gen_head: Tensor,
 ) -> Tensor:
     """Environment light at every vertex, with its shadows: linear RGB [V, 3].
 
-    normals: [V, 3] of the posed head and then of the trunk, generator frame. topology: of the head.
-    openness: [V], scales the light of the trunk, whose visibility is not known. Light scatters
-    below the skin, red light farthest: neighbours share it, red most.
+    normals: [V, 3] of the posed head, generator frame. topology: of the head. Light scatters below
+    the skin, red light farthest: neighbours share it, red most.
     """
     device = normals.device
     head_directions = directions().to(device)
@@ -97,16 +95,12 @@ def irradiance(
     x, y, z = turned(R_gen_head, head_directions)[..., None].unbind(1)
     a, b, c = normals.T.contiguous()
     cosine = (x * a + y * b + z * c).clamp_(min=0)
-    seen = visibility(str(device))
-    count = seen.shape[1]
-    cosine[:, :count] *= seen
-    result = weighted_sum(cosine, light).T * (4 / DIRECTIONS * openness[:, None])
-    bare = result[:count]
+    cosine *= visibility(str(device))
+    bare = weighted_sum(cosine, light).T * (4 / DIRECTIONS)
     near = neighbour_mean(bare, topology)
     far = neighbour_mean(near, topology)
-    share = result.new_tensor([0.75, 0.45, 0.25])
-    scattered = bare + share * (0.5 * near + 0.5 * far - bare)
-    return torch.cat([scattered, result[count:]])
+    share = bare.new_tensor([0.75, 0.45, 0.25])
+    return bare + share * (0.5 * near + 0.5 * far - bare)
 
 
 @dataclass(frozen=True)
@@ -196,6 +190,8 @@ def key_shadow(
         ndc, faces, _SHADOW_SIZE, _SHADOW_SIZE, perspective_correct=False, cull_backfaces=True
     )
     solid = torch.where(fragments.covered[0], fragments.z[0], _FAR)
+    # What lies beside the map is looked up on its border: it is lit.
+    solid[[0, -1]] = solid[:, [0, -1]] = _FAR
     points = _to_light(strands_gen, rotation, center)
     depth = solid.clone().view(-1)
     depth.scatter_reduce_(0, _texel(points, _SHADOW_SIZE), points[2], "amin")

@@ -15,18 +15,17 @@ from torch import Tensor
 from flame_pytorch.lbs import apply
 from synthforge.landmarks import INNER_LIP
 from synthforge.mannequin.arithmetic import cosine, mean, sine
-from synthforge.mannequin.parts import Part
 from synthforge.mannequin.template import Template, template
 from synthforge.mesh import Topology, cross, unit
 from synthforge.rasterizer import rasterize
 
 DIRECTIONS = 96
-_MAP_SIZE = 96
+_MAP_SIZE = 160
 _BIAS_M = 0.004
-# Half the width of the orthographic views, metres: holds a head however it is turned.
-_EXTENT_M = 0.24
+# Half the width of the orthographic views, metres: holds head and shoulders however it is turned.
+_EXTENT_M = 0.42
 # Behind the lips, where the mouth is dark.
-_MOUTH_DEPTH_M = 0.035
+_MOUTH_DEPTH_M = 0.032
 
 
 @functools.cache
@@ -59,17 +58,17 @@ def visibility(device: torch.device | str = "cpu") -> Tensor:
         return visibility("cpu").to(device)
     head = template()
     seen = _smooth(_visible_from(head), head.topology)
-    # The neutral mouth is shut; when it opens, light falls in from the front, less far back.
-    inside = head.part >= Part.INNER_MOUTH
-    inside &= head.part <= Part.TONGUE
+    # The neutral mouth is shut; when it opens, light falls in from the front, less far back. How
+    # far it is open, body.py knows.
+    inside = head.in_mouth
     lips_z = mean(head.landmarks[INNER_LIP, 2], 0)
     depth = (lips_z - head.vertices[inside, 2]) / _MOUTH_DEPTH_M
-    share = 0.85 * (1 - depth).clamp(0.04, 1)
+    share = 0.85 * ((1 - depth).clamp(0.15, 1)) ** 2
     frontal = (directions()[:, 2] > 0).float()
     seen[inside] = share[:, None] * frontal
-    # Lids that open bare their margins.
-    margin = head.part == Part.LID_MARGIN
-    seen[margin] = torch.maximum(seen[margin], 0.45 * frontal)
+    # Eyeballs turn; what the lids keep from them is drawn by eye_shading.py.
+    bared = head.eyeball & (head.eye_local[:, 2] > 0.85)
+    seen[head.eyeball] = mean(seen[bared], 0)
     return seen.T.contiguous()
 
 

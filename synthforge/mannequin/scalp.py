@@ -21,8 +21,8 @@ from synthforge.mannequin.arithmetic import (
     turned,
     turned_planes,
 )
+from synthforge.mannequin.head.pieces import Piece
 from synthforge.mannequin.maps import read
-from synthforge.mannequin.parts import Part
 from synthforge.mannequin.template import Template, template
 from synthforge.mesh import unit
 
@@ -87,7 +87,7 @@ class Scalp:
 
 
 def _center(template: Template) -> Tensor:
-    skull = template.vertices
+    skull = template.vertices[template.skull]
     top = skull[:, 1].amax()
     middle = (skull[:, 2].amax() + skull[:, 2].amin()) / 2
     return torch.stack([torch.zeros_like(top), top - 0.095, middle - 0.012])
@@ -106,7 +106,7 @@ def _nearest_vertices(device: str) -> Tensor:
     offset = head.vertices - center
     # Not the neck: hair hangs past it.
     above = head.vertices[:, 1] > jaw_height(head)
-    outer = above & ((head.part == Part.SKIN) | (head.part == Part.EAR))
+    outer = above & (head.piece == Piece.SKIN)
     offset, index = offset[outer], torch.nonzero(outer).squeeze(1)
     polar = steps(0, math.pi, _MAP[0])[:, None]
     azimuth = steps(-math.pi, math.pi, _MAP[1])

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from synthforge.mannequin.albedo import ALBEDO, BUMP, LIP, OIL, WET
-from synthforge.mannequin.arithmetic import dot, product, turned
-from synthforge.mannequin.eye_shading import shade_eyes
+from synthforge.mannequin.arithmetic import dot, turned
+from synthforge.mannequin.clothes import neckline_height
+from synthforge.mannequin.eye_shading import Eye, shade_eye
 from synthforge.mannequin.fields import bell
 from synthforge.mannequin.lighting import Shadow, schlick
 from synthforge.mannequin.maps import read
@@ -30,19 +32,16 @@ _F0 = 0.028
 class Surface:
     """A posed mesh ready to be shaded, generator frame.
 
-    corners: float32 [12, 3, F], what is interpolated, at the faces' corners: normal, environment
-        irradiance, position in the shadow map, metres above the border of the clothes, u, v.
+    corners: float32 [14, 3, F], what is interpolated, at the faces' corners: normal, environment
+        irradiance, position in the shadow map, place on the neutral head, u, v.
     eye_local: float32 [F, 3, 3], position of the corners in the eyeball; 0 elsewhere.
     gradients: float32 [6, F], the surface gradients of u and of v, per metre.
-    material: float32 [5, F], an albedo (RGB) that replaces the texture's, by how much, and the
-        gloss of that material.
     eye: int64 [F], 0 none, 1 right eyeball, 2 left eyeball.
     """
 
     corners: Tensor
     eye_local: Tensor
     gradients: Tensor
-    material: Tensor
     eye: Tensor
 
 
@@ -66,11 +65,11 @@ def shade(
     scene: Scene,
     shadow: Shadow,
     R_view_gen: Tensor,
-    R_gen_eyes: Tensor,
+    eyes: Sequence[Eye],
 ) -> Tensor:
     """float32 [3, S * S] linear RGB; 0 where nothing is seen. One image.
 
-    texture: [8, T, T] of albedo.skin_texture. R_gen_eyes: [2, 3, 3], right and left eyeball.
+    texture: [8, T, T] of albedo.skin_texture. eyes: the right and the left one.
     """
     face_ids = fragments.face_ids[0].view(-1)
     weights = fragments.barycentrics[0].view(-1, 3)
@@ -83,20 +82,16 @@ def shade(
     key_color, cloth_color = like(scene.key.color)[:, None], like(person.clothing)[:, None]
     fresnel = schlick(_F0, dot(halfway, viewer))
     creeping = 0.8 * like(_SKIN_WRAP)[:, None]
-    R_view_eyes = torch.stack([product(R_view_gen, R) for R in R_gen_eyes])
     size = texture.shape[-1]
     for pixels in covered.split(_CHUNK.get(image.device.type, 1 << 18)):
         face = face_ids.index_select(0, pixels)
         w = weights.index_select(0, pixels)
-        value = _blend(w, surface.corners.flatten(0, 1).index_select(1, face).view(12, 3, -1))
-        normal, ambient, in_shadow, above, (u, v) = value.split((3, 3, 3, 1, 2))
+        value = _blend(w, surface.corners.flatten(0, 1).index_select(1, face).view(14, 3, -1))
+        normal, ambient, in_shadow, place, (u, v) = value.split((3, 3, 3, 3, 2))
         texel = read(texture, u * size - 0.5, (1 - v) * size - 0.5)
-        material = surface.material.index_select(1, face)
-        cloth, crease = _cloth(above[0])
-        replaced = torch.maximum(material[3], cloth)
-        skin = 1 - replaced
-        plain = material[:3] + cloth * (cloth_color - material[:3])
-        albedo = (texel[ALBEDO] * skin + plain * replaced) * crease
+        cloth, crease = _cloth(neckline_height(person, place))
+        skin = 1 - cloth
+        albedo = (texel[ALBEDO] * skin + cloth_color * cloth) * crease
         normal = unit(normal, 0)
         gradient = surface.gradients.index_select(1, face)
         bump = texel[BUMP] * skin
@@ -104,17 +99,15 @@ def shade(
         lit = shadow.lit(in_shadow)
 
         fine = dot(detailed, key, 0)
-        diffuse = _diffuse(dot(normal, key, 0), fine, scene.key.softness, replaced)
+        diffuse = _diffuse(dot(normal, key, 0), fine, scene.key.softness, cloth)
         # Scattered light passes into the shadow's edge, red farthest.
         passed = lit + creeping * (torch.sqrt(lit) - lit)
         light = ambient + key_color * diffuse * passed
 
         oil, lip, wet = texel[OIL] * skin, texel[LIP], texel[WET]
-        gloss = (
-            oil * (0.25 + 0.55 * person.oiliness) * (1 - 0.5 * lip)
-            + lip * (person.lip_gloss * 0.9)
-            + material[4]
-        ) * (1 - cloth)
+        gloss = oil * (0.25 + 0.55 * person.oiliness) * (1 - 0.5 * lip) + lip * skin * (
+            person.lip_gloss * 0.9
+        )
         sharpening = lip * (0.10 * person.lip_gloss)
         highlight = _highlight(dot(detailed, halfway, 0), gloss, scene.key.softness, sharpening)
         highlight = highlight * fresnel * lit * torch.sqrt(fine.clamp(0, 1))
@@ -123,18 +116,19 @@ def shade(
         color = albedo * light + highlight * key_color + ambient * sheen
 
         eye = surface.eye.index_select(0, face)
-        balls = torch.nonzero(eye).squeeze(1)
-        if len(balls):
-            a, b, c = surface.eye_local.index_select(0, face[balls]).unbind(1)
-            wa, wb, wc = w[balls, :, None].unbind(1)
-            color[:, balls] = shade_eyes(
-                person,
-                scene,
-                wa * a + wb * b + wc * c,
-                R_view_eyes[eye[balls] - 1],
-                ambient[:, balls].T,
-                0.4 + 0.6 * lit[balls],
-            ).T
+        for k, which in enumerate(eyes, 1):
+            ball = torch.nonzero(eye == k).squeeze(1)
+            if len(ball):
+                a, b, c = surface.eye_local.index_select(0, face[ball]).unbind(1)
+                wa, wb, wc = w[ball, :, None].unbind(1)
+                color[:, ball] = shade_eye(
+                    person,
+                    scene,
+                    which,
+                    wa * a + wb * b + wc * c,
+                    ambient[:, ball].T,
+                    0.4 + 0.6 * lit[ball],
+                ).T
         image.index_copy_(1, pixels, color)
     return image
 
@@ -154,15 +148,15 @@ def _cloth(above: Tensor) -> tuple[Tensor, Tensor]:
     return cloth, 1 - hem_shadow - seam
 
 
-def _diffuse(smooth: Tensor, fine: Tensor, softness: float, replaced: Tensor) -> Tensor:
+def _diffuse(smooth: Tensor, fine: Tensor, softness: float, cloth: Tensor) -> Tensor:
     """Key light scattered by skin, [3, N], from the cosines [N] of the smooth and fine normals.
 
     Blue sees the fine normal, red mostly the smooth one. A soft key is a broad source: it reaches
-    farther round. replaced: [N], 1 where the material is not skin.
+    farther round. cloth: [N], 1 where it is not skin.
     """
     cosine = torch.stack([0.6 * smooth + 0.4 * fine, 0.2 * smooth + 0.8 * fine, fine])
     reach = fine.new_tensor([wrap + 0.35 * softness for wrap in _SKIN_WRAP])[:, None]
-    width = reach * (1 - 0.5 * replaced)
+    width = reach * (1 - 0.5 * cloth)
     wrapped = (cosine.add_(width) / (1 + width)).clamp_(0)
     # Close to the power 1.4.
     return wrapped * (0.2 + 0.8 * torch.sqrt(wrapped))
@@ -175,7 +169,7 @@ def _highlight(cosine: Tensor, gloss: Tensor, softness: float, sharpening: Tenso
     """
     cosine = cosine.clamp(0)
     broad = _ggx(cosine, 0.42 + 0.10 * softness)
-    tight = _ggx(cosine, 0.25 + 0.10 * softness - sharpening)
+    tight = _ggx(cosine, 0.30 + 0.10 * softness - sharpening)
     return 0.6 * (0.60 * broad + 0.40 * gloss * tight) * (0.30 + 0.75 * gloss)
 
 

@@ -22,6 +22,7 @@ from synthforge.mannequin.fields import (
     value_noise,
 )
 from synthforge.mannequin.hairline import hairline_height, recession
+from synthforge.mannequin.head.pieces import Piece
 from synthforge.mannequin.template import Template, brow_curve
 from synthforge.mannequin.wrinkles import wrinkle_depth
 from synthforge.regions import REGION_ID
@@ -34,12 +35,16 @@ Maps = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Points:
-    """N points of the neutral head's surface. positions, normals: [N, 3]; region: int64 [N]."""
+    """N points of the neutral head's surface.
+
+    positions, normals: [N, 3]. region, piece: int64 [N], of synthforge.regions and pieces.Piece.
+    """
 
     head: Template
     positions: Tensor
     normals: Tensor
     region: Tensor
+    piece: Tensor
 
     @functools.cached_property
     def mirrored(self) -> Tensor:
@@ -71,6 +76,10 @@ class Points:
         """1 inside any of the regions."""
         ids = torch.tensor([REGION_ID[name] for name in regions])
         return torch.isin(self.region, ids).float()
+
+    def made_of(self, *pieces: Piece) -> Tensor:
+        """1 on any of the pieces."""
+        return torch.isin(self.piece, torch.tensor(pieces)).float()
 
     def around(
         self, x: Tensor | float, y: Tensor | float, width_x: float, width_y: float
@@ -222,7 +231,19 @@ def _mouth(points: Points, fine: Tensor, medium: Tensor) -> Maps:
         "lip_line": points.lip * bell(parting, 0.0013),
         "lip_texture": lines * points.lip,
         "lip_height": lines * points.lip * 6e-5,
-        "mouth_dark": points.within("inner_mouth"),
+        **_inside_mouth(points),
+    }
+
+
+def _inside_mouth(points: Points) -> Maps:
+    """What is seen between the lips: the back teeth lie in the cheeks' shadow."""
+    teeth = points.made_of(Piece.UPPER_TEETH, Piece.LOWER_TEETH)
+    gums = points.made_of(Piece.UPPER_GUMS, Piece.LOWER_GUMS)
+    return {
+        "mouth_dark": points.within("inner_mouth") * (1 - teeth - gums),
+        "tooth": teeth,
+        "gum": gums,
+        "teeth_back": teeth * smoothstep(0.016, 0.026, points.mirrored[:, 0]),
     }
 
 
@@ -256,14 +277,15 @@ def _hair(points: Points, medium: Tensor) -> Maps:
 
 def _relief(points: Points, fine: Tensor) -> Maps:
     """Pores and wrinkles, as pigment and as height in metres."""
-    x, y, z = points.mirrored.unbind(-1)
-    wobble = points.noise(0.012, 2, 11)
-    wrinkles = wrinkle_depth(x, y, points.positions[:, 0], z, points.head, wobble)
+    wobble, broken = points.noise(0.022, 2, 11), points.noise(0.016, 1, 13)
+    wrinkles = wrinkle_depth(points.positions, points.head, wobble, broken)
     wrinkles = wrinkles * points.front * points.bare
+    # Thin old skin is creased all over, more round the eyes.
+    crepe = points.noise(0.0022, 2, 14) * points.bare
     pores = 0.5 * fine + 0.5 * points.noise(0.0009, 1, 12)
     return {
         "pores": fine * points.skin * (1 - 0.6 * points.lip),
         "wrinkles": wrinkles,
-        "pore_height": pores * 2.2e-5 * points.bare,
-        "wrinkle_height": -5.5e-4 * wrinkles,
+        "pore_height": pores * 3.6e-5 * points.bare,
+        "wrinkle_height": -6.5e-4 * wrinkles + 4e-5 * crepe,
     }

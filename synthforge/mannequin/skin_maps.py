@@ -54,6 +54,9 @@ PIGMENT_MAPS = (
     "waterline",
     "nostril",
     "mouth_dark",
+    "tooth",
+    "gum",
+    "teeth_back",
     "wrinkles",
     "forehead",
     "neck",
@@ -93,7 +96,8 @@ def skin_maps(device: torch.device | str = "cpu") -> SkinMaps:
         return skin_maps("cpu").to(device)
     head = template("cpu")
     grid = uv_grid(head, TEXTURE_SIZE)
-    points = Points(head, grid.positions, grid.normals, head.region[grid.face])
+    piece = head.piece[head.faces[grid.face, 0]]
+    points = Points(head, grid.positions, grid.normals, head.region[grid.face], piece)
     features = skin_features(points)
 
     def layers(*names: str) -> Tensor:

@@ -11,23 +11,25 @@ from torch import Tensor
 
 from synthforge.landmarks import LEFT_BROW
 from synthforge.mannequin.arithmetic import mean
-from synthforge.mannequin.build import build_head
 from synthforge.mannequin.fields import smooth_curve
-from synthforge.mannequin.parts import Part
+from synthforge.mannequin.head.baked import baked_head
+from synthforge.mannequin.head.pieces import Piece
 from synthforge.mesh import Topology, vertex_normals
+from synthforge.regions import REGION_ID
 
 
 @dataclass(frozen=True)
 class Template:
-    """The neutral head. Metres, FLAME frame.
+    """The average adult, neutral. Metres, FLAME frame.
 
     vertices: float32 [V, 3]; normals: float32 [V, 3], unit.
     faces, uv_faces: int64 [F, 3]; uvs: float32 [T, 2], v running up.
     region: int64 [F], region ids of synthforge.regions.
-    part: int64 [V], values of parts.Part. eyeball: bool [V].
+    piece: int64 [V], values of pieces.Piece. eyeball: bool [V].
     eye_local: float32 [V, 3], position from the centre of the own eyeball in eyeball radii
         (z forward); 0 elsewhere.
-    skull, trunk: int64 [N], vertices that move with the skull only, with the body only.
+    in_mouth: bool [V], behind the lips: the cavity, teeth, tongue.
+    skull: int64 [N], vertices that move with the skull only.
     landmarks: float32 [68, 3].
     """
 
@@ -37,11 +39,11 @@ class Template:
     uvs: Tensor
     uv_faces: Tensor
     region: Tensor
+    piece: Tensor
     eyeball: Tensor
-    part: Tensor
     eye_local: Tensor
+    in_mouth: Tensor
     skull: Tensor
-    trunk: Tensor
     landmarks: Tensor
 
     @functools.cached_property
@@ -66,31 +68,25 @@ def template(device: torch.device | str = "cpu") -> Template:
     """The built-in head on `device`."""
     if torch.device(device).type != "cpu":
         return template("cpu").to(device)
-    head = build_head()
-    model = head.model
-    vertices = torch.from_numpy(np.asarray(model.v_template)).float()
-    faces = torch.from_numpy(np.asarray(model.faces)).long()
-    uvs = torch.from_numpy(np.asarray(head.uvs)).float()
-    uv_faces = torch.from_numpy(np.asarray(head.uv_faces)).long()
-    region = torch.from_numpy(np.asarray(head.face_region)).long()
-    part = torch.from_numpy(head.vertex_part)
+    head = baked_head()
+    vertices = torch.from_numpy(head.adult)
+    faces = torch.from_numpy(head.model.faces)
+    uvs, uv_faces = torch.from_numpy(head.uvs), torch.from_numpy(head.uv_faces)
+    piece = torch.from_numpy(head.vertex_piece)
     landmark_faces = np.concatenate([head.embedding.contour_faces[0], head.embedding.static_faces])
     landmark_bary = np.concatenate([head.embedding.contour_bary[0], head.embedding.static_bary])
-    corners = np.asarray(model.v_template)[np.asarray(model.faces)[landmark_faces]]
-    landmarks = torch.from_numpy((corners * landmark_bary[..., None]).sum(1)).float()
+    corners = head.adult[head.model.faces[landmark_faces]]
 
     eye_local = torch.zeros_like(vertices)
-    for side in (Part.RIGHT_EYEBALL, Part.LEFT_EYEBALL):
-        ball = (part == side).nonzero().squeeze(1)
+    for side in (Piece.RIGHT_EYEBALL, Piece.LEFT_EYEBALL):
+        ball = (piece == side).nonzero().squeeze(1)
         low, high = vertices[ball].amin(0), vertices[ball].amax(0)
-        radius = mean((high - low)[:2], 0) / 2
-        # The cornea bulges, so the centre in z is one radius in front of the back pole.
-        center = torch.stack([*((low + high) / 2)[:2], low[2] + radius])
-        eye_local[ball] = (vertices[ball] - center) / radius
-    eyeball = (part == Part.RIGHT_EYEBALL) | (part == Part.LEFT_EYEBALL)
-    weights = np.asarray(model.weights)
-    skull = torch.from_numpy((weights[:, 1] > 0.999) & ~eyeball.numpy()).nonzero().squeeze(1)
-    low = vertices[:, 1] < vertices[:, 1].amin() + 0.02
+        eye_local[ball] = (vertices[ball] - (low + high) / 2) / (mean(high - low, 0) / 2)
+    eyeball = (piece == Piece.RIGHT_EYEBALL) | (piece == Piece.LEFT_EYEBALL)
+    region = torch.from_numpy(head.face_region)
+    in_mouth = torch.ones(len(vertices), dtype=torch.bool)
+    in_mouth[faces[region != REGION_ID["inner_mouth"]]] = False
+    with_skull = torch.from_numpy(head.model.weights[:, 1] > 0.999)
     return Template(
         vertices=vertices,
         normals=vertex_normals(vertices, Topology(faces, uvs, uv_faces)),
@@ -98,10 +94,10 @@ def template(device: torch.device | str = "cpu") -> Template:
         uvs=uvs,
         uv_faces=uv_faces,
         region=region,
+        piece=piece,
         eyeball=eyeball,
-        part=part,
         eye_local=eye_local,
-        skull=skull,
-        trunk=low.nonzero().squeeze(1),
-        landmarks=landmarks,
+        in_mouth=in_mouth,
+        skull=with_skull.nonzero().squeeze(1),
+        landmarks=torch.from_numpy((corners * landmark_bary[..., None]).sum(1)).float(),
     )

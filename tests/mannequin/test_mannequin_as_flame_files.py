@@ -5,11 +5,11 @@ from support_flame_files import write_flame_files
 
 from flame_pytorch import FLAME, get_config
 from flame_pytorch.files import read_uv_layout
-from synthforge.mannequin import build_head
+from synthforge.mannequin import baked_head
 
 
 def test_flame_runs_on_it_as_on_a_flame_file(tmp_path):
-    built = build_head()
+    built = baked_head()
     write_flame_files(
         tmp_path, built.model, built.embedding, uvs=built.uvs, uv_faces=built.uv_faces
     )

@@ -1,4 +1,4 @@
-"""The trunk and the neckline."""
+"""The neckline, and cloth on the shoulders."""
 
 from dataclasses import replace
 
@@ -6,11 +6,14 @@ import pytest
 import torch
 from support_mannequin import latent, rotation
 
-from synthforge.alignment import place_in_generator
+from synthforge.alignment import UNITS_PER_METRE, place_in_generator
+from synthforge.mannequin import baked_head
 from synthforge.mannequin.body import clothed
-from synthforge.mannequin.clothes import neckline_height, trunk_below, trunk_border
+from synthforge.mannequin.clothes import neckline_height
+from synthforge.mannequin.head.pieces import Piece
 from synthforge.mannequin.person import person_from
 from synthforge.mannequin.template import template
+from synthforge.regions import REGION_ID
 
 
 @pytest.fixture(scope="module")
@@ -18,34 +21,42 @@ def person():
     return person_from(latent(3))
 
 
-def test_the_trunk_s_border_is_one_closed_line():
-    border = trunk_border("cpu")
-    assert len(border) > 20
-    assert torch.equal(border[:, 0].sort().values, border[:, 1].sort().values)
-    assert torch.equal(border[:, 0].unique(), border[:, 0].sort().values)
-
-
-def test_the_trunk_continues_the_head_s_surface():
-    """Each border edge is used once by the head and once, the other way, by the trunk."""
-    head = template()
-    _, faces = trunk_below(head)
-    edges = torch.cat([faces[:, [a, b]] for a, b in ((0, 1), (1, 2), (2, 0))]).tolist()
-    for a, b in trunk_border("cpu").tolist():
-        assert [b, a] in edges and [a, b] not in edges
-
-
 @pytest.mark.parametrize("collar", range(4))
 def test_clothes_cover_the_shoulders_and_not_the_face(person, collar):
     head = template()
-    above = neckline_height(replace(person, collar=collar), head)
-    assert (above[head.vertices[:, 1] > head.landmarks[8, 1]] > 0).all()
-    assert (above[head.vertices[:, 1] < head.vertices[:, 1].amin() + 0.005] < 0).all()
+    above = neckline_height(replace(person, collar=collar), head.vertices.T)
+    neck = (head.region == REGION_ID["neck"]) | (head.region == REGION_ID["neck_back"])
+    assert (above[head.faces[~neck]] > 0).all()
+    assert (above[head.vertices[:, 1] < -0.23] < 0).all()
+    shoulder = (head.vertices[:, 0].abs() > 0.15) & (head.vertices[:, 1] < -0.15)
+    assert (above[shoulder] < 0).all()
 
 
-def test_the_face_is_where_the_mesh_is(person):
+@pytest.mark.parametrize("collar", range(4))
+def test_the_neckline_is_the_same_on_both_sides(person, collar):
+    head = template()
+    above = neckline_height(replace(person, collar=collar), head.vertices.T)
+    mirrored = above[torch.from_numpy(baked_head().mirror)]
+    assert torch.allclose(above, mirrored, atol=1e-4)
+
+
+def test_the_face_is_where_the_mesh_is_and_cloth_lies_on_the_skin(person):
     head = template()
     vertices = place_in_generator(head.vertices) @ rotation(5).T
-    body = clothed(head, person, vertices)
+    landmarks = place_in_generator(head.landmarks) @ rotation(5).T
+    body = clothed(head, person, vertices, landmarks)
     face = head.vertices[:, 1] > head.landmarks[8, 1]
-    assert torch.equal(body.vertices[: len(vertices)][face], vertices[face])
-    assert torch.isfinite(body.vertices).all() and torch.isfinite(body.normals).all()
+    assert torch.equal(body.vertices[face], vertices[face])
+    thickness = (body.vertices - vertices).norm(dim=1) / UNITS_PER_METRE
+    assert 0.003 < thickness.max() < 0.004
+    assert torch.isfinite(body.normals).all()
+
+
+def test_no_light_falls_into_a_shut_mouth(person):
+    head = template()
+    vertices, landmarks = place_in_generator(head.vertices), place_in_generator(head.landmarks)
+    shut = clothed(head, person, vertices, landmarks).shut
+    assert (shut[head.piece == Piece.TONGUE] > 0.9).all()
+    assert shut[head.faces[head.region == REGION_ID["upper_lip"]]].max() == 0
+    landmarks[66, 1] -= 0.01 * UNITS_PER_METRE
+    assert clothed(head, person, vertices, landmarks).shut.max() == 0

@@ -106,7 +106,7 @@ def test_identity_displacement_changes_nothing(drawn):
 def test_a_foreign_mesh_is_refused(drawn):
     z, mesh, camera, _ = drawn
     foreign = Mesh(mesh.vertices[:, :-1], mesh.landmarks, mesh.topology)
-    with pytest.raises(ValueError, match="build_head"):
+    with pytest.raises(ValueError, match="baked_head"):
         Mannequin().generate(z, foreign, camera)
 
 

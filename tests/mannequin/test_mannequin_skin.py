@@ -9,6 +9,7 @@ from support_mannequin import latent
 
 from synthforge.mannequin import fields
 from synthforge.mannequin.albedo import ALBEDO, skin_log_albedo, skin_texture
+from synthforge.mannequin.head.pieces import Piece
 from synthforge.mannequin.person import person_from
 from synthforge.mannequin.skin_maps import PIGMENT_MAPS, TEXTURE_SIZE, skin_maps
 from synthforge.mannequin.template import template
@@ -21,8 +22,13 @@ def person():
 
 def at_landmark(texture, index):
     """Texture values at the texel under a landmark."""
+    return at_point(texture, template().landmarks[index])
+
+
+def at_point(texture, point):
+    """Texture values at the texel of the vertex nearest to a point [3]."""
     head = template()
-    vertex = (head.vertices - head.landmarks[index]).norm(dim=-1).argmin()
+    vertex = (head.vertices - point).norm(dim=-1).argmin()
     face, corner = (head.faces == vertex).nonzero()[0]
     u, v = head.uvs[head.uv_faces[face, corner]]
     size = texture.shape[-1]
@@ -62,6 +68,33 @@ def test_lip_map_covers_the_lips_and_not_the_nose():
     lip = skin_maps("cpu").pigments[PIGMENT_MAPS.index("lip")].view(TEXTURE_SIZE, TEXTURE_SIZE)
     assert at_landmark(lip, 30) == 0
     assert 0.001 < lip.mean() < 0.1
+
+
+def pigment(name):
+    return skin_maps("cpu").pigments[PIGMENT_MAPS.index(name)].view(TEXTURE_SIZE, TEXTURE_SIZE)
+
+
+def test_wrinkles_lie_beside_the_mouth_and_not_on_lips_or_nose():
+    head = template()
+    wrinkles = pigment("wrinkles")
+    wing, corner = head.landmarks[35], head.landmarks[54]
+    places = head.vertices - torch.lerp(wing, corner, 0.6) - torch.tensor([0.006, 0.0, 0.0])
+    beside = places[:, :2].norm(dim=-1) < 0.005
+    shown = [at_point(wrinkles, head.vertices[i]) for i in beside.nonzero().flatten()]
+    assert max(shown) > 0.4
+    for landmark in (30, 51, 57):
+        assert at_landmark(wrinkles, landmark) < 0.1
+
+
+def test_no_tooth_is_outside_the_mouth():
+    head = template()
+    enamel = skin_texture(replace(person_from(latent(1)), melanin=0.8))[ALBEDO]
+    for piece in (Piece.UPPER_TEETH, Piece.LOWER_TEETH):
+        row = head.vertices[head.piece == piece]
+        front = row[row[:, 2] > row[:, 2].amax() - 0.004]
+        edge = front[(front[:, 1] - head.landmarks[62, 1]).abs().argsort()[:8]]
+        assert torch.stack([at_point(enamel, point) for point in edge]).amax(0).min() > 0.4
+    assert all(at_landmark(pigment("tooth"), k) == 0 for k in range(68))
 
 
 def test_segment_distance_is_that_of_the_nearest_segment():

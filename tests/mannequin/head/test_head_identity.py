@@ -1,0 +1,79 @@
+"""Attributes make faces, faces show their attributes, and coefficients are standard."""
+
+import numpy as np
+import pytest
+
+from synthforge.mannequin.head.baked import baked_head
+from synthforge.mannequin.head.identity import (
+    AGES,
+    Attributes,
+    average_coefficients,
+    draw_attributes,
+    draw_coefficients,
+    estimate_attributes,
+)
+
+
+def drawn(count=1500, seed=0, **ranges):
+    rng = np.random.default_rng(seed)
+    attributes = draw_attributes(rng, count, **ranges)
+    return attributes, draw_coefficients(rng, attributes)
+
+
+def adult(**changes):
+    values = {"age": 30.0, "sex": 0.5, "weight": 0.5, "muscle": 0.5, "height": 0.5}
+    values |= {"proportions": 0.5, "ancestry": (1 / 3, 1 / 3, 1 / 3)} | changes
+    return Attributes(**{name: np.array([value]) for name, value in values.items()})
+
+
+def shaped(attributes):
+    head = baked_head()
+    return (
+        head.model.v_template
+        + head.model.shapedirs[..., :100] @ average_coefficients(attributes)[0]
+    )
+
+
+def test_coefficients_are_about_standard_normal():
+    _, coefficients = drawn(6000)
+    assert np.abs(coefficients.mean(0)).max() < 0.12
+    assert coefficients.std(0).min() > 0.9 and coefficients.std(0).max() < 1.1
+    assert np.abs(np.corrcoef(coefficients.T) - np.eye(100)).max() < 0.15
+
+
+def test_the_average_adult_is_annys():
+    """The baked mean and components give the reference head back."""
+    off = np.linalg.norm(shaped(adult()) - baked_head().adult, axis=1)
+    above = baked_head().adult[:, 1] > -0.1
+    assert off[above].mean() < 0.0013
+
+
+def test_ranges_hold():
+    attributes, _ = drawn(400, age=(18, 80), sex=(0, 0.5), weight=(0.2, 0.4))
+    assert attributes.age.min() >= 18 and attributes.age.max() <= 80
+    assert attributes.sex.max() <= 0.5
+    assert attributes.weight.min() >= 0.2 and attributes.weight.max() <= 0.4
+    assert np.allclose(attributes.ancestry.sum(1), 1)
+
+
+def test_attributes_can_be_told_from_coefficients():
+    attributes, coefficients = drawn(1500)
+    seen = estimate_attributes(coefficients)
+    assert np.abs(seen.age - attributes.age).mean() < 8
+    assert ((seen.sex > 0.5) == (attributes.sex > 0.5)).mean() > 0.93
+    assert np.corrcoef(seen.weight, attributes.weight)[0, 1] > 0.75
+    for k in range(3):
+        assert np.corrcoef(seen.ancestry[:, k], attributes.ancestry[:, k])[0, 1] > 0.85
+
+
+def test_children_are_smaller():
+    def width(age):
+        return np.ptp(shaped(adult(age=age))[:, 0][baked_head().adult[:, 1] > 0.05])
+
+    assert width(4.0) < 0.97 * width(30.0)
+    assert AGES[0] <= 4
+
+
+def test_estimates_want_a_hundred_coefficients():
+    with pytest.raises(ValueError, match="100"):
+        estimate_attributes(np.zeros((2, 50)))

@@ -1,0 +1,126 @@
+"""The baked head's landmarks lie where annotators put them, and its regions cover it."""
+
+import numpy as np
+import pytest
+
+from synthforge.landmarks import FLIP
+from synthforge.mannequin.head.baked import baked_head
+from synthforge.mannequin.head.pieces import Piece
+from synthforge.regions import FLIP_PAIRS, REGION_ID
+
+FLIP_X = np.array([-1.0, 1.0, 1.0])
+
+
+@pytest.fixture(scope="module")
+def head():
+    return baked_head()
+
+
+def points_on(head, faces, bary):
+    return (head.adult.astype(float)[head.model.faces[faces]] * bary[..., None]).sum(-2)
+
+
+@pytest.fixture(scope="module")
+def landmarks(head):
+    """(68, 3) of the average adult, the frontal row for the jaw."""
+    embedding = head.embedding
+    jaw = points_on(head, embedding.contour_faces[0], embedding.contour_bary[0])
+    return np.concatenate([jaw, points_on(head, embedding.static_faces, embedding.static_bary)])
+
+
+def test_shapes_and_weights(head):
+    embedding = head.embedding
+    assert embedding.static_faces.shape == (51,) and embedding.contour_faces.shape == (79, 17)
+    for bary in (embedding.static_bary, embedding.contour_bary):
+        assert bary.min() > -1e-6 and np.allclose(bary.sum(-1), 1, atol=1e-6)
+
+
+def test_landmarks_are_mirror_symmetric(landmarks):
+    flipped = landmarks[list(FLIP)] * FLIP_X
+    assert np.abs(flipped - landmarks)[17:].max() < 1e-6
+    assert np.abs(flipped - landmarks)[:17].max() < 0.003
+
+
+def test_proportions_are_those_of_photographs(landmarks):
+    """Medians over near-frontal photographs with manual points, in outer-eye distances.
+
+    Seen by the default camera, 1.03 m before the head's origin.
+    """
+    landmarks = landmarks / (1.03 - landmarks[:, 2:])
+    eyes = landmarks[45, 0] - landmarks[36, 0]
+    level = landmarks[[36, 39, 42, 45], 1].mean()
+
+    def width(a, b):
+        return (landmarks[b, 0] - landmarks[a, 0]) / eyes
+
+    assert width(4, 12) == pytest.approx(1.34, abs=0.05)
+    assert width(2, 14) == pytest.approx(1.54, abs=0.05)
+    assert np.abs(landmarks[[0, 16], 1] - level).max() < 0.05 * eyes
+    assert width(31, 35) == pytest.approx(0.33, abs=0.04)
+    assert width(39, 42) == pytest.approx(0.45, abs=0.04)
+    assert 0.5 < width(48, 54) < 0.65
+    assert width(21, 22) == pytest.approx(0.32, abs=0.04)
+
+
+def test_points_run_in_order(landmarks):
+    x, y = landmarks[:, 0], landmarks[:, 1]
+    assert (np.diff(x[:17]) > 0).all()
+    assert (np.diff(y[:9]) < 0).all() and (np.diff(y[8:17]) > 0).all()
+    assert (np.diff(x[17:27]) > 0).all()
+    assert (np.diff(y[27:31]) < 0).all()
+    assert (np.diff(x[31:36]) > 0).all()
+    assert (np.diff(x[36:40]) > 0).all() and (np.diff(x[42:46]) > 0).all()
+    assert (np.diff(x[48:55]) > 0).all() and (np.diff(x[60:65]) > 0).all()
+    assert y[50] > y[51] < y[52]  # cupid's bow
+    assert (y[[37, 38, 43, 44]] > y[[41, 40, 47, 46]]).all()
+    assert np.argmax(landmarks[27:36, 2]) == 3  # the tip is foremost
+
+
+def test_contour_rows_of_opposite_turns_are_mirror_images(head):
+    embedding = head.embedding
+    rows = points_on(head, embedding.contour_faces, embedding.contour_bary)
+    for degrees in range(1, 40):
+        assert np.allclose(rows[39 + degrees], rows[degrees][::-1] * FLIP_X, atol=1e-6)
+
+
+@pytest.mark.parametrize("degrees", range(0, 40, 3))
+def test_contour_follows_the_outline(head, degrees):
+    embedding = head.embedding
+    row = points_on(head, embedding.contour_faces[degrees], embedding.contour_bary[degrees])
+    yaw = np.radians(degrees)
+    across = row[:, 0] * np.cos(yaw) + row[:, 2] * np.sin(yaw)
+    assert (np.diff(row[:8, 1]) < 0).all() and (np.diff(row[9:, 1]) > 0).all()
+    # The far side lies on the silhouette: no face skin at that height sticks out much.
+    face = np.isin(head.face_region, [REGION_ID["face"], REGION_ID["nose"]])
+    face &= head.vertex_piece[head.model.faces[:, 0]] == Piece.SKIN
+    skin = head.adult[np.unique(head.model.faces[face])].astype(float)
+    skin = skin[skin[:, 2] > -0.038]  # before the ear
+    skin_across = skin[:, 0] * np.cos(yaw) + skin[:, 2] * np.sin(yaw)
+    for point, out in zip(row[10:], across[10:], strict=True):
+        level = np.abs(skin[:, 1] - point[1]) < 0.003
+        assert skin_across[level].max() - out < 0.006
+
+
+def test_all_regions_are_there_and_mirrored(head):
+    assert set(head.face_region) == set(range(19))
+    swap = np.arange(20)
+    for a, b in FLIP_PAIRS:
+        swap[a], swap[b] = b, a
+    region = {tuple(sorted(f)): r for f, r in zip(head.model.faces, head.face_region, strict=True)}
+    off = sum(
+        region[tuple(sorted(head.mirror[list(face)]))] != swap[value]
+        for face, value in region.items()
+    )
+    assert off <= 0.001 * len(region)
+
+
+def test_left_is_positive_x(head):
+    center = head.adult[head.model.faces].mean(1)
+    for name in ("left_eye_region", "left_eyeball", "left_eyebrow", "left_ear"):
+        assert (center[head.face_region == REGION_ID[name], 0] > 0).all()
+
+
+def test_upper_lip_lies_above_the_lower(head):
+    center = head.adult[head.model.faces].mean(1)
+    upper, lower = (center[head.face_region == REGION_ID[n], 1] for n in ("upper_lip", "lower_lip"))
+    assert upper.max() > lower.max() + 0.006 and upper.min() > lower.min() + 0.006
