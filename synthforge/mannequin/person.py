@@ -7,11 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from synthforge.mannequin.draws import RGB, Draws, along, mix, ramp
-
-# The leading entries of z are shape coefficients, uniform in about +-1.5:
-# masculinity, age, weight, african, east asian.
-SHAPE_LATENTS = 5
-SHAPE_RANGE = 1.6
+from synthforge.mannequin.people import ATTRIBUTE_LATENTS
 
 HAIR_STYLES = (
     "bald",
@@ -111,11 +107,11 @@ class Person:
 
 def person_from(z: Tensor) -> Person:
     """z: [256], z[:256] of a sample's latent."""
-    shape = [max(-1.0, min(1.0, float(c) / SHAPE_RANGE)) for c in z[:SHAPE_LATENTS]]
-    masculinity = shape[0]
-    age, african, asian = ((shape[k] + 1) / 2 for k in (1, 3, 4))
-    d = Draws(z[SHAPE_LATENTS:])
-    male = ramp(-0.35, 0.35, masculinity + d.bell(0, 0.25))
+    years, sex, _, african, asian, _ = z[:ATTRIBUTE_LATENTS].tolist()
+    # From a youth of 15 to an elder of 85.
+    age = (years - 15) / 70
+    d = Draws(z[ATTRIBUTE_LATENTS:])
+    male = ramp(0.3, 0.7, sex + d.bell(0, 0.15))
     old = ramp(0.45, 1.0, age)
 
     melanin = min(1.0, max(0.0, 0.04 + 0.80 * african**2.0 + 0.04 * asian + d.bell(0, 0.13)))
