@@ -35,29 +35,29 @@ class Face:
 
 
 FACES = {
-    "neutral": Face(0.345, {}),
+    "neutral": Face(0.33, {}),
     # Smiles and laughs.
     "polite smile": Face(
         0.12,
-        {"mouthSmile": 0.5, "cheekSquint": 0.25, "eyeSquint": 0.2, "mouthDimple": 0.15},
+        {"mouthSmile": 0.65, "cheekSquint": 0.35, "eyeSquint": 0.25, "mouthDimple": 0.15},
         (0.6, 1.1),
     ),
     "smile": Face(
-        0.18,
+        0.2,
         {
-            "mouthSmile": 0.68, "cheekSquint": 0.5, "eyeSquint": 0.4, "mouthUpperUp": 0.35,
-            "mouthLowerDown": 0.2, "mouthStretch": 0.12, "mouthDimple": 0.1, "jawOpen": 0.05,
+            "mouthSmile": 0.85, "cheekSquint": 0.6, "eyeSquint": 0.45, "mouthUpperUp": 0.75,
+            "mouthLowerDown": 0.35, "mouthStretch": 0.15, "mouthDimple": 0.1, "jawOpen": 0.09,
         },
-        (0.55, 1.1),
+        (0.6, 1.1),
     ),
     "laugh": Face(
-        0.08,
+        0.09,
         {
-            "mouthSmile": 0.75, "cheekSquint": 0.7, "eyeSquint": 0.7, "mouthUpperUp": 0.45,
-            "mouthLowerDown": 0.35, "jawOpen": 0.5, "noseSneer": 0.15, "mouthStretch": 0.1,
+            "mouthSmile": 0.9, "cheekSquint": 0.8, "eyeSquint": 0.7, "mouthUpperUp": 0.8,
+            "mouthLowerDown": 0.3, "jawOpen": 0.35, "noseSneer": 0.2, "mouthStretch": 0.1,
             "browInnerUp": 0.1,
         },
-        (0.55, 1.05),
+        (0.6, 1.1),
     ),
     # Talking: vowels and consonants.
     "ah": Face(0.025, {"jawOpen": 0.4, "mouthLowerDown": 0.25, "mouthUpperUp": 0.1}),
@@ -138,7 +138,7 @@ _REST = {
 }  # fmt: skip
 _MAX_REST = 0.35
 # A slack jaw, of those who neither talk nor laugh.
-_PARTED_SHARE, _PARTED = 0.2, 0.06
+_PARTED_SHARE, _PARTED = 0.3, 0.08
 # Log-normal spread of each action, and between the two sides of a face.
 _ACTION_SD, _SIDE_SD = 0.25, 0.12
 # Shares of faces with both eyes closed, one eye closed, and lids on their way.
