@@ -29,7 +29,7 @@ IMAGE_SIZE = 512
 SHAPE_SIZE = 100
 EXPRESSION_SIZE = 50
 
-# Of the built-in head's people: youngest and eldest in years, and the ancestries that shares are of.
+# Of the built-in head's people: youngest and eldest in years; the ancestries that shares are of.
 AGES = (3.0, 85.0)
 ANCESTRIES = ("african", "asian", "caucasian")
 ATTRIBUTES = ("age_years", "sex", "weight", *ANCESTRIES)
@@ -90,7 +90,7 @@ class Normal:
     high: float
 
     def __str__(self) -> str:
-        return f"{self.low:g} {self.high:g}, normal with mean {self.mean:g} and sd {self.sd:g}"
+        return f"normal({self.mean:g}, {self.sd:g}) in {self.low:g} {self.high:g}"
 
     def at(self, u: float) -> float:
         """The value below which a share u in [0, 1] of the draws lies."""

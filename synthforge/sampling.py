@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -102,7 +103,7 @@ class Parameters:
         return self._map(lambda values: values.to(device))
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> Parameters:
-        tensors = {
+        tensors: dict[str, Any] = {
             name: change(value) for name, value in vars(self).items() if isinstance(value, Tensor)
         }
         labels = {name: change(value) for name, value in self.labels.items()}
@@ -131,7 +132,7 @@ def _tensors(rows: Sequence[Row]) -> dict[str, Tensor]:
 
 
 def draw_row(sample: SampleId, config: SamplingConfig, latent_size: int) -> Row:
-    """One sample's fields of Parameters, float32, without labels. What `config` leaves None is 0."""
+    """One sample's fields of Parameters but labels, float32. What `config` leaves None is 0."""
 
     def coefficients(name: str, size: int) -> NDArray[np.float32]:
         drawn: Range | None = getattr(config, name)

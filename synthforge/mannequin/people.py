@@ -17,6 +17,8 @@ from synthforge.config import CAMERA_RADIUS, SamplingConfig
 from synthforge.mannequin.head.baked import ACTIONS, EXPRESSION_ACTIONS, baked_head
 from synthforge.mannequin.head.faces import draw_face
 from synthforge.mannequin.head.identity import (
+    Attributes,
+    Estimate,
     draw_attributes,
     draw_coefficients,
     estimate_attributes,
@@ -59,10 +61,11 @@ def draw_people(ids: Sequence[SampleId], config: SamplingConfig) -> Parameters:
 def _draw_person(sample: SampleId, config: SamplingConfig) -> tuple[Row, Row]:
     row = draw_row(sample, config, LATENT_SIZE)
     if config.shape is None:
-        people = draw_attributes(sample.stream("attributes"), 1, config)
-        row["shape"] = draw_coefficients(sample.stream("shape"), people)[0].astype(np.float32)
+        drawn = draw_attributes(sample.stream("attributes"), 1, config)
+        row["shape"] = draw_coefficients(sample.stream("shape"), drawn)[0].astype(np.float32)
+        people: Attributes | Estimate = drawn
     else:
-        people = estimate_attributes(row["shape"][None])
+        people = estimate_attributes(row["shape"][None].astype(np.float64))
     labels: Row = {
         "age_years": people.age[0].astype(np.float32),
         "sex": people.sex[0].astype(np.float32),
@@ -133,7 +136,6 @@ def _gaze(rng: np.random.Generator, row: Row) -> NDArray[np.float32]:
     # A closed lid would follow the eye too far.
     open_left, open_right = 1 - row["expression"][_BLINKS]
     return np.array([down * open_left, left, 0, down * open_right, right, 0], np.float32)
-
 
 
 @functools.cache

@@ -146,8 +146,7 @@ _CLOSED, _WINK, _HALF = 0.045, 0.02, 0.08
 
 
 def draw_face(rng: np.random.Generator) -> Array:
-    """Activations of ACTIONS, float64 (52,), 0 to 1; 0 for eyeLook*, which gaze decides.
-    """
+    """Activations of ACTIONS, float64 (52,), 0 to 1; 0 for eyeLook*, which gaze decides."""
     face = list(FACES.values())[int(np.searchsorted(_cumulated(), rng.random(), side="right"))]
     actions = np.zeros(len(ACTIONS))
     strength = rng.uniform(*face.intensity)
@@ -206,4 +205,3 @@ def _other_side(name: str) -> str:
         if name.endswith(one):
             return name.removesuffix(one) + other
     return name
-
