@@ -16,14 +16,8 @@ import torch
 from support_flame_heads import random_embedding, random_head
 
 from flame_pytorch import FLAME
-from synthforge.alignment import (
-    AlignmentError,
-    AlignmentMLP,
-    AlignmentOrigin,
-    load_alignment,
-    published_alignment,
-    save_alignment,
-)
+from synthforge.alignment import AlignmentError, AlignmentMLP, published_alignment
+from synthforge.alignment_weights import AlignmentOrigin, load_alignment, save_alignment
 from synthforge.assembly import Rig
 from synthforge.config import NEXT3D_SAMPLING, GenerateConfig, Range, SamplingConfig
 from synthforge.dataset import card
@@ -39,6 +33,8 @@ from synthforge.next3d import Next3DGenerator
 from synthforge.next3d import generator as next3d_module
 
 CPU = torch.device("cpu")
+HEAD_ANGLES = ("head_yaw_rad", "head_pitch_rad", "head_roll_rad")
+ATTRIBUTES = ("age_years", "sex", "weight", "african", "asian", "caucasian")
 CONFIG = GenerateConfig(output_dir=Path(), num_images=1)
 NETWORK = replace(support_next3d.TINY, neural_rendering_resolution=8)
 MODEL, EMBEDDING = random_head(), random_embedding()
@@ -116,7 +112,10 @@ def other_ranges():
     """Each range with another end."""
     for field in dataclasses.fields(SamplingConfig):
         old = getattr(NEXT3D_SAMPLING, field.name)
-        yield field.name, replace(NEXT3D_SAMPLING, **{field.name: Range(old.low, old.high + 1e-6)})
+        new = Range(0, 1) if old is None else Range(old.low, old.high + 1e-6)
+        if field.name == "age_years":
+            new = Range(20, 30)
+        yield field.name, replace(NEXT3D_SAMPLING, **{field.name: new})
 
 
 def other_weights(activation):
@@ -162,7 +161,7 @@ def test_the_recipe_by_value():
     np.testing.assert_allclose(alignment["b"], [0.00115, 0.04870, -0.01416], rtol=1e-6)
     turned, still = {"low": -0.8, "high": 0.8}, {"low": 0, "high": 0}
     assert recipe == {
-        "sample_format": 1,
+        "sample_format": 3,
         "seed": 0,
         "generator": "next3d",
         "generator_fingerprint": "f",
@@ -170,9 +169,10 @@ def test_the_recipe_by_value():
         "sampling": {
             "shape": {"low": -2, "high": 2},
             "expression": {"low": -2, "high": 2},
-            **dict.fromkeys(["jaw_rad", "head_yaw_rad", "head_pitch_rad"], still),
+            **dict.fromkeys(["jaw_rad", *HEAD_ANGLES], still),
             **dict.fromkeys(["yaw_rad", "pitch_rad"], turned),
             "fov_deg": {"low": 18, "high": 24},
+            **dict.fromkeys(ATTRIBUTES),
         },
         "truncation_psi": 0.7,
         "truncation_cutoff": 14,
