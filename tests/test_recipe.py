@@ -31,6 +31,7 @@ from synthforge.mannequin.generator import Mannequin
 from synthforge.mesh import Topology
 from synthforge.next3d import Next3DGenerator
 from synthforge.next3d import generator as next3d_module
+from synthforge.sampling import SAMPLE_FORMAT
 
 CPU = torch.device("cpu")
 HEAD_ANGLES = ("head_yaw_rad", "head_pitch_rad", "head_roll_rad")
@@ -161,7 +162,7 @@ def test_the_recipe_by_value():
     np.testing.assert_allclose(alignment["b"], [0.00115, 0.04870, -0.01416], rtol=1e-6)
     turned, still = {"low": -0.8, "high": 0.8}, {"low": 0, "high": 0}
     assert recipe == {
-        "sample_format": 3,
+        "sample_format": SAMPLE_FORMAT,
         "seed": 0,
         "generator": "next3d",
         "generator_fingerprint": "f",
