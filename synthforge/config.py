@@ -196,10 +196,10 @@ MANNEQUIN_SAMPLING = SamplingConfig(
     expression=None,
     jaw_rad=None,
     head_yaw_rad=Normal(0, 0.2, -0.6, 0.6),
-    head_pitch_rad=Normal(-0.08, 0.1, -0.35, 0.25),
+    head_pitch_rad=Normal(-0.04, 0.1, -0.35, 0.25),
     head_roll_rad=Normal(0, 0.17, -0.5, 0.5),
     yaw_rad=Normal(0, 0.3, -0.7, 0.7),
-    pitch_rad=Normal(0.08, 0.15, -0.35, 0.45),
+    pitch_rad=Normal(0.03, 0.15, -0.4, 0.45),
     fov_deg=Range(18, 24),
     age_years=Normal(36, 20, *AGES),
 )
