@@ -1,4 +1,4 @@
-"""Every default of the program, with its source. Frozen, and validated on construction.
+"""Every default of generating datasets, with its source. Frozen, and validated on construction.
 
 The command line reads its options and their defaults from here; a `--config FILE` in TOML sets the
 same names.
