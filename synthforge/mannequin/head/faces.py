@@ -130,7 +130,7 @@ FACES = {
 
 # What a face at rest shows of each, exponentially distributed: no two people hold theirs alike.
 _REST = {
-    "browInnerUp": 0.06, "browDown": 0.06, "browOuterUp": 0.04, "eyeSquint": 0.08,
+    "browInnerUp": 0.06, "browDown": 0.06, "browOuterUp": 0.04, "eyeSquint": 0.05, "eyeWide": 0.08,
     "cheekSquint": 0.03, "mouthPress": 0.06, "mouthFrown": 0.04, "mouthSmile": 0.03,
     "mouthShrugLower": 0.03, "mouthDimple": 0.03, "mouthRollLower": 0.02, "mouthPucker": 0.02,
     "noseSneer": 0.02, "jawForward": 0.03, "jawLeft": 0.01, "jawRight": 0.01, "mouthLeft": 0.01,
@@ -142,7 +142,7 @@ _PARTED_SHARE, _PARTED = 0.3, 0.08
 # Log-normal spread of each action, and between the two sides of a face.
 _ACTION_SD, _SIDE_SD = 0.25, 0.12
 # Shares of faces with both eyes closed, one eye closed, and lids on their way.
-_CLOSED, _WINK, _HALF = 0.045, 0.02, 0.08
+_CLOSED, _WINK, _HALF = 0.045, 0.02, 0.05
 
 
 def draw_face(rng: np.random.Generator) -> Array:
@@ -182,7 +182,7 @@ def _move_lids(rng: np.random.Generator, actions: Array) -> None:
     elif kind < _CLOSED + _WINK + _HALF:
         actions[blink] += 0.15 + 0.4 * depth
     else:
-        actions[blink] += 0.12 * depth
+        actions[blink] += 0.06 * depth
     # Both close the lids: together they would close them too far.
     actions[_sides("eyeSquint")] *= 1 - 0.8 * actions[blink].clip(0, 1)
 
