@@ -54,6 +54,12 @@ def test_the_two_sides_are_alike_but_not_the_same(faces):
     assert abs((left - right).mean()) < 0.01
 
 
+def test_one_sided_faces_are_as_often_of_either_side(faces):
+    left, right = faces[:, column("mouthDimpleLeft")], faces[:, column("mouthDimpleRight")]
+    smirks = [((one > 0.3) & (other < 0.15)).sum() for one, other in ((left, right), (right, left))]
+    assert min(smirks) > 3
+
+
 def test_closed_lids_are_not_squinted_as_well(faces):
     closed = faces[:, column("eyeBlinkLeft")] > 0.9
     assert closed.sum() > 100
