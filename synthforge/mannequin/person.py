@@ -198,7 +198,7 @@ def person_from(z: Tensor) -> Person:
 def _hair(d: Draws, male: float, age: float, dark: float, color: RGB, grey: float) -> Hair:
     """Style by sex, age and ancestry; the numbers are frequencies by eye, not statistics."""
     masculine = {
-        "bald": 0.02 * ramp(0.03, 0.15, age) + 0.30 * ramp(0.45, 1.0, age),
+        "bald": 0.02 + 0.30 * ramp(0.45, 1.0, age),
         "buzz": 0.14 + 0.25 * dark,
         "crop": 0.34 - 0.14 * dark,
         "side_part": 0.24 * (1 - dark),
