@@ -109,7 +109,8 @@ def _into_ranges(shares: Array, config: SamplingConfig) -> Array:
     shares = np.clip(shares, low, high)
     lacking = 1 - shares.sum(1, keepdims=True)
     room = np.where(lacking > 0, high - shares, shares - low)
-    return shares + lacking * room / np.maximum(room.sum(1, keepdims=True), 1e-12)
+    moved = shares + lacking * room / np.maximum(room.sum(1, keepdims=True), 1e-12)
+    return np.clip(moved, low, high)
 
 
 def average_coefficients(attributes: Attributes) -> Array:
