@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 
-from synthforge import sampling
 from synthforge.assembly import mannequin_parts
 from synthforge.config import MANNEQUIN_SAMPLING
 from synthforge.mannequin import generator
@@ -46,12 +45,8 @@ def main() -> None:
     start = time.process_time()
     head, mannequin, _ = mannequin_parts(torch.device("cpu"))
     print(f"{'build the head':16s}{time.process_time() - start:8.3f} s")
-    parameters = sampling.draw(
-        [SampleId(0, i) for i in range(count + 1)],
-        MANNEQUIN_SAMPLING,
-        mannequin.latent_size,
-        mannequin.shape_latents,
-    )
+    ids = [SampleId(0, i) for i in range(count + 1)]
+    parameters = mannequin.draw(ids, MANNEQUIN_SAMPLING)
     camera = parameters.camera
     mesh = head.mesh(parameters, camera)
 

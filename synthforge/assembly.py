@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
@@ -27,12 +27,12 @@ from synthforge.assets.locate import (
     require_all,
 )
 from synthforge.config import (
-    DEFAULT_SAMPLING,
     EXPRESSION_SIZE,
     SHAPE_SIZE,
     ConfigError,
     GenerateConfig,
     SamplingConfig,
+    sampling_for,
 )
 from synthforge.detectors import Detector, build_detector
 from synthforge.generator import Generator
@@ -115,7 +115,7 @@ def build_rig(config: GenerateConfig, tell: Callable[[str], None] = print) -> Ri
         generator,
         alignment,
         build_detector(config.detector, device, tell, is_aligned=generator.is_aligned),
-        replace(DEFAULT_SAMPLING[generator.name], **config.sampling_overrides),
+        sampling_for(generator.name, config.sampling_overrides),
     )
 
 

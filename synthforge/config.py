@@ -1,4 +1,4 @@
-"""Every default of the program, with its source. Frozen, and validated on construction.
+"""Every default of generating datasets, with its source. Frozen, and validated on construction.
 
 The command line reads its options and their defaults from here; a `--config FILE` in TOML sets the
 same names.
@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any, Literal, get_args
 
 from synthforge.errors import UserError
@@ -28,16 +29,21 @@ IMAGE_SIZE = 512
 SHAPE_SIZE = 100
 EXPRESSION_SIZE = 50
 
+# Of the built-in head's people: youngest and eldest in years; the ancestries that shares are of.
+AGES = (3.0, 85.0)
+ANCESTRIES = ("african", "asian", "caucasian")
+ATTRIBUTES = ("age_years", "sex", "weight", *ANCESTRIES)
+
 # Where the original's cameras stand, in generator units (formats: radius, pivot of SynthForge).
 CAMERA_RADIUS = 2.7
 CAMERA_PIVOT = (0.0, 0.0, 0.2)
 
 # Outside of these the image is a few triangles or a dot.
 _MIN_FOV_DEG, _MAX_FOV_DEG = 1, 150
-# FLAME coefficients beyond this make no head.
+# Coefficients beyond this make no head.
 _MAX_COEFFICIENT = 10
 # Numbers of samples and seeds are stored in 64 bits, and their sums are too.
-_MAX_INTEGER = 2**62
+MAX_INTEGER = 2**62
 # Images at once, on the largest GPUs.
 _MAX_BATCH = 1024
 # tomllib's time grows with the square of a hostile file's size.
@@ -69,25 +75,61 @@ class Range:
     def __str__(self) -> str:
         return f"{self.low:g} {self.high:g}"
 
+    def at(self, u: float) -> float:
+        """The value below which a share u in [0, 1] of the draws lies."""
+        return self.low + (self.high - self.low) * u
+
+
+@dataclass(frozen=True)
+class Normal:
+    """A normal distribution, cut off outside low and high."""
+
+    mean: float
+    sd: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"normal({self.mean:g}, {self.sd:g}) in {self.low:g} {self.high:g}"
+
+    def at(self, u: float) -> float:
+        """The value below which a share u in [0, 1] of the draws lies."""
+        normal = NormalDist(self.mean, self.sd)
+        low, high = normal.cdf(self.low), normal.cdf(self.high)
+        return min(max(normal.inv_cdf(low + (high - low) * u), self.low), self.high)
+
+
+Distribution = Range | Normal
+
 
 @dataclass(frozen=True)
 class SamplingConfig:
-    """What is drawn for each sample. Uniform ranges.
+    """What is drawn for each sample. None: what synthforge.mannequin.people says, and 0 for FLAME.
 
-    shape, expression: FLAME coefficients (standard deviations).
-    jaw_rad: opening of the jaw joint. head_yaw_rad, head_pitch_rad: the neck joint; positive turns
-    the face to the subject's left, or down.
+    shape, expression: head coefficients. FLAME's are in standard deviations, and so is the built-in
+    head's shape; its expression is held in 0..1, activations of face actions.
+    jaw_rad: opening of the jaw joint. head_yaw_rad, head_pitch_rad, head_roll_rad: the neck joint;
+    positive turns the face to the subject's left, down, or tilts it to the subject's right.
     yaw_rad, pitch_rad: the camera on its sphere. fov_deg: diagonal field of view.
+    age_years, sex (0 female to 1 male), weight (0 to 1, within people of the same age and sex),
+    african, asian, caucasian (shares that sum to 1): attributes of the built-in head's people.
     """
 
-    shape: Range
-    expression: Range
-    jaw_rad: Range
-    head_yaw_rad: Range
-    head_pitch_rad: Range
-    yaw_rad: Range
-    pitch_rad: Range
-    fov_deg: Range
+    shape: Range | None
+    expression: Range | None
+    jaw_rad: Range | None
+    head_yaw_rad: Distribution
+    head_pitch_rad: Distribution
+    head_roll_rad: Distribution
+    yaw_rad: Distribution
+    pitch_rad: Distribution
+    fov_deg: Distribution
+    age_years: Distribution | None = None
+    sex: Range | None = None
+    weight: Range | None = None
+    african: Range | None = None
+    asian: Range | None = None
+    caucasian: Range | None = None
 
     def __post_init__(self) -> None:
         if self.fov_deg.low < _MIN_FOV_DEG or self.fov_deg.high > _MAX_FOV_DEG:
@@ -96,6 +138,8 @@ class SamplingConfig:
             )
         for entry in fields(self):
             name, drawn = entry.name, getattr(self, entry.name)
+            if drawn is None:
+                continue
             largest = max(abs(drawn.low), abs(drawn.high))
             if name.endswith("_rad") and largest > math.pi / 2:
                 raise ConfigError(
@@ -107,6 +151,19 @@ class SamplingConfig:
                     f"--{name} is in standard deviations and must lie inside "
                     f"-{_MAX_COEFFICIENT}..{_MAX_COEFFICIENT}, got {drawn}"
                 )
+            if name in ATTRIBUTES:
+                low, high = AGES if name == "age_years" else (0, 1)
+                if drawn.low < low or drawn.high > high:
+                    raise ConfigError(
+                        f"--{name.removesuffix('_years')} must lie inside {low:g}..{high:g}, got "
+                        f"{drawn}"
+                    )
+        shares = [getattr(self, name) or Range(0, 1) for name in ANCESTRIES]
+        if sum(share.low for share in shares) > 1 or sum(share.high for share in shares) < 1:
+            raise ConfigError(
+                "--african, --asian and --caucasian are shares that sum to 1; no shares inside "
+                f"{', '.join(map(str, shares))} do"
+            )
 
 
 def _if_degrees(drawn: Range) -> str:
@@ -125,22 +182,26 @@ NEXT3D_SAMPLING = SamplingConfig(
     jaw_rad=Range(0, 0),
     head_yaw_rad=Range(0, 0),
     head_pitch_rad=Range(0, 0),
+    head_roll_rad=Range(0, 0),
     yaw_rad=Range(-0.8, 0.8),
     pitch_rad=Range(-0.8, 0.8),
     fov_deg=Range(18, 24),
 )
 
-# The built-in head's own: all of its components at once stay plausible within these, and its
-# faces stay within what landmark detectors were trained on.
+# Faces in photographs turn by sd 17 deg, nod by at most 10 and roll by 9 to 10; here they turn a
+# little more. Head and camera share that. Photographed heads are raised against the built-in one,
+# whose rest is Anny's.
 MANNEQUIN_SAMPLING = SamplingConfig(
-    shape=Range(-1.5, 1.5),
-    expression=Range(0, 0.12),
-    jaw_rad=Range(0, 0.15),
-    head_yaw_rad=Range(-0.2, 0.2),
-    head_pitch_rad=Range(-0.1, 0.1),
-    yaw_rad=Range(-0.4, 0.4),
-    pitch_rad=Range(-0.25, 0.25),
+    shape=None,
+    expression=None,
+    jaw_rad=None,
+    head_yaw_rad=Normal(0, 0.2, -0.6, 0.6),
+    head_pitch_rad=Normal(-0.04, 0.1, -0.35, 0.25),
+    head_roll_rad=Normal(0, 0.17, -0.5, 0.5),
+    yaw_rad=Normal(0, 0.3, -0.7, 0.7),
+    pitch_rad=Normal(0.03, 0.15, -0.4, 0.45),
     fov_deg=Range(18, 24),
+    age_years=Normal(36, 20, *AGES),
 )
 
 DEFAULT_SAMPLING: dict[str, SamplingConfig] = {
@@ -148,11 +209,22 @@ DEFAULT_SAMPLING: dict[str, SamplingConfig] = {
     "mannequin": MANNEQUIN_SAMPLING,
 }
 
-# Where each generator's default ranges come from, as --help tells it.
+# Where each generator's default distributions come from, as --help tells it.
 SAMPLING_SOURCE: dict[str, str] = {
     "next3d": "SynthForge's public code",
-    "mannequin": "what the built-in head looks plausible in",
+    "mannequin": "people in photographs",
 }
+
+
+def sampling_for(generator: str, overrides: Mapping[str, Range]) -> SamplingConfig:
+    """What a generator's samples are drawn from. Raises ConfigError for what it doesn't have."""
+    attributes = [name for name in ATTRIBUTES if name in overrides]
+    if generator == "next3d" and attributes:
+        raise ConfigError(
+            f"--{attributes[0].removesuffix('_years')} is an attribute of the built-in head's "
+            "people, which FLAME's lack; leave it out or give --generator mannequin"
+        )
+    return replace(DEFAULT_SAMPLING[generator], **overrides)
 
 
 @dataclass(frozen=True)
@@ -207,12 +279,12 @@ class GenerateConfig:
         return range(self.start_index, self.start_index + self.num_images)
 
     def __post_init__(self) -> None:
-        _check_integer("num_images", self.num_images, 1, _MAX_INTEGER)
-        _check_integer("batch_size", self.batch_size, 1, _MAX_BATCH)
-        _check_integer("seed", self.seed, 0, _MAX_INTEGER)
-        _check_integer("start_index", self.start_index, 0, _MAX_INTEGER)
-        _check_integer("max_attempts", self.max_attempts, 1, _MAX_INTEGER)
-        _check_device(self.device)
+        check_integer("num_images", self.num_images, 1, MAX_INTEGER)
+        check_integer("batch_size", self.batch_size, 1, _MAX_BATCH)
+        check_integer("seed", self.seed, 0, MAX_INTEGER)
+        check_integer("start_index", self.start_index, 0, MAX_INTEGER)
+        check_integer("max_attempts", self.max_attempts, 1, MAX_INTEGER)
+        check_device(self.device)
         if not 0 < self.reject_px < math.inf:
             raise ConfigError(f"--reject_px must be a positive number, got {self.reject_px}")
         if not abs(self.truncation_psi) <= _MAX_TRUNCATION:
@@ -225,6 +297,12 @@ class GenerateConfig:
                 f"--truncation_cutoff must lie inside 0..{_STYLES}, got {self.truncation_cutoff}"
             )
         replace(NEXT3D_SAMPLING, **self.sampling_overrides)  # raises if a range cannot work
+        attributes = [name for name in ATTRIBUTES if name in self.sampling_overrides]
+        if attributes and "shape" in self.sampling_overrides:
+            raise ConfigError(
+                f"--shape and --{attributes[0].removesuffix('_years')} both say what the people "
+                "are; give one of them"
+            )
         unknown = [extra for extra in self.extras if extra not in get_args(ExtraName)]
         if unknown:
             raise ConfigError(
@@ -232,7 +310,7 @@ class GenerateConfig:
             )
 
 
-def _check_integer(name: str, value: int, least: int, most: int) -> None:
+def check_integer(name: str, value: int, least: int, most: int) -> None:
     """Raises ConfigError, in the command line's words, unless least <= value <= most."""
     if value < least:
         raise ConfigError(f"--{name} must be at least {least}, got {value}")
@@ -240,7 +318,7 @@ def _check_integer(name: str, value: int, least: int, most: int) -> None:
         raise ConfigError(f"--{name} must be at most {most}, got {value}")
 
 
-def _check_device(name: str) -> None:
+def check_device(name: str) -> None:
     """Raises ConfigError unless the program can run on a device of that name."""
     if not re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", name, re.ASCII):
         raise ConfigError(f"--device {name!r} is not supported; use auto, cpu or cuda:0")
@@ -276,102 +354,3 @@ def read_config_file(path: Path, known: frozenset[str]) -> dict[str, Any]:
                 f"unknown key '{key}' in {path}; known keys: {', '.join(sorted(known))}"
             )
     return settings
-
-
-# --- Training the alignment -----------------------------------------------------------------------
-
-# Samples, epochs and steps that training could ever need; hidden units of a map of 3D points.
-_MAX_TRAINING = 1_000_000
-_MAX_HIDDEN = 4096
-
-# Alignment training of the public SynthForge code: +-0.5 rad, 15-23 deg.
-NEXT3D_ALIGNMENT_SAMPLING = replace(
-    NEXT3D_SAMPLING,
-    yaw_rad=Range(-0.5, 0.5),
-    pitch_rad=Range(-0.5, 0.5),
-    fov_deg=Range(15, 23),
-)
-ALIGNMENT_SAMPLING: dict[str, SamplingConfig] = {
-    "next3d": NEXT3D_ALIGNMENT_SAMPLING,
-    "mannequin": MANNEQUIN_SAMPLING,
-}
-
-
-@dataclass(frozen=True)
-class LossWeights:
-    """Weights of the alignment losses, all from the public SynthForge code.
-
-    depth: squared z-depth differences, generator units. chamfer: squared distances, generator
-    units. keypoints: squared coordinate differences, pixels at 512. contour: smooth-L1 of the jaw
-    line and the nose base, pixels at 512.
-    """
-
-    depth: float = 1000.0
-    chamfer: float = 300.0
-    keypoints: float = 0.2
-    contour: float = 1.2
-
-    def __post_init__(self) -> None:
-        for entry in fields(self):
-            value = getattr(self, entry.name)
-            if not (math.isfinite(value) and value >= 0):
-                raise ConfigError(f"loss weight {entry.name} must not be negative, got {value}")
-
-
-@dataclass(frozen=True)
-class AlignmentTrainingConfig:
-    """One run of train_alignment_mlp.py.
-
-    From the public SynthForge code: num_train 50 (which it drew anew every epoch; here they are
-    drawn once and cached), batch_size 10, weight_decay 1e-4, stop_change 3e-5, hidden 4.
-    Ours, since training runs in centred coordinates of unit size and must converge from depth
-    alone: lr and epochs (published: 3e-3 on raw coordinates, 10), num_val (published: 100).
-
-    output: alignment_<generator>.safetensors in the folder of pretrained models if not given.
-    cache_dir: a folder beside the output if not given.
-    hidden, activation: the network; without an activation it is an affine map.
-    stop_change, stop_patience: training ends when the validation score, percent or mm, changes by
-    less than this for so many epochs in a row.
-    robust_start, robust_end: generator units (2.5 a metre) beyond which a depth or chamfer
-    residual counts as an outlier, such as hair: from what a badly placed head shows to what a
-    well placed one does.
-    """
-
-    output: Path | None = None
-    num_train: int = 50
-    num_val: int = 25
-    epochs: int = 40
-    lr: float = 3e-2
-    weight_decay: float = 1e-4
-    batch_size: int = 10
-    seed: int = 0
-    generator: GeneratorName = "auto"
-    detector: DetectorName = "auto"
-    device: str = "auto"
-    cache_dir: Path | None = None
-    resume: bool = False
-    hidden: int = 4
-    activation: Activation = "none"
-    weights: LossWeights = field(default_factory=LossWeights)
-    robust_start: float = 0.05
-    robust_end: float = 0.005
-    stop_change: float = 3e-5
-    stop_patience: int = 3
-    max_attempts: int = 20
-    assets: AssetPaths = field(default_factory=AssetPaths)
-
-    def __post_init__(self) -> None:
-        if self.output is not None and self.output.suffix != ".safetensors":
-            raise ConfigError(f"--output {self.output} should end in .safetensors")
-        for name in ("num_train", "num_val", "epochs", "batch_size", "stop_patience"):
-            _check_integer(name, getattr(self, name), 1, _MAX_TRAINING)
-        _check_integer("hidden", self.hidden, 3, _MAX_HIDDEN)
-        _check_integer("seed", self.seed, 0, _MAX_INTEGER)
-        _check_device(self.device)
-        if not (math.isfinite(self.lr) and self.lr > 0):
-            raise ConfigError(f"--lr must be positive, got {self.lr}")
-        if not 0 < self.robust_end <= self.robust_start:
-            raise ConfigError(
-                "robust_end must be positive and not above robust_start, got "
-                f"{self.robust_end} and {self.robust_start}"
-            )

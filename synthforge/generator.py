@@ -1,10 +1,11 @@
-"""What a face generator is: a latent size and `generate`.
+"""What a face generator is: `draw` parameters, then `generate` faces from them.
 
 `synthforge.next3d` and `synthforge.mannequin` each hold one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
@@ -12,7 +13,9 @@ import torch
 from torch import Tensor
 
 from synthforge.camera import Camera
+from synthforge.config import SamplingConfig
 from synthforge.mesh import Mesh
+from synthforge.sampling import Parameters, SampleId
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,6 @@ class Generator(Protocol):
 
     name: short identifier, as `--generator` takes it.
     latent_size: entries of z.
-    shape_latents: how many leading entries of z the sampler copies from the leading shape
-        coefficients, so that texture and geometry agree (0: independent).
     is_aligned: True if the head is drawn exactly where the mesh is placed, so that its labels need
         neither a learned alignment nor a detector's check.
     fingerprint: a string that changes with the weights, the settings and the code that draws; the
@@ -63,13 +64,14 @@ class Generator(Protocol):
     def latent_size(self) -> int: ...
 
     @property
-    def shape_latents(self) -> int: ...
-
-    @property
     def is_aligned(self) -> bool: ...
 
     @property
     def fingerprint(self) -> str: ...
+
+    def draw(self, ids: Sequence[SampleId], config: SamplingConfig) -> Parameters:
+        """The samples' parameters, on the CPU: each a function of its id and of `config`."""
+        ...
 
     def generate(self, z: Tensor, mesh_flame: Mesh, camera: Camera) -> GeneratorOutput:
         """z: float32 [B, latent_size]. mesh_flame: [B] heads in metres. camera: [B] cameras."""

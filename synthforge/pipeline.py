@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from synthforge import annotate, sampling
+from synthforge import annotate
 from synthforge.assembly import Rig
 from synthforge.camera import Camera
 from synthforge.config import IMAGE_SIZE, GenerateConfig
@@ -123,9 +123,7 @@ def make_samples(
     ids: Sequence[SampleId], rig: Rig, config: GenerateConfig
 ) -> tuple[list[Sample], list[Rejection]]:
     """One batch, from seeds to finished labels. A sample depends on its id alone."""
-    parameters = sampling.draw(
-        ids, rig.sampling, rig.generator.latent_size, rig.generator.shape_latents
-    ).to(rig.device)
+    parameters = rig.generator.draw(ids, rig.sampling).to(rig.device)
     camera = parameters.camera
     mesh_flame = rig.head.mesh(parameters, camera)
     output = rig.generator.generate(parameters.z, mesh_flame, camera)
@@ -220,6 +218,7 @@ def label(
         "fov_deg": parameters.fov_deg,
         "yaw_rad": parameters.yaw_rad,
         "pitch_rad": parameters.pitch_rad,
+        **parameters.labels,
     }
     arrays = {key: values.cpu().numpy() for key, values in rows.items()}
     for name in ("seed", "index", "attempt"):

@@ -6,8 +6,9 @@ a sample is the same in any batch, worker and order and on any machine.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from synthforge.camera import Camera
-from synthforge.config import EXPRESSION_SIZE, SHAPE_SIZE, Range, SamplingConfig
+from synthforge.config import EXPRESSION_SIZE, SHAPE_SIZE, Distribution, Range, SamplingConfig
 
 # Part of every dataset's recipe. Raise it when the same recipe gives other samples: other draws,
 # another geometry or labelling, another drawing by the mannequin or by Next3D's code. Rounding
@@ -33,6 +34,9 @@ _STREAMS = {
     "yaw_rad": 6,
     "pitch_rad": 7,
     "fov_deg": 8,
+    "head_roll_rad": 9,
+    "attributes": 10,
+    "gaze": 11,
 }
 
 
@@ -60,6 +64,7 @@ class Parameters:
     z: float32 [B, latent_size]. shape: [B, 100]. expression: [B, 50].
     pose_rad: [B, 15], axis-angles of global, neck, jaw, left eye, right eye.
     yaw_rad, pitch_rad, fov_deg: [B].
+    labels: what else the generator knows of its people, float32 [B, ...] by the annotation's keys.
     """
 
     ids: tuple[SampleId, ...]
@@ -70,6 +75,7 @@ class Parameters:
     yaw_rad: Tensor
     pitch_rad: Tensor
     fov_deg: Tensor
+    labels: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -90,50 +96,63 @@ class Parameters:
         ).to(self.z.device)
 
     def __getitem__(self, index: Tensor) -> Parameters:
-        return Parameters(
-            tuple(self.ids[i] for i in index.tolist()),
-            *(getattr(self, name)[index] for name in list(self.__dataclass_fields__)[1:]),
-        )
+        ids = tuple(self.ids[i] for i in index.tolist())
+        return replace(self._map(lambda values: values[index]), ids=ids)
 
     def to(self, device: torch.device | str) -> Parameters:
-        return Parameters(
-            self.ids,
-            *(getattr(self, name).to(device) for name in list(self.__dataclass_fields__)[1:]),
-        )
+        return self._map(lambda values: values.to(device))
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> Parameters:
+        tensors: dict[str, Any] = {
+            name: change(value) for name, value in vars(self).items() if isinstance(value, Tensor)
+        }
+        labels = {name: change(value) for name, value in self.labels.items()}
+        return replace(self, labels=labels, **tensors)
 
 
-def draw(
-    ids: Sequence[SampleId], config: SamplingConfig, latent_size: int, shape_latents: int = 0
+Row = dict[str, NDArray[np.float32]]
+
+
+def draw(ids: Sequence[SampleId], config: SamplingConfig, latent_size: int) -> Parameters:
+    """Draw samples, on the CPU. What `config` leaves None is 0."""
+    return stacked(ids, [draw_row(sample, config, latent_size) for sample in ids])
+
+
+def stacked(
+    ids: Sequence[SampleId], rows: Sequence[Row], labels: Sequence[Row] | None = None
 ) -> Parameters:
-    """Draw samples, on the CPU.
-
-    shape_latents: that many leading entries of z are copies of the leading shape coefficients.
-    """
-    rows = [_draw_one(sample, config, latent_size, shape_latents) for sample in ids]
-    stacked = {name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in rows[0]}
-    return Parameters(tuple(ids), **stacked)
+    """Parameters from each sample's row of them, and its labels."""
+    return Parameters(
+        tuple(ids), **_tensors(rows), labels={} if labels is None else _tensors(labels)
+    )
 
 
-def _draw_one(
-    sample: SampleId, config: SamplingConfig, latent_size: int, shape_latents: int
-) -> dict[str, NDArray[np.float32]]:
-    def uniform(name: str, size: int | None = None) -> NDArray[np.float32]:
-        drawn: Range = getattr(config, name)
-        return np.asarray(sample.stream(name).uniform(drawn.low, drawn.high, size), np.float32)
+def _tensors(rows: Sequence[Row]) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in rows[0]}
 
-    z = sample.stream("z").standard_normal(latent_size).astype(np.float32)
-    shape = uniform("shape", SHAPE_SIZE)
-    z[:shape_latents] = shape[:shape_latents]
+
+def draw_row(sample: SampleId, config: SamplingConfig, latent_size: int) -> Row:
+    """One sample's fields of Parameters but labels, float32. What `config` leaves None is 0."""
+
+    def coefficients(name: str, size: int) -> NDArray[np.float32]:
+        drawn: Range | None = getattr(config, name)
+        if drawn is None:
+            return np.zeros(size, np.float32)
+        return sample.stream(name).uniform(drawn.low, drawn.high, size).astype(np.float32)
+
+    def angle(name: str) -> np.float32:
+        drawn: Distribution | None = getattr(config, name)
+        return np.float32(0 if drawn is None else drawn.at(sample.stream(name).random()))
+
     pose = np.zeros(15, np.float32)
-    pose[3] = uniform("head_pitch_rad").item()
-    pose[4] = uniform("head_yaw_rad").item()
-    pose[6] = uniform("jaw_rad").item()
+    pose[3:6] = angle("head_pitch_rad"), angle("head_yaw_rad"), angle("head_roll_rad")
+    pose[6] = angle("jaw_rad")
     return {
-        "z": z,
-        "shape": shape,
-        "expression": uniform("expression", EXPRESSION_SIZE),
+        "z": sample.stream("z").standard_normal(latent_size).astype(np.float32),
+        "shape": coefficients("shape", SHAPE_SIZE),
+        "expression": coefficients("expression", EXPRESSION_SIZE),
         "pose_rad": pose,
-        "yaw_rad": uniform("yaw_rad"),
-        "pitch_rad": uniform("pitch_rad"),
-        "fov_deg": uniform("fov_deg"),
+        "yaw_rad": np.asarray(angle("yaw_rad")),
+        "pitch_rad": np.asarray(angle("pitch_rad")),
+        "fov_deg": np.asarray(angle("fov_deg")),
     }

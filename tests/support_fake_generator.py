@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from synthforge import sampling
 from synthforge.alignment import apply_affine, place_in_generator
 from synthforge.generator import GeneratorOutput
 from synthforge.mesh import Mesh, Topology
@@ -119,13 +120,15 @@ class FakeGenerator:
 
     name = "fake"
     latent_size = 4
-    shape_latents = 0
     is_aligned = False
 
     def __init__(self, A, b, size: int = 128, fringe: bool = False) -> None:
         self.A, self.b, self.size, self.fringe = A, b, size, fringe
         self.fingerprint = f"fake-{size}-{fringe}-{A.flatten().tolist()}-{b.tolist()}"
         self.calls = 0
+
+    def draw(self, ids, config):
+        return sampling.draw(ids, config, self.latent_size)
 
     def true_landmarks(self, mesh_flame):
         return apply_affine(self.A, self.b, place_in_generator(mesh_flame.landmarks))

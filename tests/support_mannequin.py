@@ -4,9 +4,9 @@ import functools
 
 import torch
 
-from synthforge import sampling
 from synthforge.assembly import mannequin_parts
 from synthforge.config import MANNEQUIN_SAMPLING
+from synthforge.mannequin.people import draw_people
 from synthforge.sampling import SampleId
 
 
@@ -19,17 +19,17 @@ def built_head():
 def samples(count, seed=3):
     """z [count, 512], meshes and cameras at the default ranges."""
     ids = [SampleId(seed, i) for i in range(count)]
-    parameters = sampling.draw(ids, MANNEQUIN_SAMPLING, 512, 5)
+    parameters = draw_people(ids, MANNEQUIN_SAMPLING)
     camera = parameters.camera
     return parameters.z, built_head().mesh(parameters, camera), camera
 
 
-def latent(seed, **shape):
-    """z[:256] with named shape entries."""
+def latent(seed, **attributes):
+    """z[:256] of an adult of all ancestries, or with other attributes."""
     z = torch.randn(256, generator=torch.Generator().manual_seed(seed))
-    names = ("masculinity", "age", "weight", "african", "east_asian")
-    for k, name in enumerate(names):
-        z[k] = shape.get(name, 0.0)
+    adult = {"years": 35, "sex": 0.5, "weight": 0.5}
+    ancestry = {"african": 1 / 3, "asian": 1 / 3, "caucasian": 1 / 3}
+    z[:6] = torch.tensor(list((adult | ancestry | attributes).values()))
     return z
 
 

@@ -20,7 +20,7 @@ from synthforge.alignment_weights import (
 )
 
 ORIGIN = AlignmentOrigin("next3d", "gen-1", "head-1", {"nme_percent": 2.5}, {"epochs": 3})
-NEXT3D = SimpleNamespace(name="next3d", latent_size=512, shape_latents=0, fingerprint="gen-1")
+NEXT3D = SimpleNamespace(name="next3d", latent_size=512, fingerprint="gen-1")
 
 
 @pytest.fixture

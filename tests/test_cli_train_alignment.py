@@ -11,9 +11,9 @@ from support_planted import keypoint_error_px, planted_affine
 
 from synthforge import assembly, detectors
 from synthforge.alignment import AlignmentError
+from synthforge.alignment_config import ALIGNMENT_SAMPLING, NEXT3D_ALIGNMENT_SAMPLING
 from synthforge.alignment_weights import load_alignment, read_alignment
 from synthforge.cli import train_alignment as command
-from synthforge.config import ALIGNMENT_SAMPLING, NEXT3D_ALIGNMENT_SAMPLING
 from synthforge.fitting import run as fitting_run
 from synthforge.fitting.drawing import SampleSource
 from synthforge.fitting.samples import VALIDATION_START, load_samples

@@ -1,10 +1,19 @@
 """Settings that cannot work are refused on construction, with the way out."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from synthforge.config import ConfigError, GenerateConfig, Range, read_config_file
+from synthforge.config import (
+    ANCESTRIES,
+    MANNEQUIN_SAMPLING,
+    ConfigError,
+    GenerateConfig,
+    Range,
+    read_config_file,
+    sampling_for,
+)
 
 
 def config(**settings):
@@ -34,6 +43,14 @@ def config(**settings):
         ({"sampling_overrides": {"yaw_rad": Range(-1e300, 1e300)}}, "radians, got"),
         ({"sampling_overrides": {"fov_deg": Range(1e-300, 20)}}, "1..150 degrees"),
         ({"sampling_overrides": {"fov_deg": Range(20, 179.99)}}, "1..150 degrees"),
+        ({"sampling_overrides": {"age_years": Range(2, 20)}}, "--age must lie inside 3..85"),
+        ({"sampling_overrides": {"sex": Range(0, 1.5)}}, "--sex must lie inside 0..1"),
+        ({"sampling_overrides": {"african": Range(0.8, 1), "asian": Range(0.3, 1)}}, "sum to 1"),
+        ({"sampling_overrides": {name: Range(0, 0.3) for name in ANCESTRIES}}, "sum to 1"),
+        (
+            {"sampling_overrides": {"age_years": Range(3, 9), "shape": Range(-1, 1)}},
+            "--shape and --age",
+        ),
     ],
 )
 def test_impossible_settings_are_refused(settings, hint):
@@ -92,3 +109,10 @@ def test_a_file_too_large_for_settings_is_refused_unparsed(tmp_path):
 def test_a_missing_config_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match="not found"):
         read_config_file(tmp_path / "none.toml", frozenset())
+
+
+def test_attributes_are_the_built_in_heads():
+    ages = {"age_years": Range(18, 80)}
+    assert sampling_for("mannequin", ages) == replace(MANNEQUIN_SAMPLING, **ages)
+    with pytest.raises(ConfigError, match=r"--age .* --generator mannequin"):
+        sampling_for("next3d", ages)

@@ -5,11 +5,12 @@ import pytest
 import torch
 from scipy.ndimage import distance_transform_edt
 
-from synthforge import annotate, sampling
+from synthforge import annotate
 from synthforge.alignment import place_in_generator
 from synthforge.assembly import mannequin_parts
 from synthforge.config import MANNEQUIN_SAMPLING
 from synthforge.landmarks import INNER_LIP, LEFT_EYE, OUTER_LIP, RIGHT_EYE
+from synthforge.mannequin.people import draw_people
 from synthforge.rasterizer import rasterize
 from synthforge.regions import REGION_ID
 from synthforge.sampling import SampleId
@@ -21,7 +22,7 @@ SAMPLES = 6
 @pytest.fixture(scope="module")
 def scene():
     head, _, _ = mannequin_parts(torch.device("cpu"))
-    parameters = sampling.draw([SampleId(11, i) for i in range(SAMPLES)], MANNEQUIN_SAMPLING, 512)
+    parameters = draw_people([SampleId(11, i) for i in range(SAMPLES)], MANNEQUIN_SAMPLING)
     camera = parameters.camera
     mesh = head.mesh(parameters, camera)
     vertices, landmarks = place_in_generator(mesh.vertices), place_in_generator(mesh.landmarks)

@@ -34,6 +34,8 @@ from synthforge.next3d import generator as next3d_module
 from synthforge.sampling import SAMPLE_FORMAT
 
 CPU = torch.device("cpu")
+HEAD_ANGLES = ("head_yaw_rad", "head_pitch_rad", "head_roll_rad")
+ATTRIBUTES = ("age_years", "sex", "weight", "african", "asian", "caucasian")
 CONFIG = GenerateConfig(output_dir=Path(), num_images=1)
 NETWORK = replace(support_next3d.TINY, neural_rendering_resolution=8)
 MODEL, EMBEDDING = random_head(), random_embedding()
@@ -111,7 +113,10 @@ def other_ranges():
     """Each range with another end."""
     for field in dataclasses.fields(SamplingConfig):
         old = getattr(NEXT3D_SAMPLING, field.name)
-        yield field.name, replace(NEXT3D_SAMPLING, **{field.name: Range(old.low, old.high + 1e-6)})
+        new = Range(0, 1) if old is None else Range(old.low, old.high + 1e-6)
+        if field.name == "age_years":
+            new = Range(20, 30)
+        yield field.name, replace(NEXT3D_SAMPLING, **{field.name: new})
 
 
 def other_weights(activation):
@@ -165,9 +170,10 @@ def test_the_recipe_by_value():
         "sampling": {
             "shape": {"low": -2, "high": 2},
             "expression": {"low": -2, "high": 2},
-            **dict.fromkeys(["jaw_rad", "head_yaw_rad", "head_pitch_rad"], still),
+            **dict.fromkeys(["jaw_rad", *HEAD_ANGLES], still),
             **dict.fromkeys(["yaw_rad", "pitch_rad"], turned),
             "fov_deg": {"low": 18, "high": 24},
+            **dict.fromkeys(ATTRIBUTES),
         },
         "truncation_psi": 0.7,
         "truncation_cutoff": 14,

@@ -7,14 +7,25 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import kstest, truncnorm
 from support_mannequin import built_head
 
-from synthforge.config import MANNEQUIN_SAMPLING, NEXT3D_SAMPLING, Range, SamplingConfig
+from synthforge.config import NEXT3D_SAMPLING, Normal, Range, SamplingConfig
 from synthforge.sampling import SampleId, draw
 
 FIELDS = ("z", "shape", "expression", "pose_rad", "yaw_rad", "pitch_rad", "fov_deg")
 
-
+RANGES = (
+    "shape",
+    "expression",
+    "jaw_rad",
+    "head_yaw_rad",
+    "head_pitch_rad",
+    "head_roll_rad",
+    "yaw_rad",
+    "pitch_rad",
+    "fov_deg",
+)
 RECORDED = [0.3565, 0.37339, -0.05253, 23.5111]
 
 
@@ -69,6 +80,7 @@ def test_each_range_is_drawn_to_its_place():
             "jaw_rad": 0.125,
             "head_yaw_rad": -0.25,
             "head_pitch_rad": 0.0625,
+            "head_roll_rad": 0.25,
             "yaw_rad": -0.5,
             "pitch_rad": 0.75,
             "fov_deg": 20.0,
@@ -78,34 +90,42 @@ def test_each_range_is_drawn_to_its_place():
     assert drawn.shape.tolist() == [[0.5] * 100]
     assert drawn.expression.tolist() == [[0.25] * 50]
     pose = [0.0] * 15
-    pose[3], pose[4], pose[6] = 0.0625, -0.25, 0.125
+    pose[3], pose[4], pose[5], pose[6] = 0.0625, -0.25, 0.25, 0.125
     assert drawn.pose_rad.tolist() == [pose]
     assert (drawn.yaw_rad, drawn.pitch_rad, drawn.fov_deg) == (-0.5, 0.75, 20)
 
 
 def test_angles_turn_the_head_as_they_say():
-    """Positive yaw to the subject's left, positive pitch down; the jaw opens downwards."""
-    still = {name: Range(0, 0) for name in ("shape", "expression", "yaw_rad", "pitch_rad")}
-    still |= {name: Range(0, 0) for name in ("jaw_rad", "head_yaw_rad", "head_pitch_rad")}
-    config = replace(MANNEQUIN_SAMPLING, **still)
+    """Yaw to the subject's left, pitch down, roll to the subject's right; the jaw downwards."""
+    still = SamplingConfig(**{name: Range(0, 0) for name in RANGES} | {"fov_deg": Range(20, 20)})
 
     def landmarks(**ranges):
-        parameters = draw([SampleId(0, 0)], replace(config, **ranges), 512)
+        parameters = draw([SampleId(0, 0)], replace(still, **ranges), 512)
         return built_head().mesh(parameters, parameters.camera).landmarks[0]
 
-    nose, chin = 30, 8
+    nose, chin, left_eye, right_eye = 30, 8, 45, 36
     rest, turned = landmarks(), Range(0.2, 0.2)
     assert landmarks(head_yaw_rad=turned)[nose, 0] > rest[nose, 0] + 0.01
     assert landmarks(head_pitch_rad=turned)[nose, 1] < rest[nose, 1] - 0.01
+    rolled = landmarks(head_roll_rad=turned)
+    assert rolled[left_eye, 1] > rolled[right_eye, 1] + 0.01
     assert landmarks(jaw_rad=turned)[chin, 1] < rest[chin, 1] - 0.005
     assert abs(landmarks(jaw_rad=turned)[nose] - rest[nose]).max() < 1e-3
 
 
-def test_shape_latents_tie_the_latent_to_the_head():
-    drawn = draw([SampleId(0, 1)], NEXT3D_SAMPLING, 512, shape_latents=5)
-    free = draw([SampleId(0, 1)], NEXT3D_SAMPLING, 512)
-    assert torch.equal(drawn.z[:, :5], drawn.shape[:, :5])
-    assert torch.equal(drawn.z[:, 5:], free.z[:, 5:])
+def test_normal_draws_have_their_mean_and_spread_and_stay_inside():
+    config = replace(NEXT3D_SAMPLING, yaw_rad=Normal(0.1, 0.2, -0.5, 0.4))
+    drawn = draw([SampleId(0, i) for i in range(600)], config, 4).yaw_rad.numpy()
+    assert drawn.min() >= -0.5 and drawn.max() <= 0.4
+    twin = truncnorm((-0.5 - 0.1) / 0.2, (0.4 - 0.1) / 0.2, 0.1, 0.2)
+    assert kstest(drawn, twin.cdf).pvalue > 0.01
+
+
+def test_what_is_none_is_zero():
+    config = replace(NEXT3D_SAMPLING, shape=None, expression=None, jaw_rad=None)
+    drawn = draw([SampleId(0, 0)], config, 4)
+    assert not (drawn.shape.any() or drawn.expression.any() or drawn.pose_rad.any())
+    assert not drawn.labels
 
 
 def test_the_same_numbers_on_every_machine():

@@ -15,12 +15,12 @@ import torch
 from support_fake_generator import FakeGenerator
 from support_ray_casting import cast, flame
 
-from synthforge import pipeline, sampling
 from synthforge.alignment import AlignmentMLP
 from synthforge.assembly import Rig
 from synthforge.config import NEXT3D_SAMPLING, GenerateConfig, Range
 from synthforge.dataset.write import DatasetWriter
 from synthforge.mannequin import baked_head
+from synthforge.mannequin.people import draw_people
 from synthforge.pipeline import make_samples
 from synthforge.regions import REGIONS
 from synthforge.sampling import SampleId
@@ -52,6 +52,11 @@ SHAPES = {
     "fov_deg": (),
     "yaw_rad": (),
     "pitch_rad": (),
+    "age_years": (),
+    "sex": (),
+    "weight": (),
+    "ancestry": (3,),
+    "face_actions": (52,),
     "z": (512,),
     "flame_shape": (100,),
     "flame_exp": (50,),
@@ -66,12 +71,9 @@ SHAPES = {
 }
 
 
-sampling_draw = sampling.draw
-
-
-def drawn_with_every_joint(ids, *args):
-    """`sampling.draw`, and an angle of its own for each of the 15 of the pose."""
-    parameters = sampling_draw(ids, *args)
+def drawn_with_every_joint(ids, config):
+    """`draw_people`, and an angle of its own for each of the 15 of the pose."""
+    parameters = draw_people(ids, config)
     own = 0.01 * torch.arange(1, 16) + 0.003 * torch.tensor([[id.index] for id in ids]) / 71
     return replace(parameters, pose_rad=parameters.pose_rad + own)
 
@@ -122,7 +124,7 @@ class Written:
 def written(tmp_path_factory):
     root = tmp_path_factory.mktemp("dataset")
     generator = FakeGenerator(A, B)
-    generator.latent_size, generator.shape_latents = 512, 5
+    generator.draw = drawn_with_every_joint
     seen = []
 
     def detector(images):
@@ -141,15 +143,13 @@ def written(tmp_path_factory):
     )
     config = GenerateConfig(output_dir=root, num_images=2, extras=EXTRAS)
     writer = DatasetWriter(root, {"recipe": {"extras": EXTRAS}}, EXTRAS)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline.sampling, "draw", drawn_with_every_joint)
-        samples, rejections = make_samples(IDS, rig, config)
+    samples, rejections = make_samples(IDS, rig, config)
     assert not rejections
     writer.open()
     for sample in samples:
         writer.write(sample)
     writer.close()
-    drawn = drawn_with_every_joint(IDS, RANGES, 512, 5)
+    drawn = drawn_with_every_joint(IDS, RANGES)
     return [Written(root, id.index, drawn[torch.tensor([i])], seen[i]) for i, id in enumerate(IDS)]
 
 
@@ -177,6 +177,11 @@ def test_shape_and_kind_of_each_key(written, key):
         ("yaw_rad", lambda drawn: drawn.yaw_rad),
         ("pitch_rad", lambda drawn: drawn.pitch_rad),
         ("fov_deg", lambda drawn: drawn.fov_deg),
+        ("age_years", lambda drawn: drawn.labels["age_years"]),
+        ("sex", lambda drawn: drawn.labels["sex"]),
+        ("weight", lambda drawn: drawn.labels["weight"]),
+        ("ancestry", lambda drawn: drawn.labels["ancestry"]),
+        ("face_actions", lambda drawn: drawn.labels["face_actions"]),
         ("seed", lambda drawn: torch.tensor([id.seed for id in drawn.ids])),
         ("index", lambda drawn: torch.tensor([id.index for id in drawn.ids])),
         ("attempt", lambda drawn: torch.tensor([id.attempt for id in drawn.ids])),

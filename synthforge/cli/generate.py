@@ -19,11 +19,13 @@ from synthforge.cli.options import (
 )
 from synthforge.cli.threads import limit_threads
 from synthforge.config import (
+    ATTRIBUTES,
     DEFAULT_SAMPLING,
     SAMPLING_SOURCE,
     AssetPaths,
     ConfigError,
     DetectorName,
+    Distribution,
     ExtraName,
     GenerateConfig,
     GeneratorName,
@@ -42,26 +44,40 @@ DEFAULTS = GenerateConfig(output_dir=Path(), num_images=1)
 
 # Option -> field of SamplingConfig, and what it means.
 _RANGES = {
-    "shape": ("shape", "FLAME identity coefficients"),
-    "expression": ("expression", "FLAME expression coefficients"),
+    "age": ("age_years", "Years, 3 to 85"),
+    "sex": ("sex", "0 is female, 1 is male"),
+    "weight": ("weight", "0 is thin, 1 heavy, for people of that age and sex"),
+    "african": ("african", "Share of African ancestry, 0 to 1"),
+    "asian": ("asian", "Share of Asian ancestry, 0 to 1"),
+    "caucasian": ("caucasian", "Share of Caucasian ancestry, 0 to 1; the three sum to 1"),
+    "shape": ("shape", "Identity coefficients, standard deviations"),
+    "expression": ("expression", "Expression coefficients"),
     "jaw": ("jaw_rad", "Opening of the jaw, radians"),
     "head_yaw": ("head_yaw_rad", "Turn of the head, radians; positive is to its left"),
     "head_pitch": ("head_pitch_rad", "Nod of the head, radians; positive is down"),
+    "head_roll": ("head_roll_rad", "Tilt of the head, radians; positive is to its right"),
     "yaw": ("yaw_rad", "Camera round the head, radians; positive is the subject's left"),
     "pitch": ("pitch_rad", "Camera over or under the head, radians; positive is under"),
     "fov": ("fov_deg", "Diagonal field of view, degrees"),
 }
 
+_PEOPLE = tuple(name for name, (field, _) in _RANGES.items() if field in ATTRIBUTES)
+
 
 def _range_help(field: str, meaning: str) -> str:
-    defaults = "; ".join(
-        f"{name} {_range_text(getattr(sampling, field), field)}"
+    texts = {
+        name: _range_text(getattr(sampling, field), field)
         for name, sampling in DEFAULT_SAMPLING.items()
-    )
+    }
+    if field in ATTRIBUTES:
+        return f"{meaning}.  [default: {texts['mannequin']}]"
+    defaults = "; ".join(f"{name} {text}" for name, text in texts.items())
     return f"{meaning}.  [default: {defaults}]"
 
 
-def _range_text(drawn: Range, field: str) -> str:
+def _range_text(drawn: Distribution | None, field: str) -> str:
+    if drawn is None:
+        return "as people vary"
     if not field.endswith("_rad") or drawn == Range(0, 0):
         return str(drawn)
     return f"{drawn} = {math.degrees(drawn.low):.0f} {math.degrees(drawn.high):.0f} deg"
@@ -80,7 +96,8 @@ def _with_ranges(function: Any) -> Any:
 
 _SECTIONS = {
     "Dataset": ("output_dir", "num_images", "start_index", "seed", "extras", "config"),
-    "Drawn uniformly from LOW to HIGH": tuple(_RANGES),
+    "The built-in head's people, drawn uniformly from LOW to HIGH": _PEOPLE,
+    "Drawn uniformly from LOW to HIGH": tuple(name for name in _RANGES if name not in _PEOPLE),
     "Generator": ("generator", "device", "batch_size", "rasterizer"),
     "Quality gate": ("detector", "reject_px", "max_attempts"),
     "Next3D": ("truncation_psi", "truncation_cutoff", "variant", "precision", "compile"),
@@ -90,10 +107,13 @@ _SECTIONS = {
 _EPILOG = """\b
 Examples:
   {name} --output_dir faces --num_images 1000
+  {name} --output_dir elders --num_images 100 --age 65 85
   {name} --output_dir profiles --num_images 100 --yaw 1.2 1.57 --pitch -0.2 0.2
   {name} --output_dir faces2 --config examples/run.toml --seed 7
 
-Ranges in radians: 0.1 is 6 degrees, 0.5 is 29, 1 is 57. Default ranges are from: {sources}.
+Ranges in radians: 0.1 is 6 degrees, 0.5 is 29, 1 is 57. Defaults are from: {sources}.
+The built-in head: with --shape, age to ancestry follow from the coefficients; the coefficients of
+--expression are activations of face actions, held in 0 to 1.
 """.format(
     name="generate_synthforge_data.py",
     sources="; ".join(f"{name}, {source}" for name, source in SAMPLING_SOURCE.items()),

@@ -7,17 +7,11 @@ from typing import Any, get_args
 
 import click
 
+from synthforge.alignment_config import AlignmentTrainingConfig
 from synthforge.cli.launch import started
 from synthforge.cli.options import Command, PathOption, asset_options, config_option
 from synthforge.cli.threads import limit_threads
-from synthforge.config import (
-    Activation,
-    AlignmentTrainingConfig,
-    AssetPaths,
-    DetectorName,
-    GenerateConfig,
-    GeneratorName,
-)
+from synthforge.config import Activation, AssetPaths, DetectorName, GenerateConfig, GeneratorName
 
 DEFAULTS = AlignmentTrainingConfig()
 

@@ -10,8 +10,15 @@ import synthforge
 from synthforge.alignment import UNITS_PER_METRE, AlignmentMLP
 from synthforge.annotate import DEPTH16_STEP_M
 from synthforge.assembly import Rig
-from synthforge.config import CAMERA_PIVOT, CAMERA_RADIUS, IMAGE_SIZE, GenerateConfig
+from synthforge.config import (
+    ANCESTRIES,
+    CAMERA_PIVOT,
+    CAMERA_RADIUS,
+    IMAGE_SIZE,
+    GenerateConfig,
+)
 from synthforge.landmarks import FLIP
+from synthforge.mannequin.head.baked import ACTIONS, EXPRESSION_ACTIONS
 from synthforge.regions import FLIP_PAIRS, REGIONS
 from synthforge.sampling import SAMPLE_FORMAT
 
@@ -69,8 +76,22 @@ def dataset_card(config: GenerateConfig, rig: Rig) -> dict[str, Any]:
         "flip_pairs trade ids; keypoint i becomes keypoint landmark_flip[i]",
         "flip_pairs": FLIP_PAIRS,
         "landmark_flip": FLIP,
+        **_expression(rig.generator.name),
         "landmarks": "iBUG 68; points 0-16 are a projected 3D contour of the jaw, not the "
         "visible outline",
+    }
+
+
+def _expression(generator: str) -> dict[str, Any]:
+    """What the numbers of flame_exp are."""
+    if generator != "mannequin":
+        return {"flame_exp": "FLAME's expression coefficients, in standard deviations"}
+    return {
+        "flame_exp": "entry k is the activation, 0 to 1, of the face action expression_actions[k]; "
+        "the rest is 0. The eyes' joints do eyeLook*, and the jaw's joint does jawOpen",
+        "expression_actions": EXPRESSION_ACTIONS,
+        "face_actions": ACTIONS,
+        "ancestry": ANCESTRIES,
     }
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from synthforge.config import AlignmentTrainingConfig
+from synthforge.alignment_config import AlignmentTrainingConfig
 from synthforge.fitting import TrainingError
 from synthforge.fitting.samples import Samples
 from synthforge.fitting.schedule import Schedule

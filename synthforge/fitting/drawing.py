@@ -17,7 +17,7 @@ from synthforge.fitting import TrainingError
 from synthforge.generator import Generator, GeneratorOutput
 from synthforge.head import Head
 from synthforge.mesh import Mesh
-from synthforge.sampling import SAMPLE_FORMAT, Parameters, SampleId, draw
+from synthforge.sampling import SAMPLE_FORMAT, Parameters, SampleId
 
 # Part of every cache's key: raise it when what a cached sample holds, or how it is made, changes.
 CACHE_FORMAT = 2
@@ -65,9 +65,7 @@ class SampleSource:
 
 def draw_heads(source: SampleSource, ids: list[SampleId]) -> tuple[Parameters, Mesh]:
     """Parameters of the samples and their heads, in metres."""
-    generator = source.generator
-    parameters = draw(ids, source.sampling, generator.latent_size, generator.shape_latents)
-    parameters = parameters.to(source.device)
+    parameters = source.generator.draw(ids, source.sampling).to(source.device)
     return parameters, source.head.mesh(parameters, parameters.camera)
 
 

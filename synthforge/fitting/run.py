@@ -9,8 +9,8 @@ import torch
 from tqdm import tqdm
 
 from synthforge.alignment import AlignmentMLP, trained_path
+from synthforge.alignment_config import ALIGNMENT_SAMPLING, AlignmentTrainingConfig
 from synthforge.alignment_weights import AlignmentOrigin, save_alignment
-from synthforge.config import ALIGNMENT_SAMPLING, AlignmentTrainingConfig
 from synthforge.detectors import Detector
 from synthforge.fitting import TrainingError
 from synthforge.fitting.checkpoint import checkpoint_path, settings

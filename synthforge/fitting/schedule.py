@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from synthforge.config import AlignmentTrainingConfig
+from synthforge.alignment_config import AlignmentTrainingConfig
 
 # The learning rate falls along a half cosine to this share of its start.
 _FINAL_LR = 0.01

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from synthforge.alignment import AlignmentMLP
-from synthforge.config import AlignmentTrainingConfig
+from synthforge.alignment_config import AlignmentTrainingConfig
 from synthforge.fitting import TrainingError
 from synthforge.fitting.checkpoint import (
     Checkpoint,

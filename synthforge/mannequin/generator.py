@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -9,6 +11,7 @@ from torch import Tensor
 
 from synthforge.alignment import UNITS_PER_METRE, apply_affine, place_in_generator
 from synthforge.camera import Camera
+from synthforge.config import SamplingConfig
 from synthforge.fingerprint import fingerprint
 from synthforge.generator import GeneratorOutput
 from synthforge.mannequin.albedo import skin_texture
@@ -19,7 +22,8 @@ from synthforge.mannequin.facial_hair import facial_hair
 from synthforge.mannequin.hair import grow_hair
 from synthforge.mannequin.head.baked import baked_head
 from synthforge.mannequin.lighting import fit_rotation, irradiance, key_shadow
-from synthforge.mannequin.person import SHAPE_LATENTS, person_from
+from synthforge.mannequin.people import LATENT_SIZE, draw_people
+from synthforge.mannequin.person import person_from
 from synthforge.mannequin.scalp import head_in_own_frame
 from synthforge.mannequin.scene import scene_from
 from synthforge.mannequin.shading import shade
@@ -28,9 +32,8 @@ from synthforge.mannequin.template import Template, template
 from synthforge.mannequin.tone_mapping import tone_map
 from synthforge.mesh import Mesh
 from synthforge.rasterizer import rasterize, resolve, visible
-from synthforge.sampling import SAMPLE_FORMAT
+from synthforge.sampling import SAMPLE_FORMAT, Parameters, SampleId
 
-LATENT_SIZE = 512
 # z[:256] is the person, the rest the scene.
 _PERSON_LATENTS = 256
 
@@ -50,7 +53,6 @@ class Mannequin:
 
     name = "mannequin"
     latent_size = LATENT_SIZE
-    shape_latents = SHAPE_LATENTS
 
     def __init__(
         self,
@@ -81,6 +83,10 @@ class Mannequin:
         if self.displacement is not None:
             tensors |= dict(zip(("A", "b"), self.displacement, strict=True))
         return fingerprint(tensors, SAMPLE_FORMAT)
+
+    def draw(self, ids: Sequence[SampleId], config: SamplingConfig) -> Parameters:
+        """See synthforge.mannequin.people.draw_people."""
+        return draw_people(ids, config)
 
     @torch.no_grad()
     def generate(self, z: Tensor, mesh_flame: Mesh, camera: Camera) -> GeneratorOutput:

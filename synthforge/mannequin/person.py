@@ -7,11 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from synthforge.mannequin.draws import RGB, Draws, along, mix, ramp
-
-# The leading entries of z are shape coefficients, uniform in about +-1.5:
-# masculinity, age, weight, african, east asian.
-SHAPE_LATENTS = 5
-SHAPE_RANGE = 1.6
+from synthforge.mannequin.people import ATTRIBUTE_LATENTS
 
 HAIR_STYLES = (
     "bald",
@@ -110,33 +106,35 @@ class Person:
 
 
 def person_from(z: Tensor) -> Person:
-    """z: [256], z[:256] of a sample's latent."""
-    shape = [max(-1.0, min(1.0, float(c) / SHAPE_RANGE)) for c in z[:SHAPE_LATENTS]]
-    masculinity = shape[0]
-    age, african, asian = ((shape[k] + 1) / 2 for k in (1, 3, 4))
-    d = Draws(z[SHAPE_LATENTS:])
-    male = ramp(-0.35, 0.35, masculinity + d.bell(0, 0.25))
-    old = ramp(0.45, 1.0, age)
+    """z: [256], z[:256] of a sample's latent; it begins with the attributes (see people.py)."""
+    years, sex, _, african, asian, caucasian = z[:ATTRIBUTE_LATENTS].tolist()
+    d = Draws(z[ATTRIBUTE_LATENTS:])
+    grown, old = ramp(12, 19, years), ramp(42, 80, years)
+    male = ramp(0.3, 0.7, sex + d.bell(0, 0.15))
 
-    melanin = min(1.0, max(0.0, 0.04 + 0.80 * african**2.0 + 0.04 * asian + d.bell(0, 0.13)))
+    # Within each ancestry skins differ: caucasian is from Sweden to Sri Lanka.
+    average = 0.72 * african + 0.12 * asian + 0.04 * caucasian
+    browner = (0.10 * asian + 0.32 * caucasian) * d.u() ** 2.5
+    melanin = min(1.0, max(0.0, average + browner + d.bell(0, 0.06 + 0.1 * african)))
     dark = ramp(0.25, 0.55, melanin)
     fair = 1 - ramp(0.05, 0.30, melanin)
 
-    hair_melanin = d.u() ** (0.8 + 2.5 * max(dark, ramp(0.5, 0.8, asian)))
-    dark_haired = max(dark, ramp(0.45, 0.75, asian))
+    dark_haired = max(dark, ramp(0.3, 0.6, asian))
+    hair_melanin = d.u() ** (0.8 + 2.5 * dark_haired)
     lightness = (1 - dark_haired) * (0.15 + 0.85 * hair_melanin) + dark_haired * 0.22 * hair_melanin
-    natural = along(_HAIR_RAMP, lightness)
+    # Fair children darken.
+    natural = along(_HAIR_RAMP, lightness + 0.2 * (1 - grown) * (1 - dark_haired))
     ginger, gingerness = d.chance(0.09 * fair), d.u(0.6, 1.0)
     natural = mix(natural, _GINGER, gingerness if ginger else 0.0)
-    grey = min(1.0, ramp(0.50, 0.95, age + d.bell(0, 0.22)) * d.u(0.6, 1.15))
+    grey = min(1.0, ramp(36, 76, years + d.bell(0, 15)) * d.u(0.6, 1.15))
     grey *= ramp(0.0, 0.15, grey)
-    dyed, grey_left, dye = d.chance(0.5 * (1 - male)), d.u(0, 0.4), along(_HAIR_RAMP, d.u())
+    dyed, grey_left, dye = d.chance(0.5 * (1 - male) * grown), d.u(0, 0.4), along(_HAIR_RAMP, d.u())
     hair_color = mix(natural, dye, 0.8 * (1 - dark_haired)) if dyed else natural
     grey *= grey_left if dyed else 1.0
-    hair = _hair(d, male, age, dark, hair_color, grey)
+    hair = _hair(d, male, (years - 15) / 70, dark, hair_color, grey)
 
     brow_color = mix(mix(natural, _HAIR_RAMP[1], 0.55), _GREY, grey * 0.6)
-    made_up = (1 - male) * (d.u() ** 1.2)
+    made_up = (1 - male) * ramp(15, 19, years) * d.u() ** 1.2
     lip_red = d.u()
     lipstick_color = mix((0.36, 0.022, 0.032), (0.42, 0.12, 0.11), lip_red)
     lipstick_color = mix(lipstick_color, (0.16, 0.018, 0.045), 0.8 * d.u() ** 3)
@@ -144,33 +142,33 @@ def person_from(z: Tensor) -> Person:
     stubble = (
         ramp(0.45, 0.95, male)
         * (0.10 + 0.85 * d.u() ** 1.5)
-        * ramp(0.05, 0.2, age + 0.1)
+        * ramp(15, 23, years)
         * (1 - 0.5 * grey)
     )
     bearded, fullness = d.chance(0.34), d.u(0.25, 1.0)
-    beard = fullness if bearded and male > 0.75 else 0.0
+    beard = fullness if bearded and male > 0.75 and years > 19 else 0.0
     iris = along(_IRISES, (d.u() ** 1.3) * (1 - dark_haired) + 0.12 * dark_haired * d.u())
 
-    freckled = ramp(0.70, 0.95, d.u()) * fair * 1.2
-    spotted = 1.2 * old * d.u() ** 1.5 + 0.15 * d.u() ** 4
+    freckled = ramp(0.70, 0.95, d.u()) * fair * 1.2 * (1 - 0.8 * asian)
+    spotted = 1.2 * old * d.u() ** 1.5 + 0.15 * grown * d.u() ** 4
 
     def mole() -> float:
-        return ramp(0.72, 1.0, d.u())
+        return ramp(0.72, 1.0, d.u()) * (0.3 + 0.7 * grown)
 
     return Person(
         melanin=melanin,
         redness=d.bell(0.42, 0.45) * (1 - 0.4 * dark),
         yellowness=min(1.0, 0.5 * d.u() + 0.55 * asian * (1 - dark)),
-        oiliness=d.u(0.15, 1.0),
+        oiliness=d.u(0.15, 1.0) * (0.6 + 0.4 * grown),
         blush=d.u() * (0.5 + 0.5 * fair) * (1 + 0.7 * made_up),
-        under_eye=d.u() ** 1.5 * (0.45 + 0.6 * old),
+        under_eye=d.u() ** 1.5 * (0.15 + 0.3 * grown + 0.6 * old),
         freckles=(freckled * d.u(), freckled * d.u()),
         spots=(spotted * d.u(), spotted * d.u()),
         moles=(mole(), mole(), mole(), mole()),
         patches=(d.u(-1, 1), d.u(-1, 1), d.u(-1, 1), d.u(-1, 1)),
-        mottling=d.u(0.35, 1.0) * (0.7 + 0.6 * old),
-        wrinkles=ramp(0.35, 1.0, age) * d.u(0.6, 1.0) + 0.06,
-        pores=d.u(0.3, 1.0),
+        mottling=d.u(0.35, 1.0) * (0.35 + 0.35 * grown + 0.6 * old),
+        wrinkles=ramp(32, 82, years) * d.u(0.6, 1.0) + 0.06 * grown,
+        pores=d.u(0.3, 1.0) * (0.2 + 0.8 * grown),
         lip_color=lipstick_color,
         lipstick=lipstick,
         lip_gloss=d.u(0.2, 0.7) + 0.5 * made_up * d.u(),
@@ -178,12 +176,14 @@ def person_from(z: Tensor) -> Person:
         eye_shadow_color=mix((0.10, 0.06, 0.05), d.color(0.6, 0.3), 0.5 * d.u()),
         eyeliner=made_up * ramp(0.3, 0.9, d.u()),
         lash_length=0.0040 + 0.0030 * (1 - male) * d.u() + 0.0015 * d.u(),
-        brow_thickness=min(1.0, max(0.0, d.bell(0.35 + 0.35 * male, 0.38))),
+        brow_thickness=min(
+            1.0, max(0.0, d.bell(0.25 + (0.1 + 0.35 * male) * grown, 0.2 + 0.18 * grown))
+        ),
         brow_density=d.u(0.55, 1.0) * (1 - 0.35 * old * (1 - male)),
         brow_color=brow_color,
         iris=iris,
         iris_size=d.bell(1.0, 0.06),
-        sclera_redness=d.u() ** 2 * (0.5 + 0.5 * old),
+        sclera_redness=d.u() ** 2 * (0.2 + 0.3 * grown + 0.5 * old),
         stubble=stubble,
         beard=beard,
         beard_style=int(d.u(0, 3.999)),

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
 from torch import Tensor
 
+from synthforge import sampling
 from synthforge.camera import Camera
+from synthforge.config import SamplingConfig
 from synthforge.fingerprint import fingerprint
 from synthforge.generator import GeneratorOutput
 from synthforge.mesh import Mesh
 from synthforge.next3d.next3d import Next3D
+from synthforge.sampling import Parameters, SampleId
 
 
 class Next3DGenerator:
@@ -21,7 +25,6 @@ class Next3DGenerator:
     """
 
     name = "next3d"
-    shape_latents = 0
     is_aligned = False
 
     def __init__(
@@ -41,6 +44,10 @@ class Next3DGenerator:
         network = self.network
         tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
         return fingerprint(tensors, (network.config, network.variant))
+
+    def draw(self, ids: Sequence[SampleId], config: SamplingConfig) -> Parameters:
+        """The samples' parameters, on the CPU."""
+        return sampling.draw(ids, config, self.latent_size)
 
     def generate(self, z: Tensor, mesh_flame: Mesh, camera: Camera) -> GeneratorOutput:
         """z: float32 [B, latent_size]. mesh_flame: [B] heads in metres. camera: [B] cameras."""

@@ -90,3 +90,14 @@ def test_the_licence_is_an_spdx_id_and_a_sentence(generator, spdx, said):
     made = card(generator=generator)
     assert made["licence_spdx"] == spdx
     assert said in made["licence"]
+
+
+def test_the_card_says_what_expression_coefficients_are():
+    assert "standard deviations" in card()["flame_exp"] and "face_actions" not in card()
+    said = card(generator="mannequin")
+    assert "activation" in said["flame_exp"]
+    assert said["ancestry"] == ["african", "asian", "caucasian"]
+    actions = said["face_actions"]
+    assert len(actions) == 52 and actions[24] == "jawOpen"
+    eyes = [name for name in actions if name.startswith("eyeLook")]
+    assert said["expression_actions"] == [name for name in actions if name not in eyes]

@@ -7,7 +7,7 @@ import torch
 from support_damaged_files import damaged, forged
 
 from synthforge.alignment import AlignmentMLP
-from synthforge.config import AlignmentTrainingConfig
+from synthforge.alignment_config import AlignmentTrainingConfig
 from synthforge.fitting import TrainingError
 from synthforge.fitting.checkpoint import (
     Checkpoint,

@@ -6,7 +6,7 @@ from support_fake_generator import FakeGenerator, FakeHead, oracle
 from support_planted import planted_affine
 
 from synthforge.alignment import AlignmentMLP
-from synthforge.config import NEXT3D_ALIGNMENT_SAMPLING, LossWeights
+from synthforge.alignment_config import NEXT3D_ALIGNMENT_SAMPLING, LossWeights
 from synthforge.fitting.drawing import SampleSource
 from synthforge.fitting.losses import (
     FaceSurface,

@@ -5,8 +5,9 @@ import torch
 from support_planted import PLANTED, keypoint_error_px, planted_affine
 
 from synthforge.alignment import AlignmentMLP, apply_affine, place_in_generator
+from synthforge.alignment_config import AlignmentTrainingConfig
 from synthforge.assembly import mannequin_parts
-from synthforge.config import MANNEQUIN_SAMPLING, AlignmentTrainingConfig
+from synthforge.config import MANNEQUIN_SAMPLING
 from synthforge.fitting.drawing import SampleSource
 from synthforge.fitting.losses import FaceSurface
 from synthforge.fitting.samples import VALIDATION_START, load_samples

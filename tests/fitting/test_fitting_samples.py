@@ -7,8 +7,9 @@ from support_fake_generator import FakeGenerator, FakeHead, oracle
 from support_planted import planted_affine
 
 from synthforge.alignment import place_in_generator
+from synthforge.alignment_config import NEXT3D_ALIGNMENT_SAMPLING
 from synthforge.camera import Camera
-from synthforge.config import NEXT3D_ALIGNMENT_SAMPLING, Range
+from synthforge.config import Range
 from synthforge.fitting import TrainingError
 from synthforge.fitting import drawing as drawing_module
 from synthforge.fitting import samples as samples_module

@@ -3,7 +3,7 @@ import math
 
 import pytest
 
-from synthforge.config import AlignmentTrainingConfig
+from synthforge.alignment_config import AlignmentTrainingConfig
 from synthforge.fitting.schedule import Schedule
 
 CONFIG = AlignmentTrainingConfig(lr=0.03, robust_start=0.05, robust_end=0.005)

