@@ -1,4 +1,4 @@
-"""What is behind the person: defocused procedural scenes."""
+"""What is behind the person, out of focus: a photographed place or a procedural scene."""
 
 from __future__ import annotations
 

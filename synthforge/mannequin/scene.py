@@ -130,9 +130,14 @@ def _made_up(d: Draws) -> _Lighting:
 
 def _photographed(d: Draws) -> _Lighting:
     """As `_made_up`."""
+    index = int(d.u(0, len(panoramas()) - 1e-6))
+    key_x, _, key_z = panoramas()[index].key_direction
+    # Half of the photographers look away from the strongest light.
+    azimuth = math.atan2(-key_x, key_z) + d.bell(0, 1.4)
+    azimuth = d.u(-math.pi, math.pi) if d.chance(0.5) else azimuth
     place = Place(
-        index=int(d.u(0, len(panoramas()) - 1e-6)),
-        rotation=_rotation(d.u(-math.pi, math.pi), d.bell(0.02, 0.20), d.bell(0, 0.08)),
+        index=index,
+        rotation=rotation_of_camera(azimuth, d.bell(0.02, 0.20), d.bell(0, 0.08)),
         half_width=d.u(0.35, 0.85),
         defocus=0.008 + 0.035 * d.u() ** 1.5,
     )
@@ -169,7 +174,7 @@ def _lamp(d: Draws, place: Place) -> Light:
     return Light(towards, scaled(color, strength), softness)
 
 
-def _rotation(azimuth: float, pitch: float, roll: float) -> tuple[Vector, Vector, Vector]:
+def rotation_of_camera(azimuth: float, pitch: float, roll: float) -> tuple[Vector, Vector, Vector]:
     """Of a camera turned to its right, down and clockwise: rows, its axes to the unturned."""
     sa, ca, sp, cp = math.sin(azimuth), math.cos(azimuth), math.sin(pitch), math.cos(pitch)
     sr, cr = math.sin(roll), math.cos(roll)
