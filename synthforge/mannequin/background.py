@@ -1,4 +1,4 @@
-"""What is behind the person, out of focus: a photographed place or a procedural scene."""
+"""What is behind the person, out of focus: photographed or procedural."""
 
 from __future__ import annotations
 

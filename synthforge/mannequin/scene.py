@@ -75,7 +75,7 @@ def scene_from(z: Tensor) -> Scene:
         exposure -= 0.25 + 0.55 * amount
     elif missed > 0.95:
         exposure += 0.15 + 0.30 * amount
-    lighting = _photographed(d) if d.chance(_PHOTOGRAPHED) else _made_up(d)
+    lighting = _photographed(d) if d.chance(_PHOTOGRAPHED) else _procedural(d)
     surroundings, key, fills, white_balance = lighting
     return Scene(
         surroundings=surroundings,
@@ -98,7 +98,7 @@ def scene_from(z: Tensor) -> Scene:
     )
 
 
-def _made_up(d: Draws) -> _Lighting:
+def _procedural(d: Draws) -> _Lighting:
     """Surroundings, key, fills and the camera's white balance."""
     warm = d.bell(0, 1.0)
     key_color = _temperature(warm)
@@ -129,7 +129,7 @@ def _made_up(d: Draws) -> _Lighting:
 
 
 def _photographed(d: Draws) -> _Lighting:
-    """As `_made_up`."""
+    """As `_procedural`."""
     index = int(d.u(0, len(panoramas()) - 1e-6))
     key_x, _, key_z = panoramas()[index].key_direction
     # Half of the photographers look away from the strongest light.

@@ -1,4 +1,4 @@
-"""What is round the person: light from every direction, from a photograph or made up."""
+"""What is round the person: light from every direction, photographed or procedural."""
 
 from __future__ import annotations
 

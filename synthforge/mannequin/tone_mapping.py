@@ -1,4 +1,4 @@
-"""From scene-linear light to the image: exposure, white balance, tone curve, blur and grain."""
+"""From scene-linear light to the image: exposure, white balance, tone curve, blur, sharpening and grain."""
 
 from __future__ import annotations
 

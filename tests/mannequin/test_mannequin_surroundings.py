@@ -142,6 +142,6 @@ def test_sharpening_overshoots_at_edges(scenes):
     soft, sharp = (
         tone_map(replace(plain, sharpening=amount), step)[1, 16] for amount in (0.0, 0.8)
     )
-    assert soft.max() < soft[-1] + 1e-5 and sharp.max() > soft[-1] + 0.02
-    assert soft.min() > soft[0] - 1e-5 and sharp.min() < soft[0] - 0.02
-    assert sharp[0] == pytest.approx(float(soft[0]), abs=1e-5)
+    assert soft.max() < soft[-1] + 1e-3 and sharp.max() > soft[-1] + 0.02
+    assert soft.min() > soft[0] - 1e-3 and sharp.min() < soft[0] - 0.02
+    assert sharp[0] == pytest.approx(float(soft[0]), abs=1e-3)
