@@ -12,8 +12,8 @@ from synthforge.mannequin.render.panoramas import panoramas
 from synthforge.mannequin.surroundings import Dome, Place, Vector
 
 # The share of scenes in photographed places, and of these the share lit by a flash.
-_PHOTOGRAPHED = 0.6
-_FLASHED = 0.1
+_PHOTOGRAPHED = 0.65
+_FLASHED = 0.08
 # A place's strongest light is the key where it comes this much from the camera's side and is this
 # strong beside the rest.
 _KEY_FROM_FRONT = 0.25
@@ -66,7 +66,7 @@ class Scene:
 def scene_from(z: Tensor) -> Scene:
     """z: [256], z[256:] of a sample's latent."""
     d = Draws(z)
-    backdrop = d.pick({"studio": 0.22, "room": 0.30, "bokeh": 0.18, "foliage": 0.18, "sky": 0.12})
+    backdrop = d.pick({"studio": 0.36, "room": 0.22, "bokeh": 0.16, "foliage": 0.16, "sky": 0.10})
     colors = tuple(d.color(0.6, 0.8) for _ in range(5))
     exposure = d.bell(0.02, 0.36)
     # A few are far too dark or too bright.

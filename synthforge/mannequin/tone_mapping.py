@@ -1,4 +1,4 @@
-"""From scene-linear light to the image: exposure, white balance, tone curve, blur, sharpening and grain."""
+"""From scene-linear light to the image: exposure, white balance, tone curve, blur, grain."""
 
 from __future__ import annotations
 
@@ -56,10 +56,11 @@ def tone_map(scene: Scene, linear: Tensor) -> Tensor:
 
 def exposure(scene: Scene) -> float:
     """Image value of a radiance of 1: automatic, reads the light and not the person."""
-    key, ambient = sum(scene.key.color) / 3, sum(scene.surroundings.facing) / 3
-    # Of fills, by how much they come from the camera's side.
+    ambient = sum(scene.surroundings.facing) / 3
+    # By how much a light comes from the camera's side.
+    key = (0.35 + 0.45 * max(0.0, scene.key.direction[2])) * sum(scene.key.color) / 3
     fill = sum(max(0.0, f.direction[2]) ** 2 * sum(f.color) / 3 for f in scene.fills)
-    return scene.exposure * 0.775 / (ambient + fill + 0.62 * key)
+    return scene.exposure * 0.775 / (ambient + fill + key)
 
 
 def _tone_curve(x: Tensor) -> Tensor:
