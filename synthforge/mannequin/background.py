@@ -13,6 +13,7 @@ from synthforge.mannequin.surroundings import Place
 from synthforge.mannequin.tone_mapping import exposure
 
 _SIZE = 128
+_SIZE_OF_PHOTOGRAPHS = 256
 # Of a photographed backdrop, on the image before the tone curve.
 _BRIGHTEST = 4.0
 
@@ -31,7 +32,8 @@ def background(scene: Scene, size: int, device: torch.device | str) -> Tensor:
 
 
 def _photograph(scene: Scene, place: Place, size: int, device: torch.device | str) -> Tensor:
-    image = defocused(place.view(_SIZE).to(device), place.defocus * _SIZE)
+    sharp = place.view(_SIZE_OF_PHOTOGRAPHS).to(device)
+    image = defocused(sharp, place.defocus * _SIZE_OF_PHOTOGRAPHS)
     # Brighter than this would eat the edges of what is before it.
     return resized(image, size, size).clamp_(0, _BRIGHTEST / exposure(scene))
 

@@ -139,7 +139,7 @@ def _photographed(d: Draws) -> _Lighting:
         index=index,
         rotation=rotation_of_camera(azimuth, d.bell(0.02, 0.20), d.bell(0, 0.08)),
         half_width=d.u(0.35, 0.85),
-        defocus=0.008 + 0.035 * d.u() ** 1.5,
+        defocus=0.005 + 0.035 * d.u() ** 1.7,
     )
     around = sum(place.facing) / 3
     sun = scaled(place.panorama.key_irradiance, 1 / math.pi)

@@ -35,7 +35,7 @@ def test_pixels_lie_as_the_baking_script_lays_them_out():
 @pytest.mark.parametrize("panorama", panoramas(), ids=lambda panorama: panorama.name)
 def test_each_panorama_is_whole(panorama):
     radiance = panorama.radiance
-    assert radiance.shape == (3, 128, 256)
+    assert radiance.shape == (3, 256, 512)
     assert radiance.isfinite().all() and radiance.min() >= 0
     assert np.linalg.norm(panorama.key_direction) == pytest.approx(1, abs=1e-5)
     # What was cut out as the key light, with the rest, has a mean radiance of 1.
@@ -54,15 +54,15 @@ def test_light_on_a_surface_is_the_integral_over_the_sharp_map():
     normal = (0.6, 0.48, 0.64)
     for name in ("park", "lobby", "workshop"):
         radiance = named(name).radiance
-        towards = pixel_directions(128)
+        towards = pixel_directions(256)
         cosine = (towards * torch.tensor(normal)[:, None, None]).sum(0).clamp(min=0)
-        light = (radiance * cosine * solid_angles(128)).sum((1, 2)) / math.pi
+        light = (radiance * cosine * solid_angles(256)).sum((1, 2)) / math.pi
         assert named(name).light_on(normal) == pytest.approx(light.tolist(), rel=0.05)
 
 
 def test_looking_up_a_pixels_direction_gives_the_pixel():
     radiance = panoramas()[0].radiance
-    found = look_up(radiance, pixel_directions(128).flatten(1).T).T.view(3, 128, 256)
+    found = look_up(radiance, pixel_directions(256).flatten(1).T).T.view(3, 256, 512)
     torch.testing.assert_close(found, radiance, rtol=1e-2, atol=1e-2)
 
 

@@ -45,7 +45,7 @@ def test_the_light_on_surfaces_is_the_panorama_s(scenes, name):
     """The person looks against the camera, so sees what the camera turned away from."""
     scene = in_place(scenes[0], name, azimuth=1.0)
     cube = ambient_cube(scene, torch.eye(3))
-    towards, weight = pixel_directions(128), solid_angles(128)
+    towards, weight = pixel_directions(256), solid_angles(256)
     right = (math.cos(1.0), 0.0, math.sin(1.0))
     facing = (-math.sin(1.0), 0.0, math.cos(1.0))
     for row, normal in ((0, right), (1, (0.0, 1.0, 0.0)), (2, facing)):
@@ -73,8 +73,8 @@ def test_the_backdrop_is_what_lies_behind_the_person():
     panorama = place("city").panorama.radiance
     for row, column in ((10, 8), (10, 56), (50, 8), (50, 56)):
         x, y = ((p / 63 - 0.5) for p in (column, row))
-        at_column = round(128 + math.atan(x) * 128 / math.pi - 0.5)
-        at_row = round(64 + math.atan2(y, math.hypot(1, x)) * 128 / math.pi - 0.5)
+        at_column = round(256 + math.atan(x) * 256 / math.pi - 0.5)
+        at_row = round(128 + math.atan2(y, math.hypot(1, x)) * 256 / math.pi - 0.5)
         near = panorama[:, at_row - 1 : at_row + 2, at_column - 1 : at_column + 2].flatten(1)
         assert (behind[:, row, column] >= near.amin(1) - 1e-4).all()
         assert (behind[:, row, column] <= near.amax(1) + 1e-4).all()

@@ -40,8 +40,8 @@ class Panorama:
 
     @functools.cached_property
     def reflected(self) -> Tensor:
-        """Radiance averaged over squares of four pixels, float32 [3, H / 2, W / 2]."""
-        return F.avg_pool2d(self.radiance, 2)
+        """Radiance averaged over squares of 16 pixels, float32 [3, H / 4, W / 4]."""
+        return F.avg_pool2d(self.radiance, 4)
 
     @functools.cached_property
     def soft(self) -> Tensor:
