@@ -68,7 +68,7 @@ def scene_from(z: Tensor) -> Scene:
     d = Draws(z)
     backdrop = d.pick({"studio": 0.36, "room": 0.22, "bokeh": 0.16, "foliage": 0.16, "sky": 0.10})
     colors = tuple(d.color(0.6, 0.8) for _ in range(5))
-    exposure = d.bell(0.02, 0.36)
+    exposure = d.bell(-0.06, 0.34)
     # A few are far too dark or too bright.
     missed, amount = d.u(), d.u()
     if missed < 0.10:
