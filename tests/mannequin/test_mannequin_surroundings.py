@@ -107,6 +107,14 @@ def test_a_defocused_point_is_a_disc_of_the_same_light():
     assert disc[20, 26] > 0 and disc[20, 27] == 0 and disc[25, 25] == 0
 
 
+def test_the_key_of_a_place_comes_from_the_camera_s_side(scenes):
+    """Be it the panorama's strongest light, a lamp or a flash; a light behind is a fill."""
+    places = photographed(scenes)
+    assert all(scene.key.direction[2] > 0.15 for scene in places)
+    assert any(fill.direction[2] < 0 for scene in places for fill in scene.fills)
+    assert any(not scene.fills for scene in places)
+
+
 def test_faces_are_lit_well_in_most_places(scenes):
     """What the key and the surroundings bring to a face, as the exposure leaves it."""
     levels = []
