@@ -75,6 +75,7 @@ def scene_from(z: Tensor) -> Scene:
         exposure -= 0.25 + 0.55 * amount
     elif missed > 0.95:
         exposure += 0.15 + 0.30 * amount
+    coarse = d.chance(0.4)
     lighting = _photographed(d) if d.chance(_PHOTOGRAPHED) else _procedural(d)
     surroundings, key, fills, white_balance = lighting
     return Scene(
@@ -87,8 +88,8 @@ def scene_from(z: Tensor) -> Scene:
         saturation=d.bell(0.90, 0.18),
         sharpening=0.9 * d.u() ** 2,
         vignette=d.u() ** 2 * 0.35,
-        grain=0.003 + 0.014 * d.u() ** 2 + 0.018 * d.u() ** 8,
-        coarse_grain=d.chance(0.4),
+        grain=(0.003 + 0.012 * d.u() ** 2 + 0.015 * d.u() ** 8) * (0.65 if coarse else 1.0),
+        coarse_grain=coarse,
         # Some are out of focus, shaken or enlarged.
         blur=0.35 + 0.55 * d.u() ** 2 + 1.3 * d.u() ** 8,
         backdrop=backdrop,
