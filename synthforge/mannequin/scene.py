@@ -75,9 +75,9 @@ def scene_from(z: Tensor) -> Scene:
         exposure -= 0.25 + 0.55 * amount
     elif missed > 0.95:
         exposure += 0.15 + 0.30 * amount
-    coarse = d.chance(0.4)
     lighting = _photographed(d) if d.chance(_PHOTOGRAPHED) else _procedural(d)
     surroundings, key, fills, white_balance = lighting
+    coarse = d.chance(0.4)
     return Scene(
         surroundings=surroundings,
         key=key,

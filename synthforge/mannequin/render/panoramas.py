@@ -50,10 +50,11 @@ class Panorama:
         Smooth enough to be summed over the 96 directions of mannequin.occlusion.
         """
         towards = pixel_directions(_SOFT_HEIGHT).flatten(1)
-        height, width = self.reflected.shape[1:]
+        small = F.avg_pool2d(self.reflected, 2)
+        height, width = small.shape[1:]
         source = pixel_directions(height).flatten(1)
         weight = solid_angles(height).expand(-1, width).flatten()
-        light = self.reflected.flatten(1).T
+        light = small.flatten(1).T
         maps = []
         for cells in towards.split(2 * _SOFT_HEIGHT, 1):
             lobe = dot(source[:, :, None], cells[:, None], 0).clamp_(min=0)
