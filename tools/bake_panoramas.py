@@ -22,13 +22,13 @@ import numpy as np
 import OpenEXR
 from numpy.typing import NDArray
 
-VERSION = 1
+VERSION = 2
 PACKAGE = "@pmndrs/assets 1.7.0"
 SHA256 = "152bd218a3390703f184f0c6ce16e73c8f0a87f32d38530d418a09d33d8208dc"
 TARGET = Path(__file__).parents[1] / "synthforge/mannequin/render/panoramas.npz"
 
 _MEMBER = re.compile(r"package/hdri/(\w+)\.exr\.js")
-_HEIGHT = 128
+_HEIGHT = 256
 # The strongest light of a panorama lies within this angle of its middle.
 _KEY_RADIUS_RAD = np.deg2rad(16)
 
@@ -155,12 +155,13 @@ def _split(image: Array) -> tuple[Array, Key]:
 
 
 def _densest(energy: Array, towards: Array) -> int:
-    """Index of the direction with most energy within _KEY_RADIUS_RAD, of every fourth pixel."""
+    """Index of the direction with most energy within _KEY_RADIUS_RAD, of every eighth pixel."""
     height, width = energy.shape
-    candidates = np.arange(height * width).reshape(height, width)[::4, ::4].ravel()
+    candidates = np.arange(height * width).reshape(height, width)[::8, ::8].ravel()
     flat = towards.reshape(-1, 3)
-    inside = flat[candidates] @ flat.T > np.cos(_KEY_RADIUS_RAD)
-    return int(candidates[(inside @ energy.ravel()).argmax()])
+    near = np.cos(_KEY_RADIUS_RAD)
+    found = [energy.ravel()[flat @ flat[index] > near].sum() for index in candidates]
+    return int(candidates[np.argmax(found)])
 
 
 def _to_rgbe(radiance: Array) -> NDArray[np.uint8]:

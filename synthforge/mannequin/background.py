@@ -1,4 +1,4 @@
-"""What is behind the person: defocused procedural scenes."""
+"""What is behind the person, out of focus: photographed or procedural."""
 
 from __future__ import annotations
 
@@ -7,21 +7,35 @@ from torch import Tensor
 
 from flame_pytorch.lbs import fixed_order_sum
 from synthforge.mannequin.arithmetic import exp, sigmoid, steps
-from synthforge.mannequin.maps import blurred, resized
+from synthforge.mannequin.maps import blurred, defocused, resized
 from synthforge.mannequin.scene import Scene
+from synthforge.mannequin.surroundings import Place
+from synthforge.mannequin.tone_mapping import exposure
 
 _SIZE = 128
+_SIZE_OF_PHOTOGRAPHS = 256
+# Of a photographed backdrop, on the image before the tone curve.
+_BRIGHTEST = 4.0
 
 
 def background(scene: Scene, size: int, device: torch.device | str) -> Tensor:
     """Scene-linear RGB [3, size, size]."""
+    if isinstance(scene.surroundings, Place):
+        return _photograph(scene, scene.surroundings, size, device)
     generator = torch.Generator().manual_seed(scene.seed)
     colors = torch.tensor(scene.backdrop_colors)
     image = {
         "studio": _studio, "room": _room, "bokeh": _bokeh, "foliage": _foliage, "sky": _sky
     }[scene.backdrop](colors, generator)  # fmt: skip
-    level = (sum(scene.sky) + sum(scene.key.color)) / 6 * scene.backdrop_brightness
+    level = (sum(scene.surroundings.sky) + sum(scene.key.color)) / 6 * scene.backdrop_brightness
     return resized((image * level).to(device), size, size).clamp_(0)
+
+
+def _photograph(scene: Scene, place: Place, size: int, device: torch.device | str) -> Tensor:
+    sharp = place.view(_SIZE_OF_PHOTOGRAPHS).to(device)
+    image = defocused(sharp, place.defocus * _SIZE_OF_PHOTOGRAPHS)
+    # Brighter than this would eat the edges of what is before it.
+    return resized(image, size, size).clamp_(0, _BRIGHTEST / exposure(scene))
 
 
 def _field(cells: int, channels: int, generator: torch.Generator) -> Tensor:

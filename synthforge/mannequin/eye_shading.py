@@ -10,7 +10,7 @@ from torch import Tensor
 
 from synthforge.mannequin.arithmetic import atan2, dot, exp, turned
 from synthforge.mannequin.fields import interpolate, smoothstep
-from synthforge.mannequin.lighting import radiance, schlick
+from synthforge.mannequin.lighting import schlick
 from synthforge.mannequin.maps import read, resized
 from synthforge.mannequin.person import Person
 from synthforge.mannequin.scene import Scene
@@ -150,8 +150,8 @@ def _reflection(scene: Scene, normal: Tensor, key_lit: Tensor) -> Tensor:
     """What the wet surface mirrors, [N, 3]: the surroundings and two windows."""
     like = normal.new_tensor
     mirror = normal * (2 * normal[:, 2:]) - like((0.0, 0.0, 1.0))
-    light = radiance(scene, mirror) * 0.9
-    for lamp, gain in ((scene.key, 40.0), (scene.fills[0], 18.0)):
+    light = scene.surroundings.reflected(mirror) * 0.9
+    for lamp, gain in zip((scene.key, *scene.fills), (40.0, 18.0), strict=False):
         size = 0.09 + 0.13 * lamp.softness
         edge = 1 - 0.5 * (size * 1.5) ** 2, 1 - 0.5 * (size * 0.9) ** 2
         window = gain * smoothstep(*edge, dot(mirror, like(lamp.direction)))

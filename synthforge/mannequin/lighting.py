@@ -62,8 +62,7 @@ def fit_rotation(source: Tensor, target: Tensor) -> Tensor:
 def radiance(scene: Scene, view_directions: Tensor) -> Tensor:
     """Light arriving from directions [N, 3] (viewer axes): linear RGB [N, 3], without the key."""
     like = view_directions.new_tensor
-    height = (0.5 + 0.5 * view_directions[:, 1:2]).clamp(0, 1)
-    total = like(scene.ground) * (1 - height) + like(scene.sky) * height
+    total = scene.surroundings.radiance(view_directions)
     for light in scene.fills:
         cosine = dot(view_directions, like(light.direction)).clamp(min=0)[:, None]
         # A lobe whose irradiance on a facing surface is the light's colour.

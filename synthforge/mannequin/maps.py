@@ -53,6 +53,24 @@ def resized(maps: Tensor, height: int, width: int) -> Tensor:
     return maps
 
 
+def defocused(maps: Tensor, radius: float) -> Tensor:
+    """[C, H, W] averaged over discs of `radius` cells, as a lens out of focus does it.
+
+    Borders are repeated outwards.
+    """
+    reach = round(radius)
+    padded = F.pad(maps[None], (reach,) * 4, mode="replicate")
+    height, width = maps.shape[1:]
+    halves = [round(math.sqrt(max(radius**2 - row**2, 0))) for row in range(-reach, reach + 1)]
+    sums = {
+        half: F.avg_pool2d(padded, (1, 2 * half + 1), 1, divisor_override=1) for half in set(halves)
+    }
+    total = torch.zeros_like(maps)
+    for row, half in enumerate(halves):
+        total += sums[half][0, :, row : row + height, reach - half : reach - half + width]
+    return total / sum(2 * half + 1 for half in halves)
+
+
 def blurred(maps: Tensor, sigma: float) -> Tensor:
     """Gaussian of `sigma` cells, cut off at three; borders are repeated outwards."""
     reach = max(1, round(3 * sigma))

@@ -8,31 +8,54 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from synthforge.mannequin.draws import RGB, Draws, mix, scaled, seed_of
+from synthforge.mannequin.render.panoramas import panoramas
+from synthforge.mannequin.surroundings import Dome, Place, Vector
+
+# The share of scenes in photographed places, and of these the share lit by a flash.
+_PHOTOGRAPHED = 0.65
+_FLASHED = 0.08
+# A place's strongest light is the key where it comes this much from the camera's side and is this
+# strong beside the rest.
+_KEY_FROM_FRONT = 0.25
+_KEY_SHARE = 0.3
+# A light of this size is as soft as can be.
+_SOFT_SPREAD_RAD = 0.2
+
+# Surroundings, key, fills, white balance.
+_Lighting = tuple[Dome | Place, "Light", tuple["Light", ...], RGB]
 
 
 @dataclass(frozen=True)
 class Light:
-    """A soft light: direction towards it in viewer axes (x right, y up, z to the viewer)."""
+    """A soft light: direction towards it in viewer axes (x right, y up, z to the viewer).
 
-    direction: tuple[float, float, float]
+    color: linear RGB, radiance of a uniform sphere that lights a surface as the light does.
+    """
+
+    direction: Vector
     color: RGB
     softness: float
 
 
 @dataclass(frozen=True)
 class Scene:
-    """The light, the camera's settings and what is behind the person."""
+    """The light, the camera's settings and what is behind the person.
 
+    key: casts shadows; fills: add to the surroundings' light. backdrop: what is behind the person
+    where the surroundings are no place.
+    """
+
+    surroundings: Dome | Place
     key: Light
     fills: tuple[Light, ...]
-    sky: RGB
-    ground: RGB
     exposure: float
     white_balance: RGB
     contrast: float
     saturation: float
+    sharpening: float
     vignette: float
     grain: float
+    coarse_grain: bool
     blur: float
     backdrop: str
     backdrop_colors: tuple[RGB, ...]
@@ -43,6 +66,41 @@ class Scene:
 def scene_from(z: Tensor) -> Scene:
     """z: [256], z[256:] of a sample's latent."""
     d = Draws(z)
+    backdrop = d.pick({"studio": 0.36, "room": 0.22, "bokeh": 0.16, "foliage": 0.16, "sky": 0.10})
+    colors = tuple(d.color(0.6, 0.8) for _ in range(5))
+    exposure = d.bell(-0.06, 0.34)
+    # A few are far too dark or too bright.
+    missed, amount = d.u(), d.u()
+    if missed < 0.10:
+        exposure -= 0.25 + 0.55 * amount
+    elif missed > 0.95:
+        exposure += 0.15 + 0.30 * amount
+    lighting = _photographed(d) if d.chance(_PHOTOGRAPHED) else _procedural(d)
+    surroundings, key, fills, white_balance = lighting
+    coarse = d.chance(0.4)
+    return Scene(
+        surroundings=surroundings,
+        key=key,
+        fills=fills,
+        white_balance=white_balance,
+        exposure=math.exp(exposure),
+        contrast=d.bell(1.0, 0.16),
+        saturation=d.bell(0.90, 0.18),
+        sharpening=0.9 * d.u() ** 2,
+        vignette=d.u() ** 2 * 0.35,
+        grain=(0.003 + 0.012 * d.u() ** 2 + 0.015 * d.u() ** 8) * (0.65 if coarse else 1.0),
+        coarse_grain=coarse,
+        # Some are out of focus, shaken or enlarged.
+        blur=0.35 + 0.55 * d.u() ** 2 + 1.3 * d.u() ** 8,
+        backdrop=backdrop,
+        backdrop_colors=colors,
+        backdrop_brightness=math.exp(d.bell(-0.2, 0.9)),
+        seed=seed_of(z),
+    )
+
+
+def _procedural(d: Draws) -> _Lighting:
+    """Surroundings, key, fills and the camera's white balance."""
     warm = d.bell(0, 1.0)
     key_color = _temperature(warm)
     azimuth, elevation = d.bell(0, 1.25), d.bell(0.55, 0.65)
@@ -64,23 +122,68 @@ def scene_from(z: Tensor) -> Scene:
     ambient = d.u(0.14, 0.50)
     tint = _temperature(d.bell(-0.5 * warm, 0.8))
     ground_tint = d.color(0.5, 1.0)
-    backdrop = d.pick({"studio": 0.22, "room": 0.30, "bokeh": 0.18, "foliage": 0.18, "sky": 0.12})
-    return Scene(
-        key=key,
-        fills=(fill, rim),
+    dome = Dome(
         sky=scaled(tint, ambient * 1.25),
         ground=scaled(mix(tint, ground_tint, 0.4), ambient * d.u(0.25, 0.75)),
-        exposure=math.exp(d.bell(0.02, 0.36)),
-        white_balance=_temperature(-0.85 * warm + d.bell(0, 0.35)),
-        contrast=d.bell(1.0, 0.16),
-        saturation=d.bell(0.90, 0.18),
-        vignette=d.u() ** 2 * 0.35,
-        grain=0.004 + 0.018 * d.u() ** 2,
-        blur=0.35 + 0.55 * d.u() ** 2,
-        backdrop=backdrop,
-        backdrop_colors=tuple(d.color(0.6, 0.8) for _ in range(5)),
-        backdrop_brightness=math.exp(d.bell(-0.2, 0.9)),
-        seed=seed_of(z),
+    )
+    return dome, key, (fill, rim), _temperature(-0.85 * warm + d.bell(0, 0.35))
+
+
+def _photographed(d: Draws) -> _Lighting:
+    """As `_procedural`."""
+    index = int(d.u(0, len(panoramas()) - 1e-6))
+    key_x, _, key_z = panoramas()[index].key_direction
+    # Half of the photographers look away from the strongest light.
+    azimuth = math.atan2(-key_x, key_z) + d.bell(0, 1.4)
+    azimuth = d.u(-math.pi, math.pi) if d.chance(0.5) else azimuth
+    place = Place(
+        index=index,
+        rotation=rotation_of_camera(azimuth, d.bell(0.02, 0.20), d.bell(0, 0.08)),
+        half_width=d.u(0.35, 0.85),
+        defocus=0.005 + 0.035 * d.u() ** 1.7,
+    )
+    around = sum(place.facing) / 3
+    sun = scaled(place.panorama.key_irradiance, 1 / math.pi)
+    strength = sum(sun) / 3
+    spread = place.panorama.key_spread_rad / _SOFT_SPREAD_RAD + 0.3 * d.u() ** 2
+    # Walls and the photographer's reflector lighten the shadows.
+    limit = min(1.0, d.u(1.5, 4.0) * around / max(strength, 1e-6))
+    strongest = Light(place.key_direction, scaled(sun, limit), min(1.0, spread))
+    from_front = place.key_direction[2] > _KEY_FROM_FRONT and strength > _KEY_SHARE * around
+    flashed, lamp = d.chance(_FLASHED), _lamp(d, place)
+    if flashed:
+        flash = scaled(_temperature(d.bell(-0.2, 0.3)), d.u(1.5, 4.0) * around)
+        key = Light(_direction(d.bell(0, 0.2), d.bell(0.1, 0.1)), flash, 0.05)
+    else:
+        key = strongest if from_front else lamp
+    fills = () if key is strongest else (strongest,)
+    lit = [f + 0.62 * k for f, k in zip(place.facing, key.color, strict=True)]
+    # The camera takes out most of the light's tint.
+    share = d.u(0.55, 1.0)
+    r, g, b = (math.exp(share * math.log(lit[1] / channel)) for channel in lit)
+    tint = _temperature(d.bell(0, 0.3))
+    return place, key, fills, (r * tint[0], g * tint[1], b * tint[2])
+
+
+def _lamp(d: Draws, place: Place) -> Light:
+    """A window, wall or reflector where a place has no light for the face."""
+    around, behind = sum(place.facing) / 3, sum(place.behind) / 3
+    color = mix(_temperature(d.bell(0, 0.6)), scaled(place.facing, 1 / around), 0.5)
+    softness = d.u(0.2, 1.0)
+    strength = d.u(0.5, 1.8) * max(around, 0.5 * behind) * (1.25 - 0.45 * softness)
+    towards = _direction(d.bell(0, 1.2), d.bell(0.5, 0.5))
+    return Light(towards, scaled(color, strength), softness)
+
+
+def rotation_of_camera(azimuth: float, pitch: float, roll: float) -> tuple[Vector, Vector, Vector]:
+    """Of a camera turned to its right, down and clockwise: rows, its axes to the unturned."""
+    sa, ca, sp, cp = math.sin(azimuth), math.cos(azimuth), math.sin(pitch), math.cos(pitch)
+    sr, cr = math.sin(roll), math.cos(roll)
+    # About y after about x after about z.
+    return (
+        (ca * cr - sa * sp * sr, ca * sr + sa * sp * cr, -sa * cp),
+        (-cp * sr, cp * cr, sp),
+        (sa * cr + ca * sp * sr, sa * sr - ca * sp * cr, ca * cp),
     )
 
 

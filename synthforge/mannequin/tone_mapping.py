@@ -1,8 +1,9 @@
-"""From scene-linear light to the image: exposure, white balance, tone curve, blur and grain."""
+"""From scene-linear light to the image: exposure, white balance, tone curve, blur, grain."""
 
 from __future__ import annotations
 
 import functools
+import math
 
 import torch
 from torch import Tensor
@@ -12,16 +13,21 @@ from synthforge.mannequin.maps import blurred
 from synthforge.mannequin.scene import Scene
 
 _GRAIN_SIZE = 640
+# Sigma of the camera's own smoothing, pixels: of colour, and of coarse grain.
+_COARSE = 1.2
 _LUMA = (0.30, 0.59, 0.11)
 # Pivot of the contrast.
 _MIDDLE = 0.45
 
 
 @functools.cache
-def _grain(device: torch.device | str) -> Tensor:
-    """float32 [3, G, G], unit variance, mostly shared by the channels."""
+def _grain(device: torch.device | str, coarse: bool) -> Tensor:
+    """float32 [3, G, G], unit variance, mostly shared by the channels; coarse: in soft blots."""
     generator = torch.Generator().manual_seed(5)
     noise = torch.randn(4, _GRAIN_SIZE, _GRAIN_SIZE, generator=generator, dtype=torch.float64)
+    if coarse:
+        # A Gaussian of sigma leaves 1 / (2 sqrt(pi) sigma) of the deviation.
+        noise = blurred(noise, _COARSE) * (2 * math.sqrt(math.pi) * _COARSE)
     return (0.8 * noise[:1] + 0.6 * noise[1:]).float().to(device)
 
 
@@ -30,26 +36,31 @@ def tone_map(scene: Scene, linear: Tensor) -> Tensor:
     like = linear.new_tensor
     _, height, width = linear.shape
     balance = like(scene.white_balance)[:, None, None]
-    image = blurred(linear * (balance * _exposure(scene)), scene.blur)
+    image = blurred(linear * (balance * exposure(scene)), scene.blur)
     ys, xs = (steps(-1, 1, size, linear.device) for size in (height, width))
     image *= 1 - scene.vignette * 0.5 * (xs * xs + (ys * ys)[:, None])
     image = _srgb(_tone_curve(image))
-    luma = _luma(image)
-    image = luma + (image - luma) * scene.saturation
+    # Cameras sharpen what is light and dark, and store colour more coarsely.
+    luma, soft = _luma(image), blurred(image, _COARSE)
+    soft_luma = _luma(soft)
+    image = (soft - soft_luma) * scene.saturation
+    image += luma + (luma - soft_luma) * scene.sharpening
     image = (image - _MIDDLE) * scene.contrast + _MIDDLE
     span = _GRAIN_SIZE - height + 1
     top, left = scene.seed % span, scene.seed // 1024 % span
-    grain = _grain(linear.device)[:, top : top + height, left : left + width]
+    grain = _grain(linear.device, scene.coarse_grain)[:, top : top + height, left : left + width]
     # Grain shows in the shadows.
     image += torch.roll(grain, scene.seed // 7 % height, 1) * (scene.grain * (1.2 - 0.7 * luma))
     return image.mul_(2).sub_(1).clamp_(-1, 1)
 
 
-def _exposure(scene: Scene) -> float:
-    """An automatic exposure that reads the light, not the person."""
-    key, fill = sum(scene.key.color) / 3, sum(scene.fills[0].color) / 3
-    ambient = (sum(scene.sky) + sum(scene.ground)) / 6 + 0.35 * fill
-    return scene.exposure * 0.775 / (ambient + 0.62 * key)
+def exposure(scene: Scene) -> float:
+    """Image value of a radiance of 1: automatic, reads the light and not the person."""
+    ambient = sum(scene.surroundings.facing) / 3
+    # By how much a light comes from the camera's side.
+    key = (0.35 + 0.45 * max(0.0, scene.key.direction[2])) * sum(scene.key.color) / 3
+    fill = sum(max(0.0, f.direction[2]) ** 2 * sum(f.color) / 3 for f in scene.fills)
+    return scene.exposure * 0.775 / (ambient + fill + key)
 
 
 def _tone_curve(x: Tensor) -> Tensor:

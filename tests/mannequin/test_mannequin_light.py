@@ -11,6 +11,7 @@ from synthforge.mannequin.background import background
 from synthforge.mannequin.lighting import Light, fit_rotation, irradiance, key_shadow
 from synthforge.mannequin.occlusion import directions, look_from, visibility
 from synthforge.mannequin.scene import scene_from
+from synthforge.mannequin.surroundings import Dome
 from synthforge.mannequin.template import template
 from synthforge.mannequin.tone_mapping import tone_map
 
@@ -61,7 +62,7 @@ def test_the_forehead_sees_more_sky_than_the_inner_eye_and_the_chin_s_underside(
 
 def test_a_uniform_sky_gives_its_own_radiance_to_what_is_open(scene):
     head = template()
-    grey = replace(scene, sky=(0.5, 0.5, 0.5), ground=(0.5, 0.5, 0.5), fills=())
+    grey = replace(scene, surroundings=Dome((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)), fills=())
     eye = torch.eye(3)
     light = irradiance(grey, head.normals, head.topology, eye, eye)
     assert torch.allclose(light[nearest_vertex(30)], torch.full((3,), 0.5), atol=0.06)
@@ -123,8 +124,9 @@ def test_grain_is_as_strong_as_the_scene_says_and_shows_in_the_shadows(scene):
 
 @pytest.mark.parametrize("kind", ["studio", "room", "bokeh", "foliage", "sky"])
 def test_backdrops_are_images(scene, kind):
-    image = background(replace(scene, backdrop=kind), 96, "cpu")
+    studio = replace(scene, backdrop=kind, surroundings=Dome((0.5, 0.5, 0.6), (0.2, 0.2, 0.1)))
+    image = background(studio, 96, "cpu")
     assert image.shape == (3, 96, 96)
     assert image.min() >= 0 and torch.isfinite(image).all()
     assert image.std() > 0
-    assert torch.equal(image, background(replace(scene, backdrop=kind), 96, "cpu"))
+    assert torch.equal(image, background(studio, 96, "cpu"))

@@ -39,7 +39,7 @@ def test_every_z_is_a_scene(seed, scale):
     scene = scene_from(latent(seed) * scale)
     assert math.isclose(math.hypot(*scene.key.direction), 1, abs_tol=1e-6)
     assert scene.exposure > 0 and min(scene.white_balance) > 0
-    assert min(scene.sky) > 0 and min(scene.ground) >= 0
+    assert min(scene.surroundings.facing) > 0
 
 
 def test_the_person_is_a_function_of_z_alone():

@@ -6,7 +6,11 @@ import sys
 import numpy as np
 import pytest
 import support_same_bits
+from support_mannequin import samples
 from support_same_bits import SAMPLES, in_child
+
+from synthforge.mannequin.scene import scene_from
+from synthforge.mannequin.surroundings import Dome, Place
 
 # Operations that IEEE 754 fixes to the last bit, or that compute with integers, compare or move
 # values. Nothing that may fuse, reassociate or approximate: no exp, sin or pow, no mean, no matrix
@@ -66,6 +70,13 @@ def record_operations():
     with torch.inference_mode(), Record():
         support_same_bits.draw(SAMPLES)
     return names
+
+
+def test_the_samples_hold_photographed_and_procedural_scenes():
+    z, _, _ = samples(SAMPLES)
+    scenes = [scene_from(row[256:]) for row in z]
+    assert {type(scene.surroundings) for scene in scenes} == {Dome, Place}
+    assert {scene.coarse_grain for scene in scenes} == {False, True}
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from synthforge.mannequin.scalp import head_in_own_frame
 from synthforge.mannequin.scene import scene_from
 from synthforge.mannequin.shading import shade
 from synthforge.mannequin.strands import Strands, shade_strands, splat
+from synthforge.mannequin.surroundings import Dome
 from synthforge.mannequin.template import template
 from synthforge.rasterizer import rasterize
 
@@ -35,8 +36,7 @@ def person():
 def scene():
     """One white light from the camera, and nothing else."""
     dark = (0.0, 0.0, 0.0)
-    return replace(scene_from(latent(2)), key=FRONT, fills=(replace(FRONT, color=dark),) * 2,
-                   sky=dark, ground=dark)  # fmt: skip
+    return replace(scene_from(latent(2)), key=FRONT, fills=(), surroundings=Dome(dark, dark))
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +127,7 @@ def test_hair_has_the_colour_of_the_person_s(person, scene, body, camera):
     image = torch.zeros(3, SIZE * SIZE)
     seen = splat([group], camera, SIZE, torch.full((SIZE * SIZE,), 99.0))[0]
     shadow = shadow_of(body, group.points.flatten(1)[:, ::50])
-    sky = replace(scene, sky=(1.0, 1.0, 1.0), ground=(1.0, 1.0, 1.0))
+    sky = replace(scene, surroundings=Dome((1.0, 1.0, 1.0), (1.0, 1.0, 1.0)))
     shade_strands(image, group, seen, sky, shadow, torch.eye(3), own.origin_gen)
     r, g, b = image.sum(1)
     assert r > 1.5 * g > 1.5 * 1.5 * b > 0

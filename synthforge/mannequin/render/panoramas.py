@@ -12,14 +12,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from flame_pytorch.lbs import fixed_order_sum
+from synthforge.mannequin.arithmetic import atan2, cosine, dot, sine, weighted_sum
+from synthforge.mannequin.draws import RGB
+from synthforge.mannequin.maps import read
+
 _FILE = Path(__file__).with_name("panoramas.npz")
+# Rows of the blurred map.
+_SOFT_HEIGHT = 16
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Panorama:
     """One place. The mean radiance over the sphere is 1 before its strongest light was cut out.
 
-    radiance: float32 [1, 3, H, W], linear RGB; rows from the zenith down; the middle column lies at
+    radiance: float32 [3, H, W], linear RGB; rows from the zenith down; the middle column lies at
         -z, columns run to +x (x right, y up).
     key_direction: unit vector towards the strongest light. key_irradiance: linear RGB that it
         brings to a surface facing it. key_spread_rad: its size as seen from the person.
@@ -28,38 +35,88 @@ class Panorama:
     name: str
     radiance: Tensor
     key_direction: tuple[float, float, float]
-    key_irradiance: tuple[float, float, float]
+    key_irradiance: RGB
     key_spread_rad: float
+
+    @functools.cached_property
+    def reflected(self) -> Tensor:
+        """Radiance averaged over squares of 16 pixels, float32 [3, H / 4, W / 4]."""
+        return F.avg_pool2d(self.radiance, 4)
+
+    @functools.cached_property
+    def soft(self) -> Tensor:
+        """Radiance averaged over lobes of 10 degrees standard deviation, float32 [3, h, w].
+
+        Smooth enough to be summed over the 96 directions of mannequin.occlusion.
+        """
+        towards = pixel_directions(_SOFT_HEIGHT).flatten(1)
+        small = F.avg_pool2d(self.reflected, 2)
+        height, width = small.shape[1:]
+        source = pixel_directions(height).flatten(1)
+        weight = solid_angles(height).expand(-1, width).flatten()
+        light = small.flatten(1).T
+        maps = []
+        for cells in towards.split(2 * _SOFT_HEIGHT, 1):
+            lobe = dot(source[:, :, None], cells[:, None], 0).clamp_(min=0)
+            for _ in range(5):
+                lobe *= lobe
+            lobe *= weight[:, None]
+            maps.append(weighted_sum(lobe, light) / fixed_order_sum(lobe, 0))
+        return torch.stack(maps, 1)
+
+    def light_on(self, normal: tuple[float, float, float]) -> RGB:
+        """Radiance of a uniform sphere that would light a surface as this one does, without key."""
+        towards = pixel_directions(_SOFT_HEIGHT)
+        cosines = dot(towards, towards.new_tensor(normal)[:, None, None], 0).clamp_(min=0)
+        weight = (cosines * solid_angles(_SOFT_HEIGHT)).flatten()[:, None]
+        light = weighted_sum(weight, self.soft.flatten(1).T) / fixed_order_sum(weight, 0)
+        r, g, b = light[:, 0].tolist()
+        return r, g, b
 
 
 @functools.cache
 def panoramas() -> tuple[Panorama, ...]:
     """All, on the CPU."""
     with np.load(_FILE) as data:
-        rgbe = torch.from_numpy(data["rgbe"])
-        scale = torch.exp2(rgbe[..., 3:].float() - 128 - 8)
-        radiance = ((rgbe[..., :3].float() + 0.5) * scale).permute(0, 3, 1, 2).contiguous()
+        rgbe = data["rgbe"].astype(np.int32)
+        radiance = np.ldexp((rgbe[..., :3] + 0.5).astype(np.float32), rgbe[..., 3:] - 136)
+        maps = torch.from_numpy(np.ascontiguousarray(np.moveaxis(radiance, 3, 1)))
         return tuple(
-            Panorama(str(name), radiance[i : i + 1], tuple(towards), tuple(light), float(spread))
-            for i, (name, towards, light, spread) in enumerate(
-                zip(
-                    data["names"],
-                    data["key_direction"].tolist(),
-                    data["key_irradiance"].tolist(),
-                    data["key_spread_rad"],
-                    strict=True,
-                )
+            Panorama(str(name), radiance, tuple(towards), tuple(light), float(spread))
+            for name, radiance, towards, light, spread in zip(
+                data["names"],
+                maps,
+                data["key_direction"].tolist(),
+                data["key_irradiance"].tolist(),
+                data["key_spread_rad"],
+                strict=True,
             )
         )
 
 
 def look_up(radiance: Tensor, directions: Tensor) -> Tensor:
-    """Light from directions [N, 3] of the panorama's axes, by bilinear interpolation: [N, 3]."""
+    """Light [N, 3] of a map [3, H, W] from directions [N, 3] of its axes, not all zero.
+
+    Bilinear; the seam behind is no border.
+    """
     x, y, z = directions.unbind(-1)
-    column = torch.atan2(x, -z) / math.pi
-    row = torch.atan2(-y, torch.sqrt(x * x + z * z)) * (2 / math.pi)
-    width = radiance.shape[-1]
-    # One column more on either side, so that the seam is no border.
-    wrapped = F.pad(radiance, (1, 1, 0, 0), mode="circular")
-    grid = torch.stack([column * (width / (width + 2)), row], -1)[None, None]
-    return F.grid_sample(wrapped, grid, align_corners=False, padding_mode="border")[0, :, 0].T
+    _, height, width = radiance.shape
+    wrapped = torch.cat([radiance[..., -1:], radiance, radiance[..., :1]], -1)
+    column = (atan2(x, -z) * (0.5 / math.pi) + 0.5) * width + 0.5
+    row = (atan2(-y, torch.sqrt(x * x + z * z)) * (1 / math.pi) + 0.5) * height - 0.5
+    return read(wrapped, column, row).T
+
+
+@functools.cache
+def pixel_directions(height: int) -> Tensor:
+    """Unit vectors of the pixels of a map, float32 [3, height, 2 * height]."""
+    elevation = ((0.5 - (torch.arange(height) + 0.5) / height) * math.pi)[:, None]
+    azimuth = ((torch.arange(2 * height) + 0.5) / height - 1) * math.pi
+    level, y = cosine(elevation), sine(elevation).expand(-1, 2 * height)
+    return torch.stack([sine(azimuth) * level, y, -cosine(azimuth) * level])
+
+
+def solid_angles(height: int) -> Tensor:
+    """Of the pixels of each row of a map, steradians: float32 [height, 1]."""
+    elevation = ((0.5 - (torch.arange(height) + 0.5) / height) * math.pi)[:, None]
+    return cosine(elevation) * (math.pi / height) ** 2
