@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from synthforge.alignment import UNITS_PER_METRE, apply_affine, place_in_generator
+from synthforge.alignment import apply_affine, place_in_generator
 from synthforge.camera import Camera
 from synthforge.fingerprint import fingerprint
 from synthforge.generator import GeneratorOutput
@@ -130,10 +130,10 @@ class Mannequin:
         R_view_gen = camera.R_view_gen[0]
         R_gen_head = fit_rotation(head.vertices[head.skull], vertices[head.skull])
         body = clothed(head, person, vertices, landmarks)
-        own = head_in_own_frame(head, vertices, body.normals, R_gen_head, UNITS_PER_METRE)
-        marks = own.to_head(landmarks)
+        own = head_in_own_frame(head, vertices, body.normals, R_gen_head)
+        marks = own.frame.to_local(landmarks)
         groups = grow_hair(person, head, own) + facial_hair(person, head, own, marks)
-        center = own.origin_gen
+        center = own.frame.origin
         cast = groups[0].points[:, ::2, ::2]
         # A strand's area, shared by its points.
         opacity = 2 * _STRAND_WIDTH * groups[0].mean_length / cast.shape[2]

@@ -93,15 +93,15 @@ def scalp_roots(device: torch.device | str = "cpu") -> Roots:
         return scalp_roots("cpu").to(device)
     head = template("cpu")
     center = mean(head.vertices[head.faces], 1)
-    height = hairline_height(center, head)
+    height = hairline_height(center)
     bare = [REGION_ID[n] for n in ("left_ear", "right_ear", "left_eyeball", "right_eyeball")]
     grows = (height > -0.012) & ~torch.isin(head.region, torch.tensor(bare))
     roots = _on_surface(head, grows.float(), SCALP_ROOTS, _SEED)
-    height = hairline_height(roots.position, head)
+    height = hairline_height(roots.position)
     kept = roots.take(height + 0.0015 * roots.random[:, 11] > 0)
     _, nearest = cKDTree(kept.position[:GUIDES].numpy()).query(kept.position.numpy())
     nearest = torch.from_numpy(nearest)
-    place = torch.stack([hairline_height(kept.position, head), torch.zeros(len(nearest))], -1)
+    place = torch.stack([hairline_height(kept.position), torch.zeros(len(nearest))], -1)
     return Roots(kept.face, kept.bary, kept.position, place, nearest, kept.random)
 
 
