@@ -101,6 +101,13 @@ def _off_face(comb: Comb, p: Tensor) -> Tensor:
     return _constant(p, 0.0, 1.2, -0.9) * _smooth(comb.root[:, 2:3], 0.0, 150)
 
 
+def _past_shoulder(comb: Comb, p: Tensor) -> Tensor:
+    """Below the jaw in front of the shoulder or behind it."""
+    way = torch.where(comb.root[:, 2:3] > -0.055, 1.0, -0.7)
+    below = _smooth(-p[:, 1:2], -comb.head.landmarks[4, 1], 150)
+    return below * way * _constant(p, 0.0, 0.0, 1.0)
+
+
 def _back(comb: Comb, p: Tensor) -> Tensor:
     """Up from the forehead and back."""
     top = comb.head.vertices[:, 1].amax()
@@ -125,6 +132,7 @@ _FIELDS: dict[str, Callable[[Comb, Tensor], Tensor]] = {
     "parted": _parted,
     "off_cheek": _off_cheek,
     "off_face": _off_face,
+    "past_shoulder": _past_shoulder,
     "back": _back,
     "knot": _knot,
 }

@@ -88,8 +88,8 @@ def _grow_guides(comb: Comb, guides: Roots, shoulders: Shoulders, head: Head) ->
         p = p + heading * step
         rise = min(1.0, index / (0.25 * style.knots))
         p, stand_off = scalp.keep_out(p, growth.layer * rise)
-        p = shoulders.keep_out(p, growth.layer)
-        p = curve[-1] + unit(p - curve[-1]) * step
+        if style.ends is not None:
+            p = shoulders.keep_out(p, growth.layer)
         if hair.style == "bun":
             # Hair ends in the knot.
             near = (length(comb.knot - p)[:, None] / 0.03).clamp(max=1)

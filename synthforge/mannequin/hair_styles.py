@@ -62,7 +62,7 @@ class Style:
 
 
 _CROPPED = (("whorl", 1.0), ("front", 1.0), ("down", 0.35))
-_PARTED = (("parted", 1.0), ("off_cheek", 1.0))
+_PARTED = (("parted", 1.0), ("off_cheek", 1.0), ("past_shoulder", 0.8))
 
 STYLES = {
     "bald": Style(
@@ -106,7 +106,7 @@ STYLES = {
     ),
     "long": Style(
         comb=_PARTED, ends=(-0.060, -0.210), fringe=True, lift=(0.12, 0.34), stiffness=0.55,
-        gravity=0.10, hug=0.7, knots=40, strands=10000, clump=0.6, spread=0.005,
+        gravity=0.10, hug=0.7, knots=32, strands=10000, clump=0.6, spread=0.005,
         curl_radius=(0, 0.009), curl_length=(0.075, 0.075), shine=1.0,
     ),
     "bun": Style(
