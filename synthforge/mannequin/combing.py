@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from synthforge.mannequin.arithmetic import sigmoid
-from synthforge.mannequin.hair_styles import Growth, between
+from synthforge.mannequin.hair_styles import Growth, parting_of
 from synthforge.mannequin.person import Hair
 from synthforge.mannequin.scalp import Scalp
 from synthforge.mannequin.template import Template
@@ -71,20 +71,16 @@ def _whorl(comb: Comb, p: Tensor) -> Tensor:
 
 def _front(comb: Comb, p: Tensor) -> Tensor:
     """Front hair: forward with a fringe, else up and aside."""
-    aside = (0.8 * comb.hair.part_side, 0.7, -0.7)
+    aside = (0.8 * comb.hair.part_side, 0.9, -0.2)
     way = _constant(p, *((0.0, 0.0, 0.5) if comb.hair.fringe else aside))
     return way * _smooth(p[:, 2:3], -0.02, 60)
 
 
 def _parted(comb: Comb, p: Tensor) -> Tensor:
     """Across from the parting, then down over the side or the back of the head."""
-    side = comb.hair.part_side
-    parting = between(comb.growth.style.parting, abs(side)) * (1 if side >= 0 else -1)
-    sign = torch.where(comb.root[:, 0:1] >= parting, 1.0, -1.0)
+    sign = torch.where(comb.root[:, 0:1] >= parting_of(comb.hair), 1.0, -1.0)
     across = torch.cat([sign, 0 * sign, -0.35 + 0 * sign], 1)
-    fallen = torch.maximum(
-        _smooth(p[:, 0:1].abs(), 0.052, 150), _smooth(-p[:, 2:3], 0.115, 150)
-    )
+    fallen = torch.maximum(_smooth(p[:, 0:1].abs(), 0.052, 150), _smooth(-p[:, 2:3], 0.115, 150))
     return across * (1 - fallen) + fallen * _constant(p, 0.0, -1.0, -0.1)
 
 
@@ -104,7 +100,7 @@ def _off_face(comb: Comb, p: Tensor) -> Tensor:
 def _past_shoulder(comb: Comb, p: Tensor) -> Tensor:
     """Below the jaw in front of the shoulder or behind it."""
     way = torch.where(comb.root[:, 2:3] > -0.055, 1.0, -0.7)
-    below = _smooth(-p[:, 1:2], -comb.head.landmarks[4, 1], 150)
+    below = _smooth(-p[:, 1:2], -0.012 - comb.head.landmarks[4, 1], 150)
     return below * way * _constant(p, 0.0, 0.0, 1.0)
 
 

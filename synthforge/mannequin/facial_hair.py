@@ -18,7 +18,7 @@ from synthforge.mannequin.template import Template
 from synthforge.mesh import unit
 
 _KNOTS = 6
-_LASHES = 64
+_LASHES = 80
 _LASH_COLOR = (0.012, 0.009, 0.008)
 
 
@@ -62,7 +62,9 @@ def _brows(person: Person, template: Template, head: Head) -> Strands:
     bend = torch.stack([0.1 * outward, -0.12 + 0 * along, -0.02 + 0 * along], -1)
     points = _bent(root + 0.0002 * normal, direction + 0.13 * normal, bend, length)
     color = points.new_tensor(person.brow_color) * exp(0.2 * roots.random[:, 3:4])
-    return Strands(head.frame.from_local(points), color, torch.ones_like(color[:, 0]), 6, 0.3)
+    return Strands(
+        head.frame.from_local(points), color, torch.ones_like(color[:, 0]), 6, 0.3, (0.9, 0.45)
+    )
 
 
 def _lashes(person: Person, head: Head, landmarks: Tensor) -> Strands:
@@ -76,7 +78,9 @@ def _lashes(person: Person, head: Head, landmarks: Tensor) -> Strands:
     ]
     points = torch.cat([_lid_lashes(person, *lid) for lid in lids], 1)
     color = points.new_tensor(_LASH_COLOR).expand(points.shape[1], 3).contiguous()
-    return Strands(head.frame.from_local(points), color, torch.ones_like(color[:, 0]), 7, 0.2)
+    return Strands(
+        head.frame.from_local(points), color, torch.ones_like(color[:, 0]), 7, 0.2, (0.9, 0.35)
+    )
 
 
 def _lid_lashes(person: Person, lid: Tensor, outward: float, upper: bool) -> Tensor:
@@ -107,7 +111,9 @@ def _stubble(person: Person, template: Template, head: Head) -> Strands:
     grey = (normal_cdf(roots.random[:, 8:9]) < person.hair.grey).float()
     color = points.new_tensor(person.brow_color) * exp(0.3 * roots.random[:, 7:8])
     color = color * (1 - grey) + 0.35 * grey
-    return Strands(head.frame.from_local(points), color, torch.ones_like(color[:, 0]), 1, 0.1)
+    return Strands(
+        head.frame.from_local(points), color, torch.ones_like(color[:, 0]), 1, 0.1, (0.7, 0.45)
+    )
 
 
 def _beard(person: Person, template: Template, head: Head) -> Strands:
@@ -129,7 +135,7 @@ def _beard(person: Person, template: Template, head: Head) -> Strands:
     grey = (normal_cdf(roots.random[:, 8:9]) < person.hair.grey).float()
     color = points.new_tensor(person.hair.color) * exp(0.2 * roots.random[:, 7:8])
     color = color * (1 - grey) + 0.42 * grey
-    return Strands(head.frame.from_local(points), color, 0.5 + 0.5 * below, 8, 0.4)
+    return Strands(head.frame.from_local(points), color, 0.5 + 0.5 * below, 8, 0.4, (0.95, 0.5))
 
 
 def _beard_area(person: Person, roots: Roots, template: Template) -> Tensor:

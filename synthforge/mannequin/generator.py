@@ -160,8 +160,7 @@ class Mannequin:
         covered = fragments.covered.view(-1).float()
         z_behind = torch.where(covered > 0, fragments.z.view(-1), 99.0)
         for group, seen in zip(groups, splat(groups, camera, size, z_behind), strict=True):
-            shade_strands(image, group, seen, scene, shadow, R_view_gen, center)
-            covered[seen.pixel] = 1.0
+            shade_strands(image, covered, group, seen, scene, shadow, R_view_gen, center)
         layers = torch.cat([image, covered[None]]).view(1, 4, size, size)
         layers = F.avg_pool2d(layers, _SUPERSAMPLING)[0]
         behind = background(scene, _IMAGE_SIZE, self.device)

@@ -22,7 +22,7 @@ from synthforge.mannequin.arithmetic import (
     steps,
 )
 from synthforge.mannequin.combing import Comb
-from synthforge.mannequin.hair_styles import Growth, growth_of, in_fringe, roots_kept
+from synthforge.mannequin.hair_styles import Growth, at_parting, growth_of, in_fringe, roots_kept
 from synthforge.mannequin.person import Hair, Person
 from synthforge.mannequin.roots import GUIDES, Roots, scalp_roots
 from synthforge.mannequin.scalp import Head, Shoulders, scalp_of, shoulders_of
@@ -47,10 +47,10 @@ def grow_hair(person: Person, template: Template, head: Head) -> list[Strands]:
     comb = Comb(hair, growth, guides.position, template, scalp_of(template, head))
     curves = _grow_guides(comb, guides, shoulders_of(template, head), head)
     kept = torch.nonzero(roots_kept(hair, roots)).squeeze(1)
-    # Of the fringe every root: skin shows between its strands.
-    fringe = in_fringe(hair, roots, template)[kept]
-    fringe[: growth.style.strands] = True
-    groups = [_along_guides(comb, curves, roots.take(kept[fringe]), guides, head)]
+    # Every root where skin shows between the strands.
+    drawn = (in_fringe(hair, roots, template) | at_parting(hair, roots))[kept]
+    drawn[: growth.style.strands] = True
+    groups = [_along_guides(comb, curves, roots.take(kept[drawn]), guides, head)]
     if hair.style == "bun":
         groups.append(_bun(comb, roots, head))
     return groups

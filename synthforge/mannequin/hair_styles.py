@@ -62,7 +62,7 @@ class Style:
 
 
 _CROPPED = (("whorl", 1.0), ("front", 1.0), ("down", 0.35))
-_PARTED = (("parted", 1.0), ("off_cheek", 1.0), ("past_shoulder", 0.8))
+_PARTED = (("parted", 1.0), ("off_cheek", 1.0))
 
 STYLES = {
     "bald": Style(
@@ -79,7 +79,7 @@ STYLES = {
     ),
     "side_part": Style(
         comb=(("parted", 1.0), ("back", 0.25)), side=(0.010, 0.022), top=(0.060, 0.095),
-        parting=(0.030, 0.042), lift=(0.2, 0.6), layer=(0.4, 1.2), stiffness=0.62, hug=0.5,
+        parting=(0.030, 0.042), lift=(0.2, 0.3), layer=(0.4, 0.9), stiffness=0.62, hug=0.5,
         border=0.8, strands=22000, clump=0.5, curl_radius=(0, 0.0025),
     ),
     "swept_back": Style(
@@ -100,13 +100,13 @@ STYLES = {
         curl_length=(0.0085, 0.0085), frizz=0.05, shine=0.35,
     ),
     "bob": Style(
-        comb=_PARTED, ends=(0.035, -0.035), fringe=True, lift=(0.12, 0.34), stiffness=0.55,
+        comb=_PARTED, ends=(0.035, -0.035), fringe=True, lift=(0.12, 0.20), stiffness=0.55,
         gravity=0.10, hug=0.7, knots=28, strands=12000, clump=0.5, ragged=0.12,
         curl_radius=(0, 0.004), curl_length=(0.07, 0.07), shine=1.0,
     ),
     "long": Style(
-        comb=_PARTED, ends=(-0.060, -0.210), fringe=True, lift=(0.12, 0.34), stiffness=0.55,
-        gravity=0.10, hug=0.7, knots=32, strands=10000, clump=0.6, spread=0.005,
+        comb=(*_PARTED, ("past_shoulder", 0.8)), ends=(-0.060, -0.210), fringe=True, lift=(0.12, 0.20), stiffness=0.55,
+        gravity=0.10, hug=0.7, knots=32, strands=10000, clump=0.6,
         curl_radius=(0, 0.009), curl_length=(0.075, 0.075), shine=1.0,
     ),
     "bun": Style(
@@ -153,6 +153,18 @@ def roots_kept(hair: Hair, roots: Roots) -> Tensor:
     return kept
 
 
+def parting_of(hair: Hair) -> float:
+    """Where hair is parted, metres from the midline to the subject's left."""
+    side = between(STYLES[hair.style].parting, abs(hair.part_side))
+    return side if hair.part_side >= 0 else -side
+
+
+def at_parting(hair: Hair, roots: Roots) -> Tensor:
+    """bool [N]: which roots lie beside a parting."""
+    parted = any(name == "parted" for name, _ in STYLES[hair.style].comb)
+    return ((roots.position[:, 0] - parting_of(hair)).abs() < 0.012) & parted
+
+
 def in_fringe(hair: Hair, roots: Roots, head: Template) -> Tensor:
     """bool [N]: which roots' hair is combed over the forehead."""
     x, _, z = roots.position.unbind(-1)
@@ -163,7 +175,7 @@ def in_fringe(hair: Hair, roots: Roots, head: Template) -> Tensor:
 
 def growth_of(hair: Hair, guides: Roots, head: Template) -> Growth:
     style = STYLES[hair.style]
-    x, y, z = guides.position.unbind(-1)
+    _, y, z = guides.position.unbind(-1)
     ear_y, top_y = head.landmarks[36, 1], head.vertices[:, 1].amax()
     top = sigmoid(((y - ear_y) / (top_y - ear_y) - 0.52) * 16)
     side, long = between(style.side, hair.length), between(style.top, hair.length)
@@ -185,7 +197,8 @@ def growth_of(hair: Hair, guides: Roots, head: Template) -> Growth:
         style=style,
         length=length,
         lift=between(style.lift, top),
-        layer=(0.004 + (0.004 + 0.010 * hair.volume) * rank) * between(style.layer, top),
+        layer=(0.004 + (0.004 + 0.010 * hair.volume) * torch.sqrt(rank))
+        * between(style.layer, top),
         in_fringe=fringe,
         curl_radius=between(style.curl_radius, hair.wave),
         curl_length=between(style.curl_length, hair.wave),

@@ -36,4 +36,3 @@ def recession(points: Tensor) -> tuple[Tensor, Tensor]:
     front = sigmoid(z * 120)
     temple = bell(x.abs() - 0.040, 0.016)
     return RECESSION_M * front, 0.028 * front * temple
-

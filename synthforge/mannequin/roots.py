@@ -12,6 +12,7 @@ from torch import Tensor
 from flame_pytorch.lbs import fixed_order_sum
 from synthforge.landmarks import LEFT_BROW
 from synthforge.mannequin.arithmetic import length, mean, sine
+from synthforge.mannequin.fields import smoothstep
 from synthforge.mannequin.hairline import hairline_height
 from synthforge.mannequin.skin_maps import PIGMENT_MAPS, TEXTURE_SIZE, skin_maps
 from synthforge.mannequin.template import Template, brow_curve, template
@@ -116,10 +117,12 @@ def beard_roots(device: torch.device | str = "cpu") -> Roots:
     column = (uv[:, 0] * TEXTURE_SIZE).long().clamp(0, TEXTURE_SIZE - 1)
     row = ((1 - uv[:, 1]) * TEXTURE_SIZE).long().clamp(0, TEXTURE_SIZE - 1)
     density = zone[row * TEXTURE_SIZE + column]
+    corners = head.vertices[head.faces]
     lips = torch.isin(
         head.region, torch.tensor([REGION_ID[n] for n in ("upper_lip", "lower_lip", "inner_mouth")])
     )
     density = torch.where(lips | head.eyeball[head.faces[:, 0]], 0.0, density)
+    density = density * smoothstep(-0.036, -0.012, mean(corners, 1)[:, 1] - head.landmarks[8, 1])
     density = torch.where(density > 0.12, density, 0.0)
     roots = _on_surface(head, density, _BEARD_ROOTS, _SEED + 1)
     place = torch.stack([density[roots.face], torch.zeros(len(roots.face))], -1)

@@ -201,7 +201,9 @@ def _shoulder_vertices(device: str) -> Tensor:
         steps(-math.pi, math.pi, _TRUNK_MAP[1]),
     )
     best = []
-    for rows, columns in zip(height[:, None].split(1024), azimuth[:, None].split(1024), strict=True):
+    for rows, columns in zip(
+        height[:, None].split(1024), azimuth[:, None].split(1024), strict=True
+    ):
         along = sine(columns) * direction[:, 0] + cosine(columns) * direction[:, 1]
         best.append((along - ((rows - y) / 0.1) ** 2 + 0.15 * radius).argmax(1))
     return index[torch.cat(best)].to(device)

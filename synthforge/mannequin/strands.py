@@ -28,6 +28,7 @@ class Strands:
     exposed: float32 [N], 0 deep inside the hair to 1 on its outside.
     samples: points drawn on each span between control points.
     shine: strength of the highlights.
+    opacity: at the root and at the tip, over the skin behind; strands behind don't show through.
     """
 
     points: Tensor
@@ -35,6 +36,7 @@ class Strands:
     exposed: Tensor
     samples: int
     shine: float
+    opacity: tuple[float, float] = (1.0, 1.0)
 
     @property
     def mean_length(self) -> Tensor:
@@ -110,6 +112,7 @@ def splat(groups: list[Strands], camera: Camera, size: int, z_behind: Tensor) ->
 
 def shade_strands(
     image: Tensor,
+    covered: Tensor,
     group: Strands,
     seen: Splat,
     scene: Scene,
@@ -117,7 +120,7 @@ def shade_strands(
     R_view_gen: Tensor,
     center: Tensor,
 ) -> None:
-    """Paint the seen strands into image [3, S * S], linear RGB.
+    """Paint the seen strands into image [3, S * S], linear RGB, and its coverage [S * S].
 
     Two shifted highlights after Kajiya & Kay (1989) and Marschner et al. (2003): a white one
     towards the root, a coloured one towards the tip. center: [3], middle of the head.
@@ -153,9 +156,18 @@ def shade_strands(
         tint = 0.75 * sin_tl + group.shine * 0.8 * tinted
         glow = tint * color + group.shine * 0.05 * white
         ambient = _from_cube(cube, outward)
-        shade = 0.38 + 0.62 * exposed * (0.45 + (0.55 / group.samples_each) * sample)
-        total = glow * key_color * (lit * facing) + color * ambient * 1.1
-        image.index_copy_(1, pixel, total * shade)
+        along = sample * (1 / group.samples_each)
+        shade = 0.38 + 0.62 * exposed * (0.45 + 0.55 * along)
+        total = (glow * key_color * (lit * facing) + color * ambient * 1.1) * shade
+        if group.opacity != (1.0, 1.0):
+            root, tip = group.opacity
+            opacity = root + (tip - root) * along
+            behind, through = image.index_select(1, pixel), covered.index_select(0, pixel)
+            total = behind + opacity * (total - behind)
+            covered.index_copy_(0, pixel, through + opacity * (1 - through))
+        else:
+            covered[pixel] = 1.0
+        image.index_copy_(1, pixel, total)
 
 
 def _from_cube(cube: Tensor, normal: Tensor) -> Tensor:
