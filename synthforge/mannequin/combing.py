@@ -116,7 +116,7 @@ def _back(comb: Comb, p: Tensor) -> Tensor:
 def _knot(comb: Comb, p: Tensor) -> Tensor:
     """Over the top from the forehead, then straight to the knot."""
     forward = ((p[:, 2:3] - comb.scalp.center[2]) / 0.04).clamp(0, 1)
-    upward = torch.cat([8 * p[:, :1], 1.4 + 0 * forward, -0.8 + 0 * forward], 1)
+    upward = torch.cat([8 * p[:, :1], 0.8 + 0 * forward, -0.8 + 0 * forward], 1)
     return unit(comb.knot - p) + forward * upward
 
 

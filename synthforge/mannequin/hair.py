@@ -22,15 +22,16 @@ from synthforge.mannequin.arithmetic import (
     steps,
 )
 from synthforge.mannequin.combing import Comb
+from synthforge.mannequin.draws import RGB
 from synthforge.mannequin.hair_styles import Growth, at_parting, growth_of, in_fringe, roots_kept
-from synthforge.mannequin.person import Hair, Person
+from synthforge.mannequin.person import Person
 from synthforge.mannequin.roots import GUIDES, Roots, scalp_roots
 from synthforge.mannequin.scalp import Head, Shoulders, scalp_of, shoulders_of
 from synthforge.mannequin.strands import Strands
 from synthforge.mannequin.template import Template
 from synthforge.mesh import cross, unit
 
-GREY = (0.36, 0.352, 0.342)
+_GREY = (0.36, 0.352, 0.342)
 # Of the supersampled image, about: sets how densely strands are sampled.
 _PIXELS_PER_METRE = 4000.0
 _STRANDS_AT_ONCE = {"cpu": 1024}
@@ -44,7 +45,9 @@ def grow_hair(person: Person, template: Template, head: Head) -> list[Strands]:
     roots = scalp_roots(str(head.vertices.device))
     guides = roots.take(slice(0, GUIDES))
     growth = growth_of(hair, guides, template)
-    comb = Comb(hair, growth, guides.position, template, scalp_of(template, head))
+    # Long enough to fall over the ears.
+    scalp = scalp_of(template, head, growth.style.ends is not None)
+    comb = Comb(hair, growth, guides.position, template, scalp)
     curves = _grow_guides(comb, guides, shoulders_of(template, head), head)
     kept = torch.nonzero(roots_kept(hair, roots)).squeeze(1)
     # Every root where skin shows between the strands.
@@ -98,16 +101,16 @@ def _grow_guides(comb: Comb, guides: Roots, shoulders: Shoulders, head: Head) ->
     return torch.stack(curve, -1).transpose(0, 1).contiguous()
 
 
-def _colors(hair: Hair, lock: Tensor, random: Tensor) -> Tensor:
+def strand_colors(color: RGB, grey: float, lock: Tensor, random: Tensor) -> Tensor:
     """Albedo of strands [N, 3] by the random numbers of their lock and their own, [N, 12] each.
 
     A strand stands for several hairs, so its share of grey ones scatters about the person's.
     """
     tone = exp(0.12 * lock[:, 7:8] + 0.10 * random[:, 7:8])
-    scatter = (0.5 * hair.grey * (1 - hair.grey)) ** 0.5
-    grey = (hair.grey + scatter * (0.5 * lock[:, 8:9] + 0.6 * random[:, 8:9])).clamp(0, 1)
-    natural = random.new_tensor(hair.color) * tone
-    return natural + grey * (random.new_tensor(GREY) * tone.sqrt() - natural)
+    scatter = (0.5 * grey * (1 - grey)) ** 0.5
+    share = (grey + scatter * (0.5 * lock[:, 8:9] + 0.6 * random[:, 8:9])).clamp(0, 1)
+    natural = random.new_tensor(color) * tone
+    return natural + share * (random.new_tensor(_GREY) * tone.sqrt() - natural)
 
 
 def _shortened(curves: Tensor, ragged: float) -> Tensor:
@@ -175,7 +178,7 @@ def _along_guides(comb: Comb, curves: Tensor, roots: Roots, guides: Roots, head:
     exposed = ((layer - layer.amin()) / (layer.amax() - layer.amin() + 1e-6)).clamp(0, 1)
     return Strands(
         points,
-        _colors(comb.hair, guides.random[roots.guide], roots.random),
+        strand_colors(comb.hair.color, comb.hair.grey, guides.random[roots.guide], roots.random),
         0.35 + 0.65 * exposed,
         _samples(growth, mean_length),
         style.shine,
@@ -217,5 +220,5 @@ def _bun(comb: Comb, roots: Roots, head: Head) -> Strands:
     points = radius[..., None] * (a[..., None] * cosine(angle) + b[..., None] * sine(angle))
     points = (points + center[:, None]).transpose(0, 1).contiguous()
     exposed = ((radius[:, 0] - radius.amin()) / (radius.amax() - radius.amin())).clamp(0, 1)
-    colors = _colors(comb.hair, random, random)
+    colors = strand_colors(comb.hair.color, comb.hair.grey, random, random)
     return Strands(head.frame.from_local(points), colors, 0.2 + 0.8 * exposed, 10, 1.0)

@@ -22,7 +22,7 @@ from synthforge.regions import REGION_ID
 
 SCALP_ROOTS = 26000
 GUIDES = 1800
-_BEARD_ROOTS = 9000
+_BEARD_ROOTS = 10000
 _BROW_ROOTS = 1100
 _SEED = 31
 
@@ -124,7 +124,10 @@ def beard_roots(device: torch.device | str = "cpu") -> Roots:
     density = torch.where(lips | head.eyeball[head.faces[:, 0]], 0.0, density)
     density = density * smoothstep(-0.036, -0.012, mean(corners, 1)[:, 1] - head.landmarks[8, 1])
     density = torch.where(density > 0.12, density, 0.0)
-    roots = _on_surface(head, density, _BEARD_ROOTS, _SEED + 1)
+    x, y, _ = mean(corners, 1).unbind(-1)
+    mouth = head.landmarks[54]
+    moustache = (y > mouth[1]) & (x.abs() < mouth[0])
+    roots = _on_surface(head, density * (1 + 1.5 * moustache), _BEARD_ROOTS, _SEED + 1)
     place = torch.stack([density[roots.face], torch.zeros(len(roots.face))], -1)
     return Roots(roots.face, roots.bary, roots.position, place, roots.guide, roots.random)
 
@@ -142,6 +145,7 @@ def brow_roots(device: torch.device | str = "cpu") -> Roots:
     random = _normal(_BROW_ROOTS, generator)
     knot = (along * (len(curve) - 1)).long().clamp(max=len(curve) - 2)
     width = 0.0050 * (0.75 + 0.45 * sine(along * 2.2 + 0.5)) * (1 - along**3 * 0.8)
+    width = width * (0.55 + 0.45 * smoothstep(0.0, 0.22, along))
     point = curve[knot].clone()
     point[:, 1] += across * width
     left = _project_front(head, point)

@@ -28,6 +28,7 @@ from synthforge.mannequin.lighting import fit_rotation
 from synthforge.mannequin.maps import read
 from synthforge.mannequin.template import Template, template
 from synthforge.mesh import unit
+from synthforge.regions import REGION_ID
 
 _MAP = (64, 128)
 # The trunk's vertices lie below, on the template, and turn and scale together.
@@ -167,10 +168,13 @@ def _grid(rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @functools.cache
-def _scalp_vertices(device: str) -> Tensor:
+def _scalp_vertices(device: str, over_ears: bool) -> Tensor:
     """int64 [H * W]: the outermost vertex near each direction of Scalp.radius."""
     head = template("cpu")
     outer = (head.vertices[:, 1] > _jaw_y(head)) & (head.piece == Piece.SKIN)
+    if not over_ears:
+        ears = torch.tensor([REGION_ID["left_ear"], REGION_ID["right_ear"]])
+        outer[head.faces[torch.isin(head.region, ears)].flatten()] = False
     index = torch.nonzero(outer).squeeze(1)
     offset = head.vertices[outer] - _center(head)
     polar, azimuth = _grid(steps(0, math.pi, _MAP[0]), steps(-math.pi, math.pi, _MAP[1]))
@@ -213,9 +217,10 @@ def _smoothed(radius: Tensor, size: tuple[int, int]) -> Tensor:
     return F.avg_pool2d(F.pad(radius.view(1, *size), (1, 1, 1, 1), mode="replicate"), 3, 1)
 
 
-def scalp_of(template: Template, head: Head) -> Scalp:
+def scalp_of(template: Template, head: Head, over_ears: bool) -> Scalp:
+    """over_ears: whether hair lies over the ears or under them."""
     center = _center(template)
-    nearest = head.vertices[_scalp_vertices(str(center.device))] - center
+    nearest = head.vertices[_scalp_vertices(str(center.device), over_ears)] - center
     return Scalp(center, _smoothed(length(nearest), _MAP), _jaw_y(template))
 
 
