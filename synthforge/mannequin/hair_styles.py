@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from synthforge.mannequin.roots import Roots
 from synthforge.mannequin.template import Template
 
 Pair = tuple[float, float]
+Share = TypeVar("Share", float, Tensor)
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ class Growth:
     frizz: float
 
 
-def between(pair: Pair, share: Tensor | float) -> Tensor | float:
+def between(pair: Pair, share: Share) -> Share:
     return pair[0] + (pair[1] - pair[0]) * share
 
 
