@@ -7,6 +7,7 @@ head's pose; it starts from the posed, shaped surface, so it fits the person.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -50,10 +51,11 @@ def grow_hair(person: Person, template: Template, head: Head) -> list[Strands]:
     comb = Comb(hair, growth, guides.position, template, scalp)
     curves = _grow_guides(comb, guides, shoulders_of(template, head), head)
     kept = torch.nonzero(roots_kept(hair, roots)).squeeze(1)
-    # Every root where skin shows between the strands.
-    drawn = (in_fringe(hair, roots, template) | at_parting(hair, roots))[kept]
-    drawn[: growth.style.strands] = True
-    groups = [_along_guides(comb, curves, roots.take(kept[drawn]), guides, head)]
+    # A second strand to each root where skin shows between them; rolled, as it must be another.
+    sparse = (in_fringe(hair, roots, template) | at_parting(hair, roots))[kept]
+    drawn = roots.take(torch.cat([kept[: growth.style.strands], kept[sparse]]))
+    drawn = replace(drawn, random=drawn.random.roll(1, 0))
+    groups = [_along_guides(comb, curves, drawn, guides, head)]
     if hair.style == "bun":
         groups.append(_bun(comb, roots, head))
     return groups

@@ -170,14 +170,14 @@ def at_parting(hair: Hair, roots: Roots) -> Tensor:
 def in_fringe(hair: Hair, roots: Roots, head: Template) -> Tensor:
     """bool [N]: which roots' hair is combed over the forehead."""
     x, _, z = roots.position.unbind(-1)
-    wide = 0.052 + 0.004 * roots.random[:, 10]
-    front = (z > head.landmarks[27, 2] - 0.050) & (x.abs() < wide)
+    wide = 0.052 + 0.007 * roots.random[:, 10]
+    front = (z + 0.005 * roots.random[:, 11] > head.landmarks[27, 2] - 0.050) & (x.abs() < wide)
     return front & (hair.fringe and STYLES[hair.style].fringe)
 
 
 def growth_of(hair: Hair, guides: Roots, head: Template) -> Growth:
     style = STYLES[hair.style]
-    _, y, z = guides.position.unbind(-1)
+    x, y, z = guides.position.unbind(-1)
     ear_y, top_y = head.landmarks[36, 1], head.vertices[:, 1].amax()
     top = sigmoid(((y - ear_y) / (top_y - ear_y) - 0.52) * 16)
     side, long = between(style.side, hair.length), between(style.top, hair.length)
@@ -190,7 +190,8 @@ def growth_of(hair: Hair, guides: Roots, head: Template) -> Growth:
     fringe = in_fringe(hair, guides, head)
     brow = head.landmarks[24]
     # Down to the brows or a little above, over the bulge of the forehead.
-    drop, ahead = y - brow[1] - 0.014 * (1 - hair.length), brow[2] - z
+    drop = y - brow[1] - 0.014 * (1 - hair.length) + 0.2 * x.abs()
+    ahead = brow[2] - z
     length = torch.where(fringe, 1.06 * torch.sqrt(drop * drop + ahead * ahead), length)
     near_border = 1 - (guides.place[:, 0] / 0.022).clamp(0, 1)
     length = length * (1 - (1 - style.border) * near_border) * (1 + vary * guides.random[:, 2])
