@@ -205,7 +205,7 @@ def _sums(curves: Tensor, guide: Tensor, amounts: Tensor, basis: Tensor) -> Tens
 def _samples(growth: Growth, mean_length: float) -> int:
     """Points drawn on each span: close to one a pixel along a strand, as far as time allows."""
     winding = 1 + 8 * growth.curl_radius / growth.curl_length
-    wanted = min(max(mean_length * winding * _PIXELS_PER_METRE / 1.3, 8), 700)
+    wanted = min(max(mean_length * winding * _PIXELS_PER_METRE / 1.3, 8), 900)
     return max(1, round(wanted / (growth.style.knots - 1)))
 
 

@@ -81,22 +81,21 @@ def splat(groups: list[Strands], camera: Camera, size: int, z_behind: Tensor) ->
     K = camera.K[0]
     base = 0
     for group in groups:
-        per_chunk = max(1, _POINTS_AT_ONCE.get(device.type, 1 << 18) // group.samples_each)
-        sample = torch.arange(group.samples, device=device)[:, None, None]
+        x, y, z = turned_planes(R, group.points) + shift[:, None, None]
+        u = ((K[0, 0] * x + K[0, 1] * y) / z + K[0, 2]) * size
+        v = (K[1, 1] * y / z + K[1, 2]) * size
+        knots = torch.stack([u, v, z])
+        start, end = knots[..., :-1].flatten(1), knots[..., 1:].flatten(1)
+        sample = torch.arange(group.samples, device=device)[:, None]
         shares = sample * (1 / group.samples)
-        span = torch.arange(group.spans, device=device) * group.samples
-        for first in range(0, len(group), per_chunk):
-            part = group.points[:, first : first + per_chunk]
-            x, y, z = turned_planes(R, part) + shift[:, None, None]
-            u = ((K[0, 0] * x + K[0, 1] * y) / z + K[0, 2]) * size
-            v = (K[1, 1] * y / z + K[1, 2]) * size
-            u, v, z = (
-                knots[:, :-1] + shares * (knots[:, 1:] - knots[:, :-1]) for knots in (u, v, z)
-            )
+        at_once = max(1, _POINTS_AT_ONCE.get(device.type, 1 << 18) // group.samples)
+        for spans in _in_sight(knots, size, z_behind).split(at_once):
+            first = start.index_select(1, spans)
+            step = end.index_select(1, spans) - first
+            u, v, z = (a + shares * b for a, b in zip(first, step, strict=True))
             inside = (u >= 0) & (u < size) & (v >= 0) & (v < size) & (z > 0)
             pixel = torch.where(inside, v.int() * size + u.int(), size * size).long()
-            strand = torch.arange(first, first + part.shape[1], device=device)[:, None]
-            index = strand * group.samples_each + span + sample + base
+            index = spans * group.samples + sample + base
             key = (z.view(torch.int32).long() << 32) | index
             keys.scatter_reduce_(0, pixel.flatten(), key.flatten(), "amin")
         base += len(group) * group.samples_each
@@ -108,6 +107,19 @@ def splat(groups: list[Strands], camera: Camera, size: int, z_behind: Tensor) ->
         result.append(Splat(pixel, index[pixel] - base))
         base += count
     return result
+
+
+def _in_sight(knots: Tensor, size: int, z_behind: Tensor) -> Tensor:
+    """int64 [S], spans of curves with knots [u, v, z] [3, N, T] that may be seen.
+
+    Left out are those whose two ends are behind the surface or beyond the same border.
+    """
+    u, v, z = knots
+    pixel = v.long().clamp(0, size - 1) * size + u.long().clamp(0, size - 1)
+    behind = z > z_behind.index_select(0, pixel.flatten()).view_as(z)
+    out = [behind, u < 0, u >= size, v < 0, v >= size]
+    hidden = torch.stack([ends[:, :-1] & ends[:, 1:] for ends in out]).any(0)
+    return torch.nonzero(~hidden.flatten()).squeeze(1)
 
 
 def shade_strands(
