@@ -170,7 +170,7 @@ def at_parting(hair: Hair, roots: Roots) -> Tensor:
 def in_fringe(hair: Hair, roots: Roots, head: Template) -> Tensor:
     """bool [N]: which roots' hair is combed over the forehead."""
     x, _, z = roots.position.unbind(-1)
-    wide = 0.052 + 0.007 * roots.random[:, 10]
+    wide = 0.050 + 0.006 * roots.random[:, 10].clamp(-1, 1)
     front = (z + 0.005 * roots.random[:, 11] > head.landmarks[27, 2] - 0.050) & (x.abs() < wide)
     return front & (hair.fringe and STYLES[hair.style].fringe)
 
