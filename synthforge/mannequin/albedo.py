@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from synthforge.mannequin.arithmetic import exp
-from synthforge.mannequin.draws import RGB
+from synthforge.mannequin.draws import RGB, mix
 from synthforge.mannequin.hairline import RECESSION_M
 from synthforge.mannequin.person import Person
 from synthforge.mannequin.skin_maps import (
@@ -31,6 +31,8 @@ _HEMOGLOBIN = (-0.05, -0.36, -0.30)
 _LIP_BLOOD = (-0.06, -0.40, -0.24)
 _CAROTENE = (0.0, -0.05, -0.22)
 _VEIN = (-0.34, -0.30, -0.20)
+# Linear RGB under grey hair.
+_GREY_ROOTS = (0.13, 0.125, 0.12)
 
 # Channels of the texture.
 ALBEDO = slice(0, 3)
@@ -124,8 +126,9 @@ def _tint_scalp(person: Person, hairline: Tensor, log_albedo: Tensor) -> None:
     covered = ((above + 0.002) / soft).clamp_(0, 1)
     if hair.style == "bald":
         covered *= ((0.040 - height) / 0.03).clamp_(0, 1) * (1 - high * (1 / RECESSION_M)) * 0.18
-    cover = (0.62 if hair.style == "buzz" else 0.75) * (1 - 0.6 * hair.grey)
-    tint = log_albedo.new_tensor(_towards(hair.color, skin_log_albedo(person)))
+    cover = (0.62 if hair.style == "buzz" else 0.75) * (1 - 0.3 * hair.grey)
+    color = mix(hair.color, _GREY_ROOTS, hair.grey)
+    tint = log_albedo.new_tensor(_towards(color, skin_log_albedo(person)))
     log_albedo += tint[:, None] * cover * covered
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from synthforge.landmarks import LEFT_EYE, RIGHT_EYE
 from synthforge.mannequin.arithmetic import cosine, dot, exp, mean, normal_cdf, sine, steps
 from synthforge.mannequin.fields import smooth_curve
+from synthforge.mannequin.hair import strand_colors
 from synthforge.mannequin.person import Person
 from synthforge.mannequin.roots import Roots, beard_roots, brow_roots
 from synthforge.mannequin.scalp import Head
@@ -18,7 +19,7 @@ from synthforge.mannequin.template import Template
 from synthforge.mesh import unit
 
 _KNOTS = 6
-_LASHES = 64
+_LASHES = 80
 _LASH_COLOR = (0.012, 0.009, 0.008)
 
 
@@ -46,7 +47,7 @@ def _brows(person: Person, template: Template, head: Head) -> Strands:
     along, across = roots.place.unbind(-1)
     thickness = 0.38 + 0.62 * person.brow_thickness
     sparse = normal_cdf(roots.random[:, 0]) < person.brow_density * 0.72 * (
-        0.55 + 0.45 * sine((along * 0.9 + 0.1) * math.pi).clamp(0)
+        0.40 + 0.60 * sine((along * 0.85 + 0.12) * math.pi).clamp(0)
     )
     roots = roots.take((across.abs() < thickness) & sparse)
     along, across = roots.place.unbind(-1)
@@ -62,7 +63,9 @@ def _brows(person: Person, template: Template, head: Head) -> Strands:
     bend = torch.stack([0.1 * outward, -0.12 + 0 * along, -0.02 + 0 * along], -1)
     points = _bent(root + 0.0002 * normal, direction + 0.13 * normal, bend, length)
     color = points.new_tensor(person.brow_color) * exp(0.2 * roots.random[:, 3:4])
-    return Strands(head.to_gen(points), color, torch.ones_like(color[:, 0]), 6, 0.3)
+    return Strands(
+        head.frame.from_local(points), color, torch.ones_like(color[:, 0]), 6, 0.3, (0.9, 0.45)
+    )
 
 
 def _lashes(person: Person, head: Head, landmarks: Tensor) -> Strands:
@@ -76,7 +79,9 @@ def _lashes(person: Person, head: Head, landmarks: Tensor) -> Strands:
     ]
     points = torch.cat([_lid_lashes(person, *lid) for lid in lids], 1)
     color = points.new_tensor(_LASH_COLOR).expand(points.shape[1], 3).contiguous()
-    return Strands(head.to_gen(points), color, torch.ones_like(color[:, 0]), 7, 0.2)
+    return Strands(
+        head.frame.from_local(points), color, torch.ones_like(color[:, 0]), 7, 0.2, (0.9, 0.35)
+    )
 
 
 def _lid_lashes(person: Person, lid: Tensor, outward: float, upper: bool) -> Tensor:
@@ -104,10 +109,10 @@ def _stubble(person: Person, template: Template, head: Head) -> Strands:
     length = (0.0004 + 0.0014 * person.stubble) * exp(0.25 * roots.random[:, 0])
     direction = unit(normal * 0.6 + normal.new_tensor((0, -0.7, 0)) + 0.35 * roots.random[:, 1:4])
     points = _bent(root, direction, 0 * direction, length)
-    grey = (normal_cdf(roots.random[:, 8:9]) < person.hair.grey).float()
-    color = points.new_tensor(person.brow_color) * exp(0.3 * roots.random[:, 7:8])
-    color = color * (1 - grey) + 0.35 * grey
-    return Strands(head.to_gen(points), color, torch.ones_like(color[:, 0]), 1, 0.1)
+    color = strand_colors(person.brow_color, person.hair.grey, roots.random, roots.random)
+    return Strands(
+        head.frame.from_local(points), color, torch.ones_like(color[:, 0]), 1, 0.1, (0.7, 0.45)
+    )
 
 
 def _beard(person: Person, template: Template, head: Head) -> Strands:
@@ -126,10 +131,8 @@ def _beard(person: Person, template: Template, head: Head) -> Strands:
     direction = unit(direction + 0.22 * roots.random[:, 1:4])
     bend = torch.stack([0.25 * roots.random[:, 4], -0.35 + 0 * below, 0.2 * roots.random[:, 5]], -1)
     points = _bent(root, direction, bend, length)
-    grey = (normal_cdf(roots.random[:, 8:9]) < person.hair.grey).float()
-    color = points.new_tensor(person.hair.color) * exp(0.2 * roots.random[:, 7:8])
-    color = color * (1 - grey) + 0.42 * grey
-    return Strands(head.to_gen(points), color, 0.5 + 0.5 * below, 8, 0.4)
+    color = strand_colors(person.hair.color, person.hair.grey, roots.random, roots.random)
+    return Strands(head.frame.from_local(points), color, 0.5 + 0.5 * below, 8, 0.4, (0.95, 0.5))
 
 
 def _beard_area(person: Person, roots: Roots, template: Template) -> Tensor:

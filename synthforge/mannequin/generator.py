@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from synthforge.alignment import UNITS_PER_METRE, apply_affine, place_in_generator
+from synthforge.alignment import apply_affine, place_in_generator
 from synthforge.camera import Camera
 from synthforge.config import SamplingConfig
 from synthforge.fingerprint import fingerprint
@@ -136,10 +136,10 @@ class Mannequin:
         R_view_gen = camera.R_view_gen[0]
         R_gen_head = fit_rotation(head.vertices[head.skull], vertices[head.skull])
         body = clothed(head, person, vertices, landmarks)
-        own = head_in_own_frame(head, vertices, body.normals, R_gen_head, UNITS_PER_METRE)
-        marks = own.to_head(landmarks)
+        own = head_in_own_frame(head, vertices, body.normals, R_gen_head)
+        marks = own.frame.to_local(landmarks)
         groups = grow_hair(person, head, own) + facial_hair(person, head, own, marks)
-        center = own.origin_gen
+        center = own.frame.origin
         cast = groups[0].points[:, ::2, ::2]
         # A strand's area, shared by its points.
         opacity = 2 * _STRAND_WIDTH * groups[0].mean_length / cast.shape[2]
@@ -166,8 +166,7 @@ class Mannequin:
         covered = fragments.covered.view(-1).float()
         z_behind = torch.where(covered > 0, fragments.z.view(-1), 99.0)
         for group, seen in zip(groups, splat(groups, camera, size, z_behind), strict=True):
-            shade_strands(image, group, seen, scene, shadow, R_view_gen, center)
-            covered[seen.pixel] = 1.0
+            shade_strands(image, covered, group, seen, scene, shadow, R_view_gen, center)
         layers = torch.cat([image, covered[None]]).view(1, 4, size, size)
         layers = F.avg_pool2d(layers, _SUPERSAMPLING)[0]
         behind = background(scene, _IMAGE_SIZE, self.device)

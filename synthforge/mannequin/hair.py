@@ -7,6 +7,7 @@ head's pose; it starts from the posed, shaped surface, so it fits the person.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -18,123 +19,127 @@ from synthforge.mannequin.arithmetic import (
     length,
     mean,
     normal_cdf,
-    sigmoid,
     sine,
     steps,
 )
-from synthforge.mannequin.hair_styles import Growth, bun_center, combed, growth_of, roots_kept
-from synthforge.mannequin.person import Hair, Person
+from synthforge.mannequin.combing import Comb
+from synthforge.mannequin.draws import RGB
+from synthforge.mannequin.hair_styles import Growth, at_parting, growth_of, in_fringe, roots_kept
+from synthforge.mannequin.person import Person
 from synthforge.mannequin.roots import GUIDES, Roots, scalp_roots
-from synthforge.mannequin.scalp import Head, Scalp, jaw_height, scalp_of
+from synthforge.mannequin.scalp import Head, Shoulders, scalp_of, shoulders_of
 from synthforge.mannequin.strands import Strands
 from synthforge.mannequin.template import Template
 from synthforge.mesh import cross, unit
 
-_GREY = (0.40, 0.395, 0.39)
+_GREY = (0.36, 0.352, 0.342)
 # Of the supersampled image, about: sets how densely strands are sampled.
 _PIXELS_PER_METRE = 4000.0
 _STRANDS_AT_ONCE = {"cpu": 1024}
+# Strands beside a guide end at one of so many shares of its length.
+_ENDS = 4
 
 
 def grow_hair(person: Person, template: Template, head: Head) -> list[Strands]:
-    """The person's scalp hair in the generator frame; a bald head has none."""
+    """The person's scalp hair in the generator frame; a bald head has little."""
     hair = person.hair
-    device = str(head.vertices.device)
-    roots = scalp_roots(device)
-    scalp = scalp_of(template, head)
-    kept = roots_kept(hair, roots)
+    roots = scalp_roots(str(head.vertices.device))
     guides = roots.take(slice(0, GUIDES))
     growth = growth_of(hair, guides, template)
-    curves = _grow_guides(hair, growth, guides, template, head, scalp)
-    chosen = torch.nonzero(kept).squeeze(1)[: growth.strands]
-    group = _along_guides(hair, growth, curves, roots.take(chosen), guides, template, head)
-    groups = [group]
+    # Long enough to fall over the ears.
+    scalp = scalp_of(template, head, growth.style.ends is not None)
+    comb = Comb(hair, growth, guides.position, template, scalp)
+    curves = _grow_guides(comb, guides, shoulders_of(template, head), head)
+    kept = torch.nonzero(roots_kept(hair, roots)).squeeze(1)
+    # A second strand to each root where skin shows between them; rolled, as it must be another.
+    sparse = (in_fringe(hair, roots, template) | at_parting(hair, roots))[kept]
+    drawn = roots.take(torch.cat([kept[: growth.style.strands], kept[sparse]]))
+    drawn = replace(drawn, random=drawn.random.roll(1, 0))
+    groups = [_along_guides(comb, curves, drawn, guides, head)]
     if hair.style == "bun":
-        groups.append(_bun(hair, roots, template, head))
+        groups.append(_bun(comb, roots, head))
     return groups
 
 
-def _grow_guides(
-    hair: Hair, growth: Growth, guides: Roots, template: Template, head: Head, scalp: Scalp
-) -> Tensor:
+def _grow_guides(comb: Comb, guides: Roots, shoulders: Shoulders, head: Head) -> Tensor:
     """Curves of the guides, head frame: [3, G, T].
 
-    Each step turns a guide from its heading towards the style's field, and moves it out of the
-    head if it got inside.
+    Each step turns a guide from its heading towards the combed direction, and moves it out of the
+    head and the shoulders if it got inside.
     """
-    root = guides.posed(head.vertices, template.faces)
-    normal = unit(guides.posed(head.normals, template.faces))
-    p = root
-    step = growth.length / (growth.knots - 1)
-    direction = combed(hair, guides.position, p, normal, template, scalp.center)
+    hair, growth, style = comb.hair, comb.growth, comb.growth.style
+    scalp, faces = comb.scalp, comb.head.faces
+    p = guides.posed(head.vertices, faces)
+    normal = unit(guides.posed(head.normals, faces))
+    steps_each = style.knots - 1
+    step = (growth.length / steps_each)[:, None]
+    direction = comb.direction(p)
     tangent = unit(direction - dot(direction, normal)[:, None] * normal)
     lift = growth.lift[:, None]
     heading = unit(normal * lift + tangent * (1 - lift))
-    jitter = guides.random[:, 4:7] * (0.05 + 0.10 * hair.frizz)
-    heading = unit(heading + jitter)
-    down = p.new_tensor((0.0, -1.0, 0.0))
-    bun = bun_center(hair, template)
-    keep = growth.stiffness ** (16 / growth.knots)
+    heading = unit(heading + guides.random[:, 4:7] * (0.05 + 0.10 * hair.frizz))
+    pull = p.new_tensor((0.0, -16 * style.gravity / style.knots, 0.0))
+    keep = style.stiffness ** (16 / style.knots)
+    stand_off = torch.zeros_like(growth.length)
     curve = [p]
-    hug = torch.zeros_like(p[:, :1])
-    jaw_y = jaw_height(template)
-    for index in range(1, growth.knots):
-        wanted = combed(hair, guides.position, p, normal, template, scalp.center)
+    for index in range(1, style.knots):
+        wanted = comb.direction(p)
         out = unit(p - scalp.center)
         # Combing along the surface: what points into the head is taken away.
         inward = dot(wanted, out)[:, None].clamp(max=0)
+        hug = style.hug * (stand_off / 0.012).clamp(0, 1)[:, None]
         wanted = unit(wanted - inward * out) - hug * out
-        heading = heading * keep + wanted * (1 - keep) + down * (growth.gravity * 16 / growth.knots)
-        heading = unit(heading)
-        p = p + heading * step[:, None]
-        out = p - scalp.center
-        distance = length(out)[:, None]
-        out = out / distance
-        rise = min(1.0, index / (0.25 * growth.knots))
-        floor = scalp.at(out)[:, None] + growth.layer[:, None] * rise
-        # Below the skull hair hangs past the neck.
-        on_head = sigmoid((p[:, 1:2] - jaw_y) * 250)
-        p = torch.where((distance < floor) & (on_head > 0.5), scalp.center + out * floor, p)
-        hug = growth.hug * on_head * ((distance - floor) / 0.012).clamp(0, 1)
+        heading = unit(heading * keep + wanted * (1 - keep) + pull)
+        p = p + heading * step
+        rise = min(1.0, index / (0.25 * style.knots))
+        p, stand_off = scalp.keep_out(p, growth.layer * rise)
+        if style.ends is not None:
+            p = shoulders.keep_out(p, growth.layer)
         if hair.style == "bun":
             # Hair ends in the knot.
-            near = (length(bun - p)[:, None] / 0.03).clamp(max=1)
+            near = (length(comb.knot - p)[:, None] / 0.03).clamp(max=1)
             p = curve[-1] + (p - curve[-1]) * near
         curve.append(p)
     return torch.stack(curve, -1).transpose(0, 1).contiguous()
 
 
-def _colors(person_hair: Hair, random: Tensor) -> Tensor:
-    """Albedo of each strand [N, 3]: a little lighter or darker, some grey."""
-    like = random.new_tensor
-    tone = exp(0.16 * random[:, 7:8])
-    grey = (normal_cdf(random[:, 8:9]) < person_hair.grey).float()
-    base = like(person_hair.color) * tone
-    grey = grey * (0.55 + 0.45 * person_hair.grey)
-    return base * (1 - grey) + like(_GREY) * tone.sqrt() * grey
+def strand_colors(color: RGB, grey: float, lock: Tensor, random: Tensor) -> Tensor:
+    """Albedo of strands [N, 3] by the random numbers of their lock and their own, [N, 12] each.
+
+    A strand stands for several hairs, so its share of grey ones scatters about the person's.
+    """
+    tone = exp(0.12 * lock[:, 7:8] + 0.10 * random[:, 7:8])
+    scatter = (0.5 * grey * (1 - grey)) ** 0.5
+    share = (grey + scatter * (0.5 * lock[:, 8:9] + 0.6 * random[:, 8:9])).clamp(0, 1)
+    natural = random.new_tensor(color) * tone
+    return natural + share * (random.new_tensor(_GREY) * tone.sqrt() - natural)
 
 
-def _along_guides(
-    hair: Hair,
-    growth: Growth,
-    curves: Tensor,
-    roots: Roots,
-    guides: Roots,
-    template: Template,
-    head: Head,
-) -> Strands:
+def _shortened(curves: Tensor, ragged: float) -> Tensor:
+    """Curves [3, G, T] cut to _ENDS lengths: [3, _ENDS * G, T]."""
+    last = curves.shape[2] - 1
+    cut = []
+    for rank in range(_ENDS):
+        place = steps(0, last * (1 - ragged * rank / (_ENDS - 1)), last + 1, curves.device)
+        low = place.long().clamp(max=last - 1)
+        start, end = curves.index_select(2, low), curves.index_select(2, low + 1)
+        cut.append(start + (end - start) * (place - low))
+    return torch.cat(cut, 1)
+
+
+def _along_guides(comb: Comb, curves: Tensor, roots: Roots, guides: Roots, head: Head) -> Strands:
     """Strands beside their guides: root offset, clumping, curls and frizz added up."""
-    root = roots.posed(head.vertices, template.faces)
-    offset = (root - curves[:, roots.guide, 0].T).T
-    knots = growth.knots
-    s = steps(0, 1, knots, root.device)
+    growth, style = comb.growth, comb.growth.style
+    offset = (roots.posed(head.vertices, comb.head.faces) - curves[:, roots.guide, 0].T).T
+    knots = style.knots
+    s = steps(0, 1, knots, offset.device)
     mean_length = float(mean(growth.length, 0))
     turns = mean_length / growth.curl_length * 2 * math.pi
     fade = (s / 0.25).clamp(max=1)
     phase = 2 * math.pi * (guides.random[roots.guide, 9] + 0.10 * roots.random[:, 9])
     basis = torch.stack(
         [
-            1 - growth.clump * s,
+            1 - style.clump * s,
             s,
             fade * cosine(turns * s),
             fade * sine(turns * s),
@@ -155,7 +160,7 @@ def _along_guides(
     amounts = torch.stack(
         [
             offset,
-            random[0:3] * growth.spread,
+            random[0:3] * style.spread,
             e1 * cos + e2 * sin,
             e2 * cos - e1 * sin,
             random[3:6] * frizz,
@@ -163,16 +168,22 @@ def _along_guides(
         ],
         -1,
     )
+    rank = (normal_cdf(roots.random[:, 11]) * _ENDS).long().clamp(0, _ENDS - 1)
     # In the generator's frame already: turning the sums would cost more.
-    points = _sums(head.to_gen(curves), roots.guide, head.turned_to_gen(amounts), basis)
+    points = _sums(
+        head.frame.from_local(_shortened(curves, style.ragged)),
+        roots.guide + rank * curves.shape[1],
+        head.frame.turned_from_local(amounts),
+        basis,
+    )
     layer = growth.layer[roots.guide]
     exposed = ((layer - layer.amin()) / (layer.amax() - layer.amin() + 1e-6)).clamp(0, 1)
     return Strands(
         points,
-        _colors(hair, roots.random),
+        strand_colors(comb.hair.color, comb.hair.grey, guides.random[roots.guide], roots.random),
         0.35 + 0.65 * exposed,
         _samples(growth, mean_length),
-        growth.shine,
+        style.shine,
     )
 
 
@@ -194,20 +205,22 @@ def _sums(curves: Tensor, guide: Tensor, amounts: Tensor, basis: Tensor) -> Tens
 def _samples(growth: Growth, mean_length: float) -> int:
     """Points drawn on each span: close to one a pixel along a strand, as far as time allows."""
     winding = 1 + 8 * growth.curl_radius / growth.curl_length
-    wanted = min(max(mean_length * winding * _PIXELS_PER_METRE / 1.3, 8), 700)
-    return max(1, round(wanted / (growth.knots - 1)))
+    wanted = min(max(mean_length * winding * _PIXELS_PER_METRE / 1.3, 8), 900)
+    return max(1, round(wanted / (growth.style.knots - 1)))
 
 
-def _bun(hair: Hair, roots: Roots, template: Template, head: Head) -> Strands:
+def _bun(comb: Comb, roots: Roots, head: Head) -> Strands:
     """A knot of hair: strands wound round a ball."""
     count, knots = 3500, 32
     random = roots.random[:count]
-    center = bun_center(hair, template) + template.vertices.new_tensor((0.0, 0.010, -0.016))
-    radius = (0.024 + 0.012 * hair.volume) * (0.86 + 0.14 * normal_cdf(1.4 * random[:, 3:4]))
+    size = 0.024 + 0.012 * comb.hair.volume
+    radius = size * (0.86 + 0.14 * normal_cdf(1.4 * random[:, 3:4]))
+    center = comb.knot + unit((comb.knot - comb.scalp.center)[None])[0] * (0.5 * size)
     a = unit(random[:, 0:3] + random.new_tensor((0, 0.6, 0.0)))
     b = unit(cross(a, unit(random[:, 4:7])))
     angle = steps(0, 1.1 * math.pi, knots, random.device)
     points = radius[..., None] * (a[..., None] * cosine(angle) + b[..., None] * sine(angle))
     points = (points + center[:, None]).transpose(0, 1).contiguous()
     exposed = ((radius[:, 0] - radius.amin()) / (radius.amax() - radius.amin())).clamp(0, 1)
-    return Strands(head.to_gen(points), _colors(hair, random), 0.2 + 0.8 * exposed, 10, 1.0)
+    colors = strand_colors(comb.hair.color, comb.hair.grey, random, random)
+    return Strands(head.frame.from_local(points), colors, 0.2 + 0.8 * exposed, 10, 1.0)

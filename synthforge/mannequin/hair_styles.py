@@ -1,8 +1,9 @@
-"""Hair styles: how long, how steep, how curly, and in which direction hair is combed."""
+"""Hair styles as a table: lengths, stiffness, curls, and the ways in which hair is combed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -12,35 +13,131 @@ from synthforge.mannequin.hairline import recession
 from synthforge.mannequin.person import Hair
 from synthforge.mannequin.roots import Roots
 from synthforge.mannequin.template import Template
-from synthforge.mesh import unit
+
+Pair = tuple[float, float]
+Share = TypeVar("Share", float, Tensor)
+
+
+@dataclass(frozen=True)
+class Style:
+    """A row of the table. Lengths are metres on a head of the template's size.
+
+    comb: fields of combing.py that are summed up, with weights.
+    side, top: length beside the head and on top of it, of the person's shortest and longest hair.
+    ends: instead of these, height of the ends above the chin, likewise.
+    fringe: whether hair may be combed over the forehead. parting: least and greatest distance
+        from the midline.
+    lift, layer: at the side and on top: how steeply hair leaves the skin, 0 flat to 1 upright; a
+        factor on the height above the skin that it keeps.
+    stiffness: how slowly hair turns into the combed direction. gravity: pull down. hug: how
+        strongly hair that stands off is drawn back to the head.
+    border: length at the hairline, as a share. edge: how far above it roots begin.
+    knots: control points. strands: how many are drawn. clump: how much they draw together towards
+        the tips. spread: how far the tips part at random. ragged: share of the length by which
+        strands of a lock differ.
+    curl_radius, curl_length: of the helix, in the straightest and the waviest hair. frizz: added to
+        the person's. shine: strength of the highlights.
+    """
+
+    comb: tuple[tuple[str, float], ...]
+    side: Pair = (0.0, 0.0)
+    top: Pair = (0.0, 0.0)
+    ends: Pair | None = None
+    fringe: bool = False
+    parting: Pair = (0.004, 0.026)
+    lift: Pair = (0.2, 0.4)
+    layer: Pair = (1.0, 1.0)
+    stiffness: float = 0.75
+    gravity: float = 0.05
+    hug: float = 0.0
+    border: float = 1.0
+    edge: float = 0.0
+    knots: int = 16
+    strands: int = 20000
+    clump: float = 0.45
+    spread: float = 0.003
+    ragged: float = 0.3
+    curl_radius: Pair = (0.0, 0.002)
+    curl_length: Pair = (0.05, 0.05)
+    frizz: float = 0.0
+    shine: float = 0.8
+
+
+_CROPPED = (("whorl", 1.0), ("front", 1.0), ("down", 0.35))
+_PARTED = (("parted", 1.0), ("off_cheek", 1.0))
+
+STYLES = {
+    "bald": Style(
+        comb=_CROPPED, side=(0.004, 0.010), top=(0.004, 0.010), lift=(0.5, 0.5), layer=(0.1, 0.1),
+        knots=5, strands=26000, clump=0.0, spread=0.001, curl_radius=(0, 0), shine=0.4,
+    ),
+    "buzz": Style(
+        comb=_CROPPED, side=(0.003, 0.008), top=(0.004, 0.012), lift=(0.5, 0.6), layer=(0.1, 0.1),
+        knots=5, strands=26000, clump=0.0, spread=0.001, curl_radius=(0, 0), shine=0.4,
+    ),
+    "crop": Style(
+        comb=_CROPPED, side=(0.007, 0.016), top=(0.022, 0.048), lift=(0.25, 0.6), layer=(0.4, 0.6),
+        border=0.7, knots=10, strands=24000, curl_radius=(0, 0.0025), curl_length=(0.02, 0.02),
+    ),
+    "side_part": Style(
+        comb=(("parted", 1.0), ("back", 0.25)), side=(0.010, 0.022), top=(0.060, 0.095),
+        parting=(0.030, 0.042), lift=(0.2, 0.3), layer=(0.4, 0.9), stiffness=0.62, hug=0.5,
+        border=0.8, strands=22000, clump=0.5, curl_radius=(0, 0.0025),
+    ),
+    "swept_back": Style(
+        comb=(("back", 1.0),), side=(0.016, 0.026), top=(0.060, 0.100), lift=(0.2, 0.6),
+        layer=(0.4, 1.2), stiffness=0.62, hug=0.5, strands=22000, clump=0.5,
+        curl_radius=(0, 0.0025),
+    ),
+    "curly": Style(
+        comb=(("out", 1.0), ("down", 0.7), ("off_face", 1.0)), side=(0.021, 0.048),
+        top=(0.035, 0.080), lift=(0.75, 0.75), layer=(1.2, 1.2), stiffness=0.86, gravity=0.10,
+        border=0.45, edge=0.006, knots=48, strands=15000, clump=0.6, spread=0.005,
+        curl_radius=(0.0035, 0.006), curl_length=(0.018, 0.032), frizz=0.03, shine=0.7,
+    ),
+    "afro": Style(
+        comb=(("out", 1.0),), side=(0.010, 0.040), top=(0.012, 0.046), lift=(1.0, 1.0),
+        layer=(0.2, 0.2), stiffness=0.97, gravity=0.0, border=0.45, edge=0.004, knots=48,
+        strands=17000, clump=0.15, spread=0.006, curl_radius=(0.0028, 0.0028),
+        curl_length=(0.0085, 0.0085), frizz=0.05, shine=0.35,
+    ),
+    "bob": Style(
+        comb=_PARTED, ends=(0.035, -0.035), fringe=True, lift=(0.12, 0.20), stiffness=0.55,
+        gravity=0.10, hug=0.7, knots=28, strands=12000, clump=0.5, ragged=0.12,
+        curl_radius=(0, 0.004), curl_length=(0.07, 0.07), shine=1.0,
+    ),
+    "long": Style(
+        comb=(*_PARTED, ("past_shoulder", 0.5)), ends=(-0.060, -0.210), fringe=True,
+        lift=(0.12, 0.20), stiffness=0.55, gravity=0.10, hug=0.7, knots=32, strands=10000,
+        clump=0.6, curl_radius=(0, 0.009), curl_length=(0.075, 0.075), shine=1.0,
+    ),
+    "bun": Style(
+        comb=(("knot", 1.0),), side=(0.19, 0.19), top=(0.19, 0.19), lift=(0.08, 0.08),
+        layer=(0.45, 0.45), stiffness=0.35, gravity=0.0, knots=24, strands=16000, clump=0.5,
+        spread=0.002, ragged=0.0, shine=1.0,
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Growth:
-    """How one style grows; Tensors are [G], one value for each guide. Lengths are metres.
+    """How one person's hair grows: Tensors are [G], one value for each guide.
 
-    length: of the hair. lift: how steeply it leaves the skin, 0 flat to 1 upright. stiffness: how
-    slowly it turns into the combed direction. gravity: pull down. layer: height above the skin
-    that it keeps. hug: how strongly hair that stands off is drawn back to the head.
-    knots: control points. strands: how many are drawn. clump: how much they draw together towards
-    the tips. spread: how far the tips part at random. curl_radius, curl_length: of the helix.
-    frizz: small waves, as a share of the length. shine: strength of the highlights.
+    in_fringe: bool, whose hair is combed over the forehead. For the rest see Style.
     """
 
+    style: Style
     length: Tensor
     lift: Tensor
-    stiffness: float
-    gravity: float
     layer: Tensor
-    knots: int
-    clump: float
-    spread: float
+    in_fringe: Tensor
     curl_radius: float
     curl_length: float
     frizz: float
-    strands: int
-    shine: float
-    hug: float = 0.0
+
+
+def between(pair: Pair, share: Share) -> Share:
+    return pair[0] + (pair[1] - pair[0]) * share
 
 
 def roots_kept(hair: Hair, roots: Roots) -> Tensor:
@@ -48,234 +145,65 @@ def roots_kept(hair: Hair, roots: Roots) -> Tensor:
     above = roots.place[:, 0]
     x, _, z = roots.position.unbind(-1)
     high, thin = recession(roots.position)
-    edge = {"afro": 0.004, "curly": 0.006}.get(hair.style, 0.0)
-    kept = above > edge + high * hair.hairline + thin * hair.thinning
+    kept = above > STYLES[hair.style].edge + high * hair.hairline + thin * hair.thinning
     if hair.style == "bald":
         kept &= roots.position[:, 1] < 0.050 + 0.009 * roots.random[:, 0]
         kept &= z < -0.03 + 0.007 * roots.random[:, 1]
     elif hair.thinning > 0.25:
-        crown = exp(-(((z + 0.075) / 0.04) ** 2) - (x / 0.035) ** 2) * (above > 0.05)
+        crown = exp(-(((z + 0.090) / 0.04) ** 2) - (x / 0.035) ** 2) * (above > 0.05)
         kept &= roots.random[:, 1] > -2.0 + 3.2 * hair.thinning * crown
     return kept
 
 
-def _height(roots: Roots, template: Template) -> Tensor:
-    """0 at the level of the ears to 1 at the top of the head."""
-    low = template.landmarks[36, 1]
-    top = template.vertices[:, 1].amax()
-    return ((roots.position[:, 1] - low) / (top - low)).clamp(0, 1)
+def parting_of(hair: Hair) -> float:
+    """Where hair is parted, metres from the midline to the subject's left."""
+    side = between(STYLES[hair.style].parting, abs(hair.part_side))
+    return side if hair.part_side >= 0 else -side
 
 
-def _in_fringe(hair: Hair, root: Tensor, template: Template) -> Tensor:
-    """bool [N]: roots [N, 3] whose hair is combed over the forehead."""
-    front = root[:, 2] > template.landmarks[27, 2] - 0.048
-    return front & (root[:, 0].abs() < 0.050) & hair.fringe
+def at_parting(hair: Hair, roots: Roots) -> Tensor:
+    """bool [N]: which roots lie beside a parting."""
+    parted = any(name == "parted" for name, _ in STYLES[hair.style].comb)
+    return ((roots.position[:, 0] - parting_of(hair)).abs() < 0.012) & parted
 
 
-def growth_of(hair: Hair, guides: Roots, template: Template) -> Growth:
-    height = _height(guides, template)
-    count = len(height)
-    noise = guides.random[:, 2]
-    top = sigmoid((height - 0.52) * 16)
-    flat = torch.zeros(count, device=height.device)
+def in_fringe(hair: Hair, roots: Roots, head: Template) -> Tensor:
+    """bool [N]: which roots' hair is combed over the forehead."""
+    x, _, z = roots.position.unbind(-1)
+    wide = 0.050 + 0.006 * roots.random[:, 10].clamp(-1, 1)
+    front = (z + 0.005 * roots.random[:, 11] > head.landmarks[27, 2] - 0.050) & (x.abs() < wide)
+    return front & (hair.fringe and STYLES[hair.style].fringe)
+
+
+def growth_of(hair: Hair, guides: Roots, head: Template) -> Growth:
+    style = STYLES[hair.style]
+    x, y, z = guides.position.unbind(-1)
+    ear_y, top_y = head.landmarks[36, 1], head.vertices[:, 1].amax()
+    top = sigmoid(((y - ear_y) / (top_y - ear_y) - 0.52) * 16)
+    side, long = between(style.side, hair.length), between(style.top, hair.length)
+    length = side + (long - side) * top
+    vary = 0.12
+    if style.ends is not None:
+        level = head.landmarks[8, 1] + between(style.ends, hair.length)
+        length = 1.12 * (y - level).clamp(min=0.03) + 0.035 * top
+        vary = 0.03
+    fringe = in_fringe(hair, guides, head)
+    brow = head.landmarks[24]
+    # Down to the brows or a little above, over the bulge of the forehead.
+    drop = y - brow[1] - 0.014 * (1 - hair.length) + 0.2 * x.abs()
+    ahead = brow[2] - z
+    length = torch.where(fringe, 1.06 * torch.sqrt(drop * drop + ahead * ahead), length)
+    near_border = 1 - (guides.place[:, 0] / 0.022).clamp(0, 1)
+    length = length * (1 - (1 - style.border) * near_border) * (1 + vary * guides.random[:, 2])
     rank = normal_cdf(guides.random[:, 3])
-    layer = 0.004 + (0.004 + 0.010 * hair.volume) * rank
-    base = Growth(
-        length=flat + 0.03, lift=flat + 0.35, stiffness=0.75, gravity=0.05, layer=layer, knots=16,
-        clump=0.35, spread=0.003, curl_radius=0.0, curl_length=0.05,
-        frizz=0.004 + 0.012 * hair.frizz**2, strands=20000, shine=0.8,
-    )  # fmt: skip
-    vary = 1 + 0.12 * noise
-    fringe = _in_fringe(hair, guides.position, template)
-    # Fine, short hair at the border.
-    border = 0.45 + 0.55 * (guides.place[:, 0] / 0.022).clamp(0, 1)
-    match hair.style:
-        case "bald" | "buzz":
-            length = 0.004 + 0.006 * hair.length
-            return replace(
-                base,
-                length=(flat + length) * vary,
-                lift=flat + 0.55,
-                knots=5,
-                layer=flat + 0.001,
-                clump=0.0,
-                spread=0.001,
-                strands=26000,
-                shine=0.4,
-            )
-        case "crop":
-            side = 0.010 + 0.010 * hair.length
-            long = 0.022 + 0.028 * hair.length
-            return replace(
-                base,
-                length=(side + (long - side) * top) * vary,
-                lift=0.30 + 0.35 * top,
-                knots=10,
-                clump=0.45,
-                layer=0.5 * layer,
-                spread=0.003,
-                strands=24000,
-                curl_radius=0.002 * hair.wave,
-                curl_length=0.02,
-            )
-        case "side_part" | "swept_back":
-            side = 0.016 + 0.010 * hair.length
-            long = 0.060 + 0.040 * hair.length
-            return replace(
-                base,
-                length=(side + (long - side) * top) * vary,
-                lift=0.25 + 0.40 * top,
-                layer=layer * (0.5 + 0.9 * top),
-                stiffness=0.62,
-                strands=22000,
-                clump=0.5,
-                curl_radius=0.0025 * hair.wave,
-                curl_length=0.05,
-                hug=0.5,
-            )
-        case "curly":
-            long = 0.035 + 0.045 * hair.length
-            return replace(
-                base,
-                length=long * (0.6 + 0.4 * top) * vary * border,
-                lift=flat + 0.75,
-                stiffness=0.86,
-                gravity=0.10,
-                knots=48,
-                clump=0.55,
-                spread=0.006,
-                layer=layer * 1.2,
-                curl_radius=0.0035 + 0.0025 * hair.wave,
-                curl_length=0.018 + 0.014 * hair.wave,
-                frizz=0.05,
-                strands=15000,
-                shine=0.7,
-            )
-        case "afro":
-            long = 0.012 + 0.034 * hair.length
-            return replace(
-                base,
-                length=long * (0.85 + 0.15 * top) * vary * border,
-                lift=flat + 1.0,
-                stiffness=0.97,
-                gravity=0.0,
-                knots=48,
-                clump=0.15,
-                spread=0.006,
-                layer=layer * 0.2,
-                curl_radius=0.0028,
-                curl_length=0.0085,
-                frizz=0.06,
-                strands=17000,
-                shine=0.35,
-            )
-        case "bob":
-            cut = template.landmarks[5, 1] - 0.03 * hair.length + 0.015
-            fall = 1.12 * (guides.position[:, 1] - cut).clamp(min=0.03) + 0.035 * top
-            return replace(
-                base,
-                length=torch.where(fringe, 0.040, fall) * (1 + 0.03 * noise),
-                knots=28,
-                lift=0.12 + 0.22 * top,
-                stiffness=0.55,
-                gravity=0.10,
-                strands=12000,
-                clump=0.6,
-                spread=0.004,
-                curl_radius=0.004 * hair.wave,
-                curl_length=0.07,
-                shine=1.0,
-                hug=0.7,
-            )
-        case "long":
-            return replace(
-                base,
-                length=torch.where(fringe, 0.044, 0.26 + 0.10 * hair.length) * (1 + 0.05 * noise),
-                knots=36,
-                lift=0.12 + 0.22 * top,
-                stiffness=0.55,
-                gravity=0.10,
-                strands=9000,
-                clump=0.65,
-                spread=0.005,
-                curl_radius=0.009 * hair.wave,
-                curl_length=0.075,
-                shine=1.0,
-                hug=0.7,
-            )
-        case _:
-            return replace(
-                base,
-                length=flat + 0.19,
-                knots=24,
-                lift=flat + 0.08,
-                stiffness=0.35,
-                gravity=0.0,
-                layer=0.45 * layer,
-                strands=16000,
-                clump=0.55,
-                spread=0.002,
-                shine=1.0,
-            )
-
-
-def bun_center(hair: Hair, template: Template) -> Tensor:
-    low = hair.length < 0.5
-    top = template.vertices[:, 1].amax()
-    back = template.vertices[:, 2].amin()
-    like = template.vertices.new_tensor
-    if low:
-        return torch.stack([like(0.0), top - 0.135, back + 0.004])
-    return torch.stack([like(0.0), top - 0.028, back + 0.028])
-
-
-def combed(
-    hair: Hair, root: Tensor, p: Tensor, normal: Tensor, template: Template, center: Tensor
-) -> Tensor:
-    """Direction [G, 3] in which the style combs hair at p [G, 3]."""
-    like = p.new_tensor
-    down = like((0.0, -1.0, 0.0))
-    top = template.vertices[:, 1].amax()
-    back = template.vertices[:, 2].amin()
-    side = torch.sign(like(hair.part_side)) * (0.010 + 0.022 * abs(hair.part_side))
-    match hair.style:
-        case "side_part":
-            sign = torch.where(root[:, 0:1] >= side, 1.0, -1.0)
-            upper = sigmoid((root[:, 1:2] - (top - 0.060)) * 90)
-            across = torch.cat([sign, 0.0 * sign, -0.45 + 0.0 * sign], 1)
-            fallen = sigmoid((p[:, 0:1].abs() - 0.055) * 150)
-            return upper * across + (1 - upper + fallen) * like((0.0, -0.8, -0.45))
-        case "bob" | "long":
-            sign = torch.where(root[:, 0:1] >= 0.7 * side, 1.0, -1.0)
-            across = torch.cat([sign, 0.0 * sign, -0.30 + 0.0 * sign], 1)
-            # Over the side of the head hair falls; in front of the ears it keeps off the face.
-            fallen = sigmoid((p[:, 0:1].abs() - 0.050) * 150)
-            fallen = torch.maximum(fallen, sigmoid((-0.105 - p[:, 2:3]) * 150))
-            beside = sigmoid((p[:, 2:3] - (template.landmarks[36, 2] - 0.050)) * 150)
-            beside = beside * sigmoid((template.landmarks[24, 1] + 0.040 - p[:, 1:2]) * 120)
-            beside = beside * sigmoid((p[:, 1:2] - template.landmarks[4, 1]) * 120)
-            away = torch.cat([0.4 * sign, 0.0 * sign, -1.2 + 0.0 * sign], 1)
-            combed_down = torch.cat([3.0 * root[:, :1], -0.6 + 0.0 * sign, 0.6 + 0.0 * sign], 1)
-            fringe = _in_fringe(hair, root, template)[:, None]
-            flowing = across * (1 - fallen) + fallen * down + beside * away
-            return torch.where(fringe, combed_down, flowing)
-        case "swept_back":
-            forward = p[:, 2] - center[2]
-            upward = (16 * forward).clamp(-0.6, 1.6) - 8 * (top - 0.07 - root[:, 1]).clamp(min=0)
-            return torch.stack([3.0 * root[:, 0], upward, -torch.ones_like(upward)], 1)
-        case "bun":
-            # Over the top from the forehead, then straight to the knot.
-            forward = ((p[:, 2:3] - center[2]) / 0.04).clamp(0, 1)
-            upward = torch.cat([8 * p[:, :1], 1.4 + 0 * forward, -0.8 + 0 * forward], 1)
-            return unit(bun_center(hair, template) - p) + forward * upward
-        case "afro":
-            return normal
-        case "curly":
-            falling = 0.9 * down * sigmoid((0.7 - normal[:, 1:2]) * 8)
-            off_face = like((0.0, 1.2, -0.9)) * sigmoid((root[:, 2:3] - 0.005) * 150)
-            return unit(p - center) + falling + off_face
-        case _:
-            crown = torch.stack([0.2 * side, top - 0.012, back + 0.062])
-            whorl = unit(p - crown)
-            forward = like((0.0, 0.0, 0.5)) * sigmoid((p[:, 2:3] + 0.02) * 60)
-            return whorl + forward + 0.35 * down
+    return Growth(
+        style=style,
+        length=length,
+        lift=between(style.lift, top),
+        layer=(0.004 + (0.004 + 0.010 * hair.volume) * torch.sqrt(rank))
+        * between(style.layer, top),
+        in_fringe=fringe,
+        curl_radius=between(style.curl_radius, hair.wave),
+        curl_length=between(style.curl_length, hair.wave),
+        frizz=0.004 + 0.012 * hair.frizz**2 + style.frizz,
+    )

@@ -1,52 +1,38 @@
-"""The border of the scalp hair on the neutral head."""
+"""The border of the scalp hair on the neutral adult, as the region `scalp` has it."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
 
-from synthforge.landmarks import LEFT_BROW
-from synthforge.mannequin.arithmetic import mean, sigmoid
-from synthforge.mannequin.fields import bell, interpolate, smoothstep
-from synthforge.mannequin.template import Template
+from synthforge.mannequin.arithmetic import atan2, sigmoid
+from synthforge.mannequin.fields import bell, interpolate
 
-# Depth behind the nasion and height above the brows of the border, metres, from the nape over the
-# ear and its sideburn to the forehead.
+# Height by azimuth in degrees round a vertical axis, mm, from the forehead by temple, sideburn and
+# ear to the nape: tools/head_regions.py cuts the mesh along it.
+_AXIS_Z = -0.042
 _BORDER = (
-    (-0.200, -0.105),
-    (-0.168, -0.100),
-    (-0.140, -0.082),
-    (-0.115, -0.045),
-    (-0.097, -0.012),
-    (-0.084, -0.006),
-    (-0.074, -0.028),
-    (-0.063, -0.024),
-    (-0.052, -0.004),
-    (-0.042, 0.014),
-    (-0.028, 0.028),
-    (-0.014, 0.036),
-    (0.004, 0.041),
-)
-
-
+    (0, 82), (16, 83), (30, 80), (42, 70), (50, 56), (58, 44), (68, 36), (76, 16), (84, 8),
+    (88, 20), (106, 20), (114, 4), (122, -20), (150, -44), (180, -50),
+)  # fmt: skip
 # How far the front of a high hairline lies back.
 RECESSION_M = 0.014
 
 
-def hairline_height(points: Tensor, head: Template) -> Tensor:
+def hairline_height(points: Tensor) -> Tensor:
     """Height in metres of points [N, 3] above the border; positive where scalp hair grows: [N]."""
-    brow_y = mean(head.landmarks[LEFT_BROW, 1], 0)
     x, y, z = points.unbind(-1)
-    front_z = head.landmarks[27, 2]
-    knots = torch.tensor(_BORDER).T
-    border = interpolate(z - front_z, knots[0], knots[1])
-    widow = 0.004 * bell(x, 0.012) - 0.004 * bell(x.abs() - 0.032, 0.012)
-    return y - brow_y - border + widow * smoothstep(-0.04, 0.0, z - front_z)
+    azimuth = atan2(x.abs(), z - _AXIS_Z) * (180 / math.pi)
+    degrees, height = torch.tensor(_BORDER, dtype=torch.float32).T
+    widow = 0.003 * bell(x, 0.012) - 0.003 * bell(x.abs() - 0.032, 0.012)
+    return y - 0.001 * interpolate(azimuth, degrees, height) + widow * (z > 0)
 
 
 def recession(points: Tensor) -> tuple[Tensor, Tensor]:
     """How far the hairline recedes at points [N, 3], metres: for a high one, for thinning hair."""
     x, _, z = points.unbind(-1)
     front = sigmoid(z * 120)
-    temple = bell(x.abs() - 0.038, 0.016)
-    return RECESSION_M * front, 0.026 * front * temple
+    temple = bell(x.abs() - 0.040, 0.016)
+    return RECESSION_M * front, 0.028 * front * temple

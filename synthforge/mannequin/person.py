@@ -197,12 +197,14 @@ def person_from(z: Tensor) -> Person:
 
 def _hair(d: Draws, male: float, age: float, dark: float, color: RGB, grey: float) -> Hair:
     """Style by sex, age and ancestry; the numbers are frequencies by eye, not statistics."""
+    # Children's hair is fine and lies flat.
+    young = 1 - ramp(-0.10, 0.03, age)
     masculine = {
-        "bald": 0.02 + 0.30 * ramp(0.45, 1.0, age),
-        "buzz": 0.14 + 0.25 * dark,
+        "bald": 0.02 * ramp(0.03, 0.15, age) + 0.30 * ramp(0.45, 1.0, age),
+        "buzz": (0.14 + 0.25 * dark) * (1 - 0.5 * young),
         "crop": 0.34 - 0.14 * dark,
         "side_part": 0.24 * (1 - dark),
-        "swept_back": 0.16 * (1 - 0.8 * dark),
+        "swept_back": 0.16 * (1 - 0.8 * dark) * (1 - 0.8 * young),
         "curly": 0.06 + 0.08 * dark,
         "afro": 0.22 * dark,
         "long": 0.04 * (1 - dark),
@@ -223,11 +225,11 @@ def _hair(d: Draws, male: float, age: float, dark: float, color: RGB, grey: floa
         color=color,
         grey=grey,
         length=d.u(),
-        volume=d.u(),
+        volume=d.u() * (1 - 0.6 * young),
         wave=d.u() ** 1.5,
-        frizz=d.u(),
+        frizz=d.u() * (1 - 0.6 * young),
         part_side=d.u(-1, 1),
-        fringe=d.chance(0.35),
-        hairline=d.bell(0.25, 0.5) + 0.4 * male * ramp(0.3, 1.0, age) * d.u(),
+        fringe=d.chance(0.35 + 0.25 * young),
+        hairline=d.bell(0.25 - 0.2 * young, 0.5) + 0.4 * male * ramp(0.3, 1.0, age) * d.u(),
         thinning=male * ramp(0.4, 1.0, age) * d.u(),
     )

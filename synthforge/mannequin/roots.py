@@ -12,6 +12,7 @@ from torch import Tensor
 from flame_pytorch.lbs import fixed_order_sum
 from synthforge.landmarks import LEFT_BROW
 from synthforge.mannequin.arithmetic import length, mean, sine
+from synthforge.mannequin.fields import smoothstep
 from synthforge.mannequin.hairline import hairline_height
 from synthforge.mannequin.skin_maps import PIGMENT_MAPS, TEXTURE_SIZE, skin_maps
 from synthforge.mannequin.template import Template, brow_curve, template
@@ -21,7 +22,7 @@ from synthforge.regions import REGION_ID
 
 SCALP_ROOTS = 26000
 GUIDES = 1800
-_BEARD_ROOTS = 9000
+_BEARD_ROOTS = 10000
 _BROW_ROOTS = 1100
 _SEED = 31
 
@@ -93,15 +94,15 @@ def scalp_roots(device: torch.device | str = "cpu") -> Roots:
         return scalp_roots("cpu").to(device)
     head = template("cpu")
     center = mean(head.vertices[head.faces], 1)
-    height = hairline_height(center, head)
-    bare = [REGION_ID[n] for n in ("left_ear", "right_ear", "left_eyeball", "right_eyeball")]
-    grows = (height > -0.012) & ~torch.isin(head.region, torch.tensor(bare))
+    height = hairline_height(center)
+    outside = [REGION_ID[n] for n in ("scalp", "forehead", "face", "neck", "neck_back")]
+    grows = (height > -0.012) & torch.isin(head.region, torch.tensor(outside))
     roots = _on_surface(head, grows.float(), SCALP_ROOTS, _SEED)
-    height = hairline_height(roots.position, head)
+    height = hairline_height(roots.position)
     kept = roots.take(height + 0.0015 * roots.random[:, 11] > 0)
     _, nearest = cKDTree(kept.position[:GUIDES].numpy()).query(kept.position.numpy())
     nearest = torch.from_numpy(nearest)
-    place = torch.stack([hairline_height(kept.position, head), torch.zeros(len(nearest))], -1)
+    place = torch.stack([hairline_height(kept.position), torch.zeros(len(nearest))], -1)
     return Roots(kept.face, kept.bary, kept.position, place, nearest, kept.random)
 
 
@@ -116,12 +117,17 @@ def beard_roots(device: torch.device | str = "cpu") -> Roots:
     column = (uv[:, 0] * TEXTURE_SIZE).long().clamp(0, TEXTURE_SIZE - 1)
     row = ((1 - uv[:, 1]) * TEXTURE_SIZE).long().clamp(0, TEXTURE_SIZE - 1)
     density = zone[row * TEXTURE_SIZE + column]
+    corners = head.vertices[head.faces]
     lips = torch.isin(
         head.region, torch.tensor([REGION_ID[n] for n in ("upper_lip", "lower_lip", "inner_mouth")])
     )
     density = torch.where(lips | head.eyeball[head.faces[:, 0]], 0.0, density)
+    density = density * smoothstep(-0.036, -0.012, mean(corners, 1)[:, 1] - head.landmarks[8, 1])
     density = torch.where(density > 0.12, density, 0.0)
-    roots = _on_surface(head, density, _BEARD_ROOTS, _SEED + 1)
+    x, y, _ = mean(corners, 1).unbind(-1)
+    mouth = head.landmarks[54]
+    moustache = (y > mouth[1]) & (x.abs() < mouth[0])
+    roots = _on_surface(head, density * (1 + 1.5 * moustache), _BEARD_ROOTS, _SEED + 1)
     place = torch.stack([density[roots.face], torch.zeros(len(roots.face))], -1)
     return Roots(roots.face, roots.bary, roots.position, place, roots.guide, roots.random)
 
@@ -139,6 +145,7 @@ def brow_roots(device: torch.device | str = "cpu") -> Roots:
     random = _normal(_BROW_ROOTS, generator)
     knot = (along * (len(curve) - 1)).long().clamp(max=len(curve) - 2)
     width = 0.0050 * (0.75 + 0.45 * sine(along * 2.2 + 0.5)) * (1 - along**3 * 0.8)
+    width = width * (0.55 + 0.45 * smoothstep(0.0, 0.22, along))
     point = curve[knot].clone()
     point[:, 1] += across * width
     left = _project_front(head, point)

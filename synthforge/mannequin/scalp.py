@@ -1,70 +1,94 @@
-"""The posed head in its own frame, and the surface that keeps hair outside the skin."""
+"""The posed head in its own frame, and the surfaces that keep hair outside the skin."""
 
 from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from flame_pytorch.lbs import fixed_order_sum
 from synthforge.mannequin.arithmetic import (
     atan2,
     cosine,
     dot,
     length,
     mean,
+    sigmoid,
     sine,
     steps,
     turned,
     turned_planes,
 )
 from synthforge.mannequin.head.pieces import Piece
+from synthforge.mannequin.lighting import fit_rotation
 from synthforge.mannequin.maps import read
 from synthforge.mannequin.template import Template, template
 from synthforge.mesh import unit
+from synthforge.regions import REGION_ID
 
 _MAP = (64, 128)
+# The trunk's vertices lie below, on the template, and turn and scale together.
+_TRUNK_Y = -0.19
+# Rows of Shoulders.radius run from the jaw's angle to here; the axis stands here in depth.
+_LOWEST_Y, _AXIS_Z = -0.36, -0.075
+_TRUNK_MAP = (64, 64)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A part of the body as it lies on the template: rotation [3, 3], origins [3], scale."""
+
+    rotation: Tensor
+    origin: Tensor
+    origin_local: Tensor
+    scale: Tensor
+
+    @classmethod
+    def of(cls, part: Tensor, posed: Tensor, rotation: Tensor) -> Frame:
+        """The frame in which posed [N, 3] best lies on part [N, 3], given how it is turned."""
+        origin, origin_local = mean(posed, 0), mean(part, 0)
+        spread, spread_local = (
+            fixed_order_sum(dot(points, points), 0)
+            for points in (posed - origin, part - origin_local)
+        )
+        return cls(rotation, origin, origin_local, torch.sqrt(spread / spread_local))
+
+    def to_local(self, points: Tensor) -> Tensor:
+        """[N, 3] -> [N, 3]."""
+        return turned(self.rotation.T, points - self.origin) / self.scale + self.origin_local
+
+    def from_local(self, points: Tensor) -> Tensor:
+        """[3, N, T] -> [3, N, T]."""
+        moved = points - self.origin_local[:, None, None]
+        return self.turned_from_local(moved) + self.origin[:, None, None]
+
+    def turned_from_local(self, offsets: Tensor) -> Tensor:
+        """Differences of points, [3, N, T]."""
+        return turned_planes(self.rotation * self.scale, offsets)
 
 
 @dataclass(frozen=True)
 class Head:
-    """The posed head in its own frame: what hair grows on.
+    """The posed head in a frame of its own, turned and scaled to the template's: where hair grows.
 
-    vertices, normals: [V, 3] metres, head frame. T_gen_head: (R [3, 3], t [3], scale).
+    Lengths in it are metres on a head of the template's size, so a child's hair is in proportion.
+    frame: its pose in the generator's frame. vertices, normals: [V, 3].
     """
 
+    frame: Frame
     vertices: Tensor
     normals: Tensor
-    rotation: Tensor
-    origin_gen: Tensor
-    origin_head: Tensor
-    scale: float
-
-    def to_head(self, points: Tensor) -> Tensor:
-        """[N, 3] generator frame -> head frame."""
-        return turned(self.rotation.T, points - self.origin_gen) / self.scale + self.origin_head
-
-    def to_gen(self, points: Tensor) -> Tensor:
-        """[3, N, T] head frame -> generator frame."""
-        moved = points - self.origin_head[:, None, None]
-        return self.turned_to_gen(moved) + self.origin_gen[:, None, None]
-
-    def turned_to_gen(self, offsets: Tensor) -> Tensor:
-        """[3, N, T] differences of points in the head frame -> in the generator frame."""
-        return turned_planes(self.rotation * self.scale, offsets)
 
 
 def head_in_own_frame(
-    head: Template, vertices_gen: Tensor, normals_gen: Tensor, rotation: Tensor, scale: float
+    head: Template, vertices_gen: Tensor, normals_gen: Tensor, rotation: Tensor
 ) -> Head:
-    origin_gen = mean(vertices_gen[head.skull], 0)
-    origin_head = mean(head.vertices[head.skull], 0)
-    still = Head(vertices_gen, normals_gen, rotation, origin_gen, origin_head, scale)
-    normals = turned(rotation.T, normals_gen)
-    return replace(still, vertices=still.to_head(vertices_gen), normals=normals)
+    frame = Frame.of(head.vertices[head.skull], vertices_gen[head.skull], rotation)
+    return Head(frame, frame.to_local(vertices_gen), turned(rotation.T, normals_gen))
 
 
 @dataclass(frozen=True)
@@ -72,10 +96,12 @@ class Scalp:
     """Radius of the head round its centre, by direction: keeps hair outside the skin.
 
     center: [3]; radius: [1, H, W] over polar angle (rows, from +y) and azimuth (from +z to +x).
+    jaw_y: below it hair hangs past the neck.
     """
 
     center: Tensor
     radius: Tensor
+    jaw_y: Tensor
 
     def at(self, direction: Tensor) -> Tensor:
         """[N, 3] unit -> [N]."""
@@ -85,6 +111,43 @@ class Scalp:
         rows, columns = _MAP
         return read(self.radius, (azimuth + 1) * ((columns - 1) / 2), polar * (rows - 1))[0]
 
+    def keep_out(self, p: Tensor, layer: Tensor) -> tuple[Tensor, Tensor]:
+        """Points [N, 3] at least `layer` [N] above the skin, and how far they stand off it: [N]."""
+        out = p - self.center
+        distance = length(out)
+        out = out / distance[:, None]
+        floor = self.at(out) + layer
+        on_head = sigmoid((p[:, 1] - self.jaw_y) * 250)
+        inside = (distance < floor) & (on_head > 0.5)
+        p = torch.where(inside[:, None], self.center + out * floor[:, None], p)
+        return p, (distance - floor) * on_head
+
+
+@dataclass(frozen=True)
+class Shoulders:
+    """Radius of neck, shoulders and chest round a vertical axis: hair falls on them.
+
+    frame: how the trunk lies in the head's frame. radius: [1, H, W] over height (rows, downwards)
+    and azimuth (from +z to +x).
+    """
+
+    frame: Frame
+    radius: Tensor
+    jaw_y: Tensor
+
+    def keep_out(self, p: Tensor, layer: Tensor) -> Tensor:
+        """Points [N, 3] at least `layer` [N] off the skin, head frame."""
+        x, y, z = self.frame.to_local(p).unbind(-1)
+        z = z - _AXIS_Z
+        distance = torch.sqrt(x * x + z * z)
+        rows, columns = _TRUNK_MAP
+        row = (self.jaw_y - y) / (self.jaw_y - _LOWEST_Y) * (rows - 1)
+        column = (atan2(x, z) * (1 / math.pi) + 1) * ((columns - 1) / 2)
+        floor = read(self.radius, column, row)[0] + layer
+        grown = torch.where(y < self.jaw_y, (floor / distance).clamp(min=1), 1.0)
+        moved = torch.stack([x * grown, y, z * grown + _AXIS_Z], 1)
+        return self.frame.from_local(moved.T[..., None])[..., 0].T
+
 
 def _center(template: Template) -> Tensor:
     skull = template.vertices[template.skull]
@@ -93,31 +156,31 @@ def _center(template: Template) -> Tensor:
     return torch.stack([torch.zeros_like(top), top - 0.095, middle - 0.012])
 
 
-def jaw_height(head: Template) -> Tensor:
+def _jaw_y(head: Template) -> Tensor:
     """[], y of the jaw's angle: where the skull ends."""
     return head.landmarks[4, 1] + 0.01
 
 
+def _grid(rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
+    """Every pair: [H * W] each."""
+    pairs = rows[:, None].expand(-1, len(columns)), columns.expand(len(rows), -1)
+    return pairs[0].flatten(), pairs[1].flatten()
+
+
 @functools.cache
-def _nearest_vertices(device: str) -> Tensor:
+def _scalp_vertices(device: str, over_ears: bool) -> Tensor:
     """int64 [H * W]: the outermost vertex near each direction of Scalp.radius."""
     head = template("cpu")
-    center = _center(head)
-    offset = head.vertices - center
-    # Not the neck: hair hangs past it.
-    above = head.vertices[:, 1] > jaw_height(head)
-    outer = above & (head.piece == Piece.SKIN)
-    offset, index = offset[outer], torch.nonzero(outer).squeeze(1)
-    polar = steps(0, math.pi, _MAP[0])[:, None]
-    azimuth = steps(-math.pi, math.pi, _MAP[1])
+    outer = (head.vertices[:, 1] > _jaw_y(head)) & (head.piece == Piece.SKIN)
+    if not over_ears:
+        ears = torch.tensor([REGION_ID["left_ear"], REGION_ID["right_ear"]])
+        outer[head.faces[torch.isin(head.region, ears)].flatten()] = False
+    index = torch.nonzero(outer).squeeze(1)
+    offset = head.vertices[outer] - _center(head)
+    polar, azimuth = _grid(steps(0, math.pi, _MAP[0]), steps(-math.pi, math.pi, _MAP[1]))
     direction = torch.stack(
-        [
-            sine(polar) * sine(azimuth),
-            cosine(polar).expand(_MAP),
-            sine(polar) * cosine(azimuth),
-        ],
-        -1,
-    ).view(-1, 3)
+        [sine(polar) * sine(azimuth), cosine(polar), sine(polar) * cosine(azimuth)], -1
+    )
     radius = length(offset)
     # The vertex at the smallest angle, but farther ones win by a little: ears, jaw.
     best = [
@@ -127,9 +190,46 @@ def _nearest_vertices(device: str) -> Tensor:
     return index[torch.cat(best)].to(device)
 
 
-def scalp_of(template: Template, head: Head) -> Scalp:
+@functools.cache
+def _shoulder_vertices(device: str) -> Tensor:
+    """int64 [H * W]: the outermost vertex near each height and azimuth of Shoulders.radius."""
+    head = template("cpu")
+    outer = (head.vertices[:, 1] < _jaw_y(head)) & (head.piece == Piece.SKIN)
+    index = torch.nonzero(outer).squeeze(1)
+    x, y, z = head.vertices[outer].unbind(-1)
+    z = z - _AXIS_Z
+    radius = torch.sqrt(x * x + z * z)
+    direction = torch.stack([x / radius, z / radius], -1)
+    height, azimuth = _grid(
+        steps(float(_jaw_y(head)), _LOWEST_Y, _TRUNK_MAP[0]),
+        steps(-math.pi, math.pi, _TRUNK_MAP[1]),
+    )
+    best = []
+    for rows, columns in zip(
+        height[:, None].split(1024), azimuth[:, None].split(1024), strict=True
+    ):
+        along = sine(columns) * direction[:, 0] + cosine(columns) * direction[:, 1]
+        best.append((along - ((rows - y) / 0.1) ** 2 + 0.15 * radius).argmax(1))
+    return index[torch.cat(best)].to(device)
+
+
+def _smoothed(radius: Tensor, size: tuple[int, int]) -> Tensor:
+    return F.avg_pool2d(F.pad(radius.view(1, *size), (1, 1, 1, 1), mode="replicate"), 3, 1)
+
+
+def scalp_of(template: Template, head: Head, over_ears: bool) -> Scalp:
+    """over_ears: whether hair lies over the ears or under them."""
     center = _center(template)
-    nearest = head.vertices[_nearest_vertices(str(center.device))] - center
-    radius = length(nearest).view(1, *_MAP)
-    radius = F.avg_pool2d(F.pad(radius, (1, 1, 1, 1), mode="replicate"), 3, 1)
-    return Scalp(center, radius)
+    nearest = head.vertices[_scalp_vertices(str(center.device), over_ears)] - center
+    return Scalp(center, _smoothed(length(nearest), _MAP), _jaw_y(template))
+
+
+def shoulders_of(template: Template, head: Head) -> Shoulders:
+    trunk = torch.nonzero(template.vertices[:, 1] < _TRUNK_Y).squeeze(1)
+    part, posed = template.vertices[trunk], head.vertices[trunk]
+    frame = Frame.of(part, posed, fit_rotation(part, posed))
+    vertices = _shoulder_vertices(str(part.device))
+    x, _, z = frame.to_local(head.vertices[vertices]).unbind(-1)
+    z = z - _AXIS_Z
+    radius = _smoothed(torch.sqrt(x * x + z * z), _TRUNK_MAP)
+    return Shoulders(frame, radius, _jaw_y(template))

@@ -253,7 +253,7 @@ def _hair(points: Points, medium: Tensor) -> Maps:
     x, y, z = points.mirrored.unbind(-1)
     nose_base, corner, chin = mark[33], mark[54], mark[8]
     eye_z = mean(mark[LEFT_EYE, 2], 0)
-    above_border = hairline_height(points.positions, points.head)
+    above_border = hairline_height(points.positions)
     high, thin = recession(points.positions)
     cheek_line = corner[1] + 0.018 + 0.75 * (x - corner[0].abs()).clamp(min=0)
     below_lip = bell(x, 0.006) * bell(y - corner[1] + 0.012, 0.006)

@@ -28,6 +28,7 @@ class Strands:
     exposed: float32 [N], 0 deep inside the hair to 1 on its outside.
     samples: points drawn on each span between control points.
     shine: strength of the highlights.
+    opacity: at the root and at the tip, over the skin behind; strands behind don't show through.
     """
 
     points: Tensor
@@ -35,6 +36,7 @@ class Strands:
     exposed: Tensor
     samples: int
     shine: float
+    opacity: tuple[float, float] = (1.0, 1.0)
 
     @property
     def mean_length(self) -> Tensor:
@@ -79,22 +81,21 @@ def splat(groups: list[Strands], camera: Camera, size: int, z_behind: Tensor) ->
     K = camera.K[0]
     base = 0
     for group in groups:
-        per_chunk = max(1, _POINTS_AT_ONCE.get(device.type, 1 << 18) // group.samples_each)
-        sample = torch.arange(group.samples, device=device)[:, None, None]
+        x, y, z = turned_planes(R, group.points) + shift[:, None, None]
+        u = ((K[0, 0] * x + K[0, 1] * y) / z + K[0, 2]) * size
+        v = (K[1, 1] * y / z + K[1, 2]) * size
+        knots = torch.stack([u, v, z])
+        start, end = knots[..., :-1].flatten(1), knots[..., 1:].flatten(1)
+        sample = torch.arange(group.samples, device=device)[:, None]
         shares = sample * (1 / group.samples)
-        span = torch.arange(group.spans, device=device) * group.samples
-        for first in range(0, len(group), per_chunk):
-            part = group.points[:, first : first + per_chunk]
-            x, y, z = turned_planes(R, part) + shift[:, None, None]
-            u = ((K[0, 0] * x + K[0, 1] * y) / z + K[0, 2]) * size
-            v = (K[1, 1] * y / z + K[1, 2]) * size
-            u, v, z = (
-                knots[:, :-1] + shares * (knots[:, 1:] - knots[:, :-1]) for knots in (u, v, z)
-            )
+        at_once = max(1, _POINTS_AT_ONCE.get(device.type, 1 << 18) // group.samples)
+        for spans in _in_sight(knots, size, z_behind).split(at_once):
+            first = start.index_select(1, spans)
+            step = end.index_select(1, spans) - first
+            u, v, z = (a + shares * b for a, b in zip(first, step, strict=True))
             inside = (u >= 0) & (u < size) & (v >= 0) & (v < size) & (z > 0)
             pixel = torch.where(inside, v.int() * size + u.int(), size * size).long()
-            strand = torch.arange(first, first + part.shape[1], device=device)[:, None]
-            index = strand * group.samples_each + span + sample + base
+            index = spans * group.samples + sample + base
             key = (z.view(torch.int32).long() << 32) | index
             keys.scatter_reduce_(0, pixel.flatten(), key.flatten(), "amin")
         base += len(group) * group.samples_each
@@ -108,8 +109,22 @@ def splat(groups: list[Strands], camera: Camera, size: int, z_behind: Tensor) ->
     return result
 
 
+def _in_sight(knots: Tensor, size: int, z_behind: Tensor) -> Tensor:
+    """int64 [S], spans of curves with knots [u, v, z] [3, N, T] that may be seen.
+
+    Left out are those whose two ends are behind the surface or beyond the same border.
+    """
+    u, v, z = knots
+    pixel = v.long().clamp(0, size - 1) * size + u.long().clamp(0, size - 1)
+    behind = z > z_behind.index_select(0, pixel.flatten()).view_as(z)
+    out = [behind, u < 0, u >= size, v < 0, v >= size]
+    hidden = torch.stack([ends[:, :-1] & ends[:, 1:] for ends in out]).any(0)
+    return torch.nonzero(~hidden.flatten()).squeeze(1)
+
+
 def shade_strands(
     image: Tensor,
+    covered: Tensor,
     group: Strands,
     seen: Splat,
     scene: Scene,
@@ -117,7 +132,7 @@ def shade_strands(
     R_view_gen: Tensor,
     center: Tensor,
 ) -> None:
-    """Paint the seen strands into image [3, S * S], linear RGB.
+    """Paint the seen strands into image [3, S * S], linear RGB, and its coverage [S * S].
 
     Two shifted highlights after Kajiya & Kay (1989) and Marschner et al. (2003): a white one
     towards the root, a coloured one towards the tip. center: [3], middle of the head.
@@ -153,9 +168,18 @@ def shade_strands(
         tint = 0.75 * sin_tl + group.shine * 0.8 * tinted
         glow = tint * color + group.shine * 0.05 * white
         ambient = _from_cube(cube, outward)
-        shade = 0.38 + 0.62 * exposed * (0.45 + (0.55 / group.samples_each) * sample)
-        total = glow * key_color * (lit * facing) + color * ambient * 1.1
-        image.index_copy_(1, pixel, total * shade)
+        along = sample * (1 / group.samples_each)
+        shade = 0.38 + 0.62 * exposed * (0.45 + 0.55 * along)
+        total = (glow * key_color * (lit * facing) + color * ambient * 1.1) * shade
+        if group.opacity != (1.0, 1.0):
+            root, tip = group.opacity
+            opacity = root + (tip - root) * along
+            behind, through = image.index_select(1, pixel), covered.index_select(0, pixel)
+            total = behind + opacity * (total - behind)
+            covered.index_copy_(0, pixel, through + opacity * (1 - through))
+        else:
+            covered[pixel] = 1.0
+        image.index_copy_(1, pixel, total)
 
 
 def _from_cube(cube: Tensor, normal: Tensor) -> Tensor:

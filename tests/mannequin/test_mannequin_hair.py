@@ -1,15 +1,17 @@
 """Strands: where they grow, how they are drawn."""
 
+import math
 from dataclasses import replace
 
 import pytest
 import support_mannequin
 import torch
+from scipy.spatial import cKDTree
 from support_mannequin import latent, rotation
 
 from synthforge.alignment import UNITS_PER_METRE, place_in_generator
 from synthforge.mannequin.facial_hair import facial_hair
-from synthforge.mannequin.hair import grow_hair
+from synthforge.mannequin.hair import grow_hair, strand_colors
 from synthforge.mannequin.lighting import fit_rotation
 from synthforge.mannequin.person import HAIR_STYLES, person_from
 from synthforge.mannequin.roots import GUIDES, beard_roots, brow_roots, scalp_roots
@@ -29,7 +31,7 @@ def grown(person, vertices):
     head = template()
     R = fit_rotation(head.vertices[head.skull], vertices[head.skull])
     normals = vertex_normals(vertices, head.topology)
-    own = head_in_own_frame(head, vertices, normals, R, UNITS_PER_METRE)
+    own = head_in_own_frame(head, vertices, normals, R)
     marks = head.landmarks
     return grow_hair(person, head, own) + facial_hair(person, head, own, marks)
 
@@ -68,6 +70,52 @@ def test_hair_turns_with_the_head(style):
     assert torch.equal(turned.color, still.color)
 
 
+@pytest.mark.parametrize("style", ["crop", "long"])
+def test_hair_is_in_proportion_to_the_head(style):
+    """A smaller head, as a child's: the same hair, smaller."""
+    head = template()
+    vertices = place_in_generator(head.vertices)
+    full = grown(styled(style), vertices)[0]
+    small = grown(styled(style), 0.75 * vertices)[0]
+    assert (small.points - 0.75 * full.points).norm(dim=0).median() < 1e-4
+
+
+@pytest.mark.parametrize("style", ["bob", "long"])
+@pytest.mark.parametrize("turn", [0.0, 0.5])
+def test_long_hair_lies_on_neck_and_shoulders(style, turn):
+    """Also where the head is turned and the shoulders are not."""
+    head = template()
+    vertices = head.vertices.clone()
+    cos, sin = math.cos(turn), math.sin(turn)
+    R = torch.tensor([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]])
+    vertices[head.skull] = vertices[head.skull] @ R.T
+    person = styled(style)
+    person = replace(person, hair=replace(person.hair, length=1.0, part_side=0.2))
+    vertices = place_in_generator(vertices)
+    points = grown(person, vertices)[0].points[:, ::20, ::3].flatten(1).T
+    normals = vertex_normals(vertices, head.topology)
+    low = place_in_generator(head.landmarks)[8, 1]
+    skin = torch.isin(torch.arange(len(vertices)), head.faces[head.region == REGION_ID["neck"]])
+    skin |= torch.isin(
+        torch.arange(len(vertices)), head.faces[head.region == REGION_ID["neck_back"]]
+    )
+    points = points[points[:, 1] < low]
+    assert len(points) > 200
+    _, nearest = cKDTree(vertices[skin]).query(points)
+    depth = -((points - vertices[skin][nearest]) * normals[skin][nearest]).sum(1)
+    assert (depth > 0.006 * UNITS_PER_METRE).float().mean() < 0.03
+
+
+@pytest.mark.parametrize("grey", [0.0, 0.3, 1.0])
+def test_grey_hair_is_a_mixture(grey):
+    """No strand is black or white alone: few stand far from the person's share."""
+    random = scalp_roots("cpu").random
+    red = strand_colors((0.1, 0.0, 0.0), grey, random, random.roll(1, 0))[:, 1]
+    share = red / strand_colors((0.1, 0.0, 0.0), 1.0, random, random.roll(1, 0))[:, 1]
+    assert share.mean() == pytest.approx(grey, abs=0.06)
+    assert (share - grey).abs().mean() < 0.25
+
+
 def test_roots_are_on_their_triangles_and_places():
     head = template()
     scalp, beard, brow = scalp_roots("cpu"), beard_roots("cpu"), brow_roots("cpu")
@@ -76,8 +124,10 @@ def test_roots_are_on_their_triangles_and_places():
         assert roots.bary.min() > -1e-4
         assert torch.allclose(roots.posed(head.vertices, head.faces), roots.position, atol=1e-6)
     assert len(scalp.face) > 15000 and scalp.guide.max() < GUIDES
-    ears = torch.tensor([REGION_ID["left_ear"], REGION_ID["right_ear"]])
-    assert not torch.isin(head.region[scalp.face], ears).any()
+    on_scalp = head.region[scalp.face] == REGION_ID["scalp"]
+    assert on_scalp.float().mean() > 0.98
+    hidden = [REGION_ID[n] for n in ("left_ear", "right_ear", "inner_mouth", "left_eye_region")]
+    assert not torch.isin(head.region[scalp.face], torch.tensor(hidden)).any()
     lips = torch.tensor([REGION_ID["upper_lip"], REGION_ID["lower_lip"]])
     assert not torch.isin(head.region[beard.face], lips).any()
     assert (scalp.position[:, 1] > head.landmarks[8, 1]).float().mean() > 0.95

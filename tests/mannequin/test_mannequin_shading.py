@@ -122,13 +122,14 @@ def test_hair_has_the_colour_of_the_person_s(person, scene, body, camera):
     head = template()
     red = replace(person, hair=replace(person.hair, style="crop", color=(0.5, 0.2, 0.05), grey=0.0))
     vertices = place_in_generator(head.vertices)
-    own = head_in_own_frame(head, vertices, body.normals, torch.eye(3), 2.5)
+    own = head_in_own_frame(head, vertices, body.normals, torch.eye(3))
     group = grow_hair(red, head, own)[0]
     image = torch.zeros(3, SIZE * SIZE)
     seen = splat([group], camera, SIZE, torch.full((SIZE * SIZE,), 99.0))[0]
     shadow = shadow_of(body, group.points.flatten(1)[:, ::50])
     sky = replace(scene, surroundings=Dome((1.0, 1.0, 1.0), (1.0, 1.0, 1.0)))
-    shade_strands(image, group, seen, sky, shadow, torch.eye(3), own.origin_gen)
+    covered = torch.zeros(SIZE * SIZE)
+    shade_strands(image, covered, group, seen, sky, shadow, torch.eye(3), own.frame.origin)
     r, g, b = image.sum(1)
     assert r > 1.5 * g > 1.5 * 1.5 * b > 0
 
@@ -145,10 +146,34 @@ def test_strands_shine_along_the_light(scene, camera):
         image = torch.zeros(3, SIZE * SIZE)
         seen = splat([strands], camera, SIZE, torch.full((SIZE * SIZE,), 99.0))[0]
         center = torch.tensor([0.0, 0.0, -1.0])
-        shade_strands(image, strands, seen, scene, shadow, torch.eye(3), center)
+        shade_strands(image, image[0].clone(), strands, seen, scene, shadow, torch.eye(3), center)
         return image[:, seen.pixel].mean()
 
     assert brightness(lying) > 7 * brightness(towards) > 0
+
+
+def test_thin_strands_let_the_skin_through(scene, camera):
+    """More so at the tip than at the root; coverage grows as the image does."""
+    length = torch.linspace(-0.1, 0.1, 5)
+    points = torch.stack([length, 0 * length, 0 * length])[:, None]
+    size = SIZE * SIZE
+
+    def painted(opacity, behind):
+        strands = Strands(points, torch.zeros(1, 3), torch.ones(1), 40, 0.0, opacity)
+        image, covered = torch.full((3, size), behind), torch.full((size,), 0.5)
+        seen = splat([strands], camera, SIZE, torch.full((size,), 99.0))[0]
+        center = torch.tensor([0.0, 0.0, -1.0])
+        shadow = shadow_of_nothing()
+        shade_strands(image, covered, strands, seen, scene, shadow, torch.eye(3), center)
+        order = seen.index.argsort()
+        return image[0, seen.pixel[order]], covered[seen.pixel[order]]
+
+    solid, full = painted((1.0, 1.0), 0.8)
+    assert solid.abs().max() < 1e-6 and (full == 1).all()
+    thin, some = painted((0.75, 0.25), 0.8)
+    assert thin[0] == pytest.approx(0.8 * 0.25, abs=0.02)
+    assert thin[-1] == pytest.approx(0.8 * 0.75, abs=0.02)
+    assert some[0] == pytest.approx(0.875, abs=0.02) and some[-1] == pytest.approx(0.625, abs=0.02)
 
 
 def shadow_of_nothing():
