@@ -5,7 +5,7 @@ import pytest
 from support_fake_generator import LANDMARKS_XY
 
 from synthforge.landmarks import FLIP, LEFT_BROW, LEFT_EYE, NOSE, RIGHT_BROW, RIGHT_EYE
-from synthforge.mannequin.template import template
+from synthforge.mannequin.render.template import template
 
 
 def test_flipping_twice_is_nothing():

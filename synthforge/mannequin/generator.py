@@ -14,22 +14,22 @@ from synthforge.camera import Camera
 from synthforge.config import SamplingConfig
 from synthforge.fingerprint import fingerprint
 from synthforge.generator import GeneratorOutput
-from synthforge.mannequin.albedo import skin_texture
-from synthforge.mannequin.arithmetic import product
-from synthforge.mannequin.background import background
-from synthforge.mannequin.body import clothed, eyes_of, surface_of
-from synthforge.mannequin.facial_hair import facial_hair
-from synthforge.mannequin.hair import grow_hair
 from synthforge.mannequin.head.baked import baked_head
-from synthforge.mannequin.lighting import fit_rotation, irradiance, key_shadow
 from synthforge.mannequin.people import LATENT_SIZE, draw_people
 from synthforge.mannequin.person import person_from
-from synthforge.mannequin.scalp import head_in_own_frame
-from synthforge.mannequin.scene import scene_from
-from synthforge.mannequin.shading import shade
-from synthforge.mannequin.strands import shade_strands, splat
-from synthforge.mannequin.template import Template, template
-from synthforge.mannequin.tone_mapping import tone_map
+from synthforge.mannequin.render.albedo import skin_texture
+from synthforge.mannequin.render.arithmetic import product
+from synthforge.mannequin.render.background import background
+from synthforge.mannequin.render.body import clothed, eyes_of, surface_of
+from synthforge.mannequin.render.facial_hair import facial_hair
+from synthforge.mannequin.render.hair import grow_hair
+from synthforge.mannequin.render.lighting import fit_rotation, irradiance, key_shadow
+from synthforge.mannequin.render.scalp import head_in_own_frame
+from synthforge.mannequin.render.scene import scene_from
+from synthforge.mannequin.render.shading import shade
+from synthforge.mannequin.render.strands import shade_strands, splat
+from synthforge.mannequin.render.template import Template, template
+from synthforge.mannequin.render.tone_mapping import tone_map
 from synthforge.mesh import Mesh
 from synthforge.rasterizer import rasterize, resolve, visible
 from synthforge.sampling import SAMPLE_FORMAT, Parameters, SampleId

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from flame_pytorch.lbs import fixed_order_sum
-from synthforge.mannequin import arithmetic, maps
+from synthforge.mannequin.render import arithmetic, maps
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from support_mannequin import latent, rotation
 
 from synthforge.alignment import UNITS_PER_METRE, place_in_generator
 from synthforge.mannequin import baked_head
-from synthforge.mannequin.body import clothed
-from synthforge.mannequin.clothes import neckline_height
 from synthforge.mannequin.head.pieces import Piece
 from synthforge.mannequin.person import person_from
-from synthforge.mannequin.template import template
+from synthforge.mannequin.render.body import clothed
+from synthforge.mannequin.render.clothes import neckline_height
+from synthforge.mannequin.render.template import template
 from synthforge.regions import REGION_ID
 
 

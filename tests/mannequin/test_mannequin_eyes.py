@@ -7,12 +7,12 @@ import torch
 from support_mannequin import built_head, latent
 
 from synthforge.alignment import place_in_generator
-from synthforge.mannequin.body import eyes_of
-from synthforge.mannequin.eye_shading import Eye, shade_eye
 from synthforge.mannequin.head.baked import EXPRESSION_ACTIONS
 from synthforge.mannequin.person import person_from
-from synthforge.mannequin.scene import scene_from
-from synthforge.mannequin.template import template
+from synthforge.mannequin.render.body import eyes_of
+from synthforge.mannequin.render.eye_shading import Eye, shade_eye
+from synthforge.mannequin.render.scene import scene_from
+from synthforge.mannequin.render.template import template
 
 UPRIGHT = torch.eye(3)
 

@@ -7,13 +7,13 @@ import torch
 from support_mannequin import latent, rotation
 
 from synthforge.alignment import place_in_generator
-from synthforge.mannequin.background import background
-from synthforge.mannequin.lighting import Light, fit_rotation, irradiance, key_shadow
-from synthforge.mannequin.occlusion import directions, look_from, visibility
-from synthforge.mannequin.scene import scene_from
-from synthforge.mannequin.surroundings import Dome
-from synthforge.mannequin.template import template
-from synthforge.mannequin.tone_mapping import tone_map
+from synthforge.mannequin.render.background import background
+from synthforge.mannequin.render.lighting import Light, fit_rotation, irradiance, key_shadow
+from synthforge.mannequin.render.occlusion import directions, look_from, visibility
+from synthforge.mannequin.render.scene import scene_from
+from synthforge.mannequin.render.surroundings import Dome
+from synthforge.mannequin.render.template import template
+from synthforge.mannequin.render.tone_mapping import tone_map
 
 
 @pytest.fixture(scope="module")

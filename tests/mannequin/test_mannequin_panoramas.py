@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from synthforge.mannequin.occlusion import directions
+from synthforge.mannequin.render.occlusion import directions
 from synthforge.mannequin.render.panoramas import (
     look_up,
     panoramas,

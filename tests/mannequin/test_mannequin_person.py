@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support_mannequin import latent
 
-from synthforge.mannequin.albedo import skin_log_albedo
 from synthforge.mannequin.draws import Draws
 from synthforge.mannequin.person import HAIR_STYLES, person_from
-from synthforge.mannequin.scene import scene_from
+from synthforge.mannequin.render.albedo import skin_log_albedo
+from synthforge.mannequin.render.scene import scene_from
 
 
 def people(count=60, **shape):

@@ -9,8 +9,8 @@ import support_same_bits
 from support_mannequin import samples
 from support_same_bits import SAMPLES, in_child
 
-from synthforge.mannequin.scene import scene_from
-from synthforge.mannequin.surroundings import Dome, Place
+from synthforge.mannequin.render.scene import scene_from
+from synthforge.mannequin.render.surroundings import Dome, Place
 
 # Operations that IEEE 754 fixes to the last bit, or that compute with integers, compare or move
 # values. Nothing that may fuse, reassociate or approximate: no exp, sin or pow, no mean, no matrix

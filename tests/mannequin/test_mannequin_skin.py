@@ -7,12 +7,12 @@ import pytest
 import torch
 from support_mannequin import latent
 
-from synthforge.mannequin import fields
-from synthforge.mannequin.albedo import ALBEDO, skin_log_albedo, skin_texture
 from synthforge.mannequin.head.pieces import Piece
 from synthforge.mannequin.person import person_from
-from synthforge.mannequin.skin_maps import PIGMENT_MAPS, TEXTURE_SIZE, skin_maps
-from synthforge.mannequin.template import template
+from synthforge.mannequin.render import fields
+from synthforge.mannequin.render.albedo import ALBEDO, skin_log_albedo, skin_texture
+from synthforge.mannequin.render.skin_maps import PIGMENT_MAPS, TEXTURE_SIZE, skin_maps
+from synthforge.mannequin.render.template import template
 
 
 @pytest.fixture(scope="module")

@@ -7,13 +7,13 @@ import pytest
 import torch
 from support_mannequin import latent
 
-from synthforge.mannequin.background import background
-from synthforge.mannequin.lighting import ambient_cube
-from synthforge.mannequin.maps import defocused
+from synthforge.mannequin.render.background import background
+from synthforge.mannequin.render.lighting import ambient_cube
+from synthforge.mannequin.render.maps import defocused
 from synthforge.mannequin.render.panoramas import panoramas, pixel_directions, solid_angles
-from synthforge.mannequin.scene import rotation_of_camera, scene_from
-from synthforge.mannequin.surroundings import Place
-from synthforge.mannequin.tone_mapping import exposure, tone_map
+from synthforge.mannequin.render.scene import rotation_of_camera, scene_from
+from synthforge.mannequin.render.surroundings import Place
+from synthforge.mannequin.render.tone_mapping import exposure, tone_map
 
 
 def place(name, azimuth=0.0, pitch=0.0, roll=0.0, defocus=0.02):

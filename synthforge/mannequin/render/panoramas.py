@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from flame_pytorch.lbs import fixed_order_sum
-from synthforge.mannequin.arithmetic import atan2, cosine, dot, sine, weighted_sum
 from synthforge.mannequin.draws import RGB
-from synthforge.mannequin.maps import read
+from synthforge.mannequin.render.arithmetic import atan2, cosine, dot, sine, weighted_sum
+from synthforge.mannequin.render.maps import read
 
 _FILE = Path(__file__).with_name("panoramas.npz")
 # Rows of the blurred map.

@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from synthforge.mannequin.skin_features import Points, skin_features
-from synthforge.mannequin.template import template
-from synthforge.mannequin.uv_grid import uv_grid
+from synthforge.mannequin.render.skin_features import Points, skin_features
+from synthforge.mannequin.render.template import template
+from synthforge.mannequin.render.uv_grid import uv_grid
 
 TEXTURE_SIZE = 768
 # What is mixed at once: fits a core's cache.

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from flame_pytorch.lbs import fixed_order_sum
-from synthforge.mannequin.arithmetic import exp, sigmoid, steps
-from synthforge.mannequin.maps import blurred, defocused, resized
-from synthforge.mannequin.scene import Scene
-from synthforge.mannequin.surroundings import Place
-from synthforge.mannequin.tone_mapping import exposure
+from synthforge.mannequin.render.arithmetic import exp, sigmoid, steps
+from synthforge.mannequin.render.maps import blurred, defocused, resized
+from synthforge.mannequin.render.scene import Scene
+from synthforge.mannequin.render.surroundings import Place
+from synthforge.mannequin.render.tone_mapping import exposure
 
 _SIZE = 128
 _SIZE_OF_PHOTOGRAPHS = 256

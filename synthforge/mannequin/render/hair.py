@@ -12,7 +12,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from synthforge.mannequin.arithmetic import (
+from synthforge.mannequin.draws import RGB
+from synthforge.mannequin.person import Person
+from synthforge.mannequin.render.arithmetic import (
     cosine,
     dot,
     exp,
@@ -22,14 +24,18 @@ from synthforge.mannequin.arithmetic import (
     sine,
     steps,
 )
-from synthforge.mannequin.combing import Comb
-from synthforge.mannequin.draws import RGB
-from synthforge.mannequin.hair_styles import Growth, at_parting, growth_of, in_fringe, roots_kept
-from synthforge.mannequin.person import Person
-from synthforge.mannequin.roots import GUIDES, Roots, scalp_roots
-from synthforge.mannequin.scalp import Head, Shoulders, scalp_of, shoulders_of
-from synthforge.mannequin.strands import Strands
-from synthforge.mannequin.template import Template
+from synthforge.mannequin.render.combing import Comb
+from synthforge.mannequin.render.hair_styles import (
+    Growth,
+    at_parting,
+    growth_of,
+    in_fringe,
+    roots_kept,
+)
+from synthforge.mannequin.render.roots import GUIDES, Roots, scalp_roots
+from synthforge.mannequin.render.scalp import Head, Shoulders, scalp_of, shoulders_of
+from synthforge.mannequin.render.strands import Strands
+from synthforge.mannequin.render.template import Template
 from synthforge.mesh import cross, unit
 
 _GREY = (0.36, 0.352, 0.342)

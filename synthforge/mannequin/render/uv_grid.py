@@ -8,7 +8,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from synthforge.mannequin.template import Template
+from synthforge.mannequin.render.template import Template
 from synthforge.rasterizer import rasterize
 
 

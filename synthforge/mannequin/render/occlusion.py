@@ -14,8 +14,8 @@ from torch import Tensor
 
 from flame_pytorch.lbs import apply
 from synthforge.landmarks import INNER_LIP
-from synthforge.mannequin.arithmetic import cosine, mean, sine
-from synthforge.mannequin.template import Template, template
+from synthforge.mannequin.render.arithmetic import cosine, mean, sine
+from synthforge.mannequin.render.template import Template, template
 from synthforge.mesh import Topology, cross, unit
 from synthforge.rasterizer import rasterize
 

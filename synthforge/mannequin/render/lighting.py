@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from flame_pytorch.lbs import fixed_order_sum
-from synthforge.mannequin.arithmetic import (
+from synthforge.mannequin.render.arithmetic import (
     dot,
     exp,
     mean,
@@ -18,15 +18,15 @@ from synthforge.mannequin.arithmetic import (
     turned_planes,
     weighted_sum,
 )
-from synthforge.mannequin.maps import read
-from synthforge.mannequin.occlusion import (
+from synthforge.mannequin.render.maps import read
+from synthforge.mannequin.render.occlusion import (
     DIRECTIONS,
     directions,
     look_from,
     neighbour_mean,
     visibility,
 )
-from synthforge.mannequin.scene import Light, Scene
+from synthforge.mannequin.render.scene import Light, Scene
 from synthforge.mesh import Topology, cross
 from synthforge.rasterizer import rasterize
 

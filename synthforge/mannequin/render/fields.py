@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from synthforge.mannequin.arithmetic import exp, steps
+from synthforge.mannequin.render.arithmetic import exp, steps
 
 
 def smoothstep(low: float, high: float, x: Tensor) -> Tensor:

@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from synthforge.mannequin.arithmetic import atan2, sigmoid
-from synthforge.mannequin.fields import bell, interpolate
+from synthforge.mannequin.render.arithmetic import atan2, sigmoid
+from synthforge.mannequin.render.fields import bell, interpolate
 
 # Height by azimuth in degrees round a vertical axis, mm, from the forehead by temple, sideburn and
 # ear to the nape: tools/head_regions.py cuts the mesh along it.

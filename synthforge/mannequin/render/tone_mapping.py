@@ -8,9 +8,9 @@ import math
 import torch
 from torch import Tensor
 
-from synthforge.mannequin.arithmetic import steps
-from synthforge.mannequin.maps import blurred
-from synthforge.mannequin.scene import Scene
+from synthforge.mannequin.render.arithmetic import steps
+from synthforge.mannequin.render.maps import blurred
+from synthforge.mannequin.render.scene import Scene
 
 _GRAIN_SIZE = 640
 # Sigma of the camera's own smoothing, pixels: of colour, and of coarse grain.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from synthforge.mannequin.fields import bell, smoothstep
 from synthforge.mannequin.person import Person
+from synthforge.mannequin.render.fields import bell, smoothstep
 
 # The pit of the neck, the depth of its sides, how far a round neckline rises from one to the other,
 # and where the shoulders begin, metres.

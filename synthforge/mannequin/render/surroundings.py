@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from synthforge.mannequin.arithmetic import steps, turned
 from synthforge.mannequin.draws import RGB
+from synthforge.mannequin.render.arithmetic import steps, turned
 from synthforge.mannequin.render.panoramas import Panorama, look_up, panoramas
 
 # Directions and positions are in viewer axes: x right, y up, z to the viewer.

@@ -10,11 +10,11 @@ import math
 import torch
 from torch import Tensor
 
-from synthforge.mannequin.arithmetic import exp
 from synthforge.mannequin.draws import RGB, mix
-from synthforge.mannequin.hairline import RECESSION_M
 from synthforge.mannequin.person import Person
-from synthforge.mannequin.skin_maps import (
+from synthforge.mannequin.render.arithmetic import exp
+from synthforge.mannequin.render.hairline import RECESSION_M
+from synthforge.mannequin.render.skin_maps import (
     PIGMENT_MAPS,
     TEXELS_AT_ONCE,
     TEXTURE_SIZE,

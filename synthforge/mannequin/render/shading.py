@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from synthforge.mannequin.albedo import ALBEDO, BUMP, LIP, OIL, WET
-from synthforge.mannequin.arithmetic import dot, turned
-from synthforge.mannequin.clothes import neckline_height
-from synthforge.mannequin.eye_shading import Eye, shade_eye
-from synthforge.mannequin.fields import bell
-from synthforge.mannequin.lighting import Shadow, schlick
-from synthforge.mannequin.maps import read
 from synthforge.mannequin.person import Person
-from synthforge.mannequin.scene import Scene
+from synthforge.mannequin.render.albedo import ALBEDO, BUMP, LIP, OIL, WET
+from synthforge.mannequin.render.arithmetic import dot, turned
+from synthforge.mannequin.render.clothes import neckline_height
+from synthforge.mannequin.render.eye_shading import Eye, shade_eye
+from synthforge.mannequin.render.fields import bell
+from synthforge.mannequin.render.lighting import Shadow, schlick
+from synthforge.mannequin.render.maps import read
+from synthforge.mannequin.render.scene import Scene
 from synthforge.mesh import cross, unit
 from synthforge.rasterizer import Fragments
 

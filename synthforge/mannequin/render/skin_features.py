@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from synthforge.landmarks import LEFT_EYE, OUTER_LIP
-from synthforge.mannequin.arithmetic import length, mean, sine
-from synthforge.mannequin.fields import (
+from synthforge.mannequin.head.pieces import Piece
+from synthforge.mannequin.render.arithmetic import length, mean, sine
+from synthforge.mannequin.render.fields import (
     bell,
     inside_polygon,
     segment_distance,
@@ -21,10 +22,9 @@ from synthforge.mannequin.fields import (
     smoothstep,
     value_noise,
 )
-from synthforge.mannequin.hairline import hairline_height, recession
-from synthforge.mannequin.head.pieces import Piece
-from synthforge.mannequin.template import Template, brow_curve
-from synthforge.mannequin.wrinkles import wrinkle_depth
+from synthforge.mannequin.render.hairline import hairline_height, recession
+from synthforge.mannequin.render.template import Template, brow_curve
+from synthforge.mannequin.render.wrinkles import wrinkle_depth
 from synthforge.regions import REGION_ID
 
 _SEED = 20240607

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from flame_pytorch.lbs import fixed_order_sum
 from synthforge.camera import Camera
-from synthforge.mannequin.arithmetic import dot, length, turned, turned_planes
-from synthforge.mannequin.lighting import Shadow, ambient_cube
-from synthforge.mannequin.scene import Scene
+from synthforge.mannequin.render.arithmetic import dot, length, turned, turned_planes
+from synthforge.mannequin.render.lighting import Shadow, ambient_cube
+from synthforge.mannequin.render.scene import Scene
 from synthforge.mesh import unit
 
 _EMPTY = torch.iinfo(torch.int64).max

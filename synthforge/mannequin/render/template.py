@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from synthforge.landmarks import LEFT_BROW
-from synthforge.mannequin.arithmetic import mean
-from synthforge.mannequin.fields import smooth_curve
 from synthforge.mannequin.head.baked import baked_head
 from synthforge.mannequin.head.pieces import Piece
+from synthforge.mannequin.render.arithmetic import mean
+from synthforge.mannequin.render.fields import smooth_curve
 from synthforge.mesh import Topology, vertex_normals
 from synthforge.regions import REGION_ID
 

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from synthforge.landmarks import LEFT_BROW, LEFT_EYE
-from synthforge.mannequin.arithmetic import atan2, mean
-from synthforge.mannequin.fields import bell, smoothstep
-from synthforge.mannequin.template import Template
+from synthforge.mannequin.render.arithmetic import atan2, mean
+from synthforge.mannequin.render.fields import bell, smoothstep
+from synthforge.mannequin.render.template import Template
 
 
 def wrinkle_depth(positions: Tensor, head: Template, wobble: Tensor, broken: Tensor) -> Tensor:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from synthforge.mannequin.arithmetic import atan2, dot, exp, turned
-from synthforge.mannequin.fields import interpolate, smoothstep
-from synthforge.mannequin.lighting import schlick
-from synthforge.mannequin.maps import read, resized
 from synthforge.mannequin.person import Person
-from synthforge.mannequin.scene import Scene
+from synthforge.mannequin.render.arithmetic import atan2, dot, exp, turned
+from synthforge.mannequin.render.fields import interpolate, smoothstep
+from synthforge.mannequin.render.lighting import schlick
+from synthforge.mannequin.render.maps import read, resized
+from synthforge.mannequin.render.scene import Scene
 from synthforge.mesh import unit
 
 # In radii of a human globe, 12 mm; the mesh's are larger.

@@ -8,11 +8,11 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from synthforge.mannequin.arithmetic import exp, normal_cdf, sigmoid
-from synthforge.mannequin.hairline import recession
 from synthforge.mannequin.person import Hair
-from synthforge.mannequin.roots import Roots
-from synthforge.mannequin.template import Template
+from synthforge.mannequin.render.arithmetic import exp, normal_cdf, sigmoid
+from synthforge.mannequin.render.hairline import recession
+from synthforge.mannequin.render.roots import Roots
+from synthforge.mannequin.render.template import Template
 
 Pair = tuple[float, float]
 Share = TypeVar("Share", float, Tensor)

@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 
 from synthforge.alignment import UNITS_PER_METRE
-from synthforge.mannequin.arithmetic import length, mean, product, turned
-from synthforge.mannequin.clothes import neckline_height
-from synthforge.mannequin.eye_shading import Eye
-from synthforge.mannequin.fields import smooth_curve, smoothstep
 from synthforge.mannequin.head.pieces import Piece
-from synthforge.mannequin.lighting import Shadow, fit_rotation
 from synthforge.mannequin.person import Person
-from synthforge.mannequin.shading import Surface, surface_gradients
-from synthforge.mannequin.template import Template
+from synthforge.mannequin.render.arithmetic import length, mean, product, turned
+from synthforge.mannequin.render.clothes import neckline_height
+from synthforge.mannequin.render.eye_shading import Eye
+from synthforge.mannequin.render.fields import smooth_curve, smoothstep
+from synthforge.mannequin.render.lighting import Shadow, fit_rotation
+from synthforge.mannequin.render.shading import Surface, surface_gradients
+from synthforge.mannequin.render.template import Template
 from synthforge.mesh import vertex_normals
 
 # Shadows are looked up this far above the skin, generator units, and so much farther where the

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from flame_pytorch.lbs import fixed_order_sum
-from synthforge.mannequin.arithmetic import (
+from synthforge.mannequin.head.pieces import Piece
+from synthforge.mannequin.render.arithmetic import (
     atan2,
     cosine,
     dot,
@@ -23,10 +24,9 @@ from synthforge.mannequin.arithmetic import (
     turned,
     turned_planes,
 )
-from synthforge.mannequin.head.pieces import Piece
-from synthforge.mannequin.lighting import fit_rotation
-from synthforge.mannequin.maps import read
-from synthforge.mannequin.template import Template, template
+from synthforge.mannequin.render.lighting import fit_rotation
+from synthforge.mannequin.render.maps import read
+from synthforge.mannequin.render.template import Template, template
 from synthforge.mesh import unit
 from synthforge.regions import REGION_ID
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from synthforge.mannequin.draws import RGB, Draws, mix, scaled, seed_of
 from synthforge.mannequin.render.panoramas import panoramas
-from synthforge.mannequin.surroundings import Dome, Place, Vector
+from synthforge.mannequin.render.surroundings import Dome, Place, Vector
 
 # The share of scenes in photographed places, and of these the share lit by a flash.
 _PHOTOGRAPHED = 0.65
