@@ -2,11 +2,22 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
-from synthforge.landmarks import FLIP
+from synthforge.landmarks import (
+    FLIP,
+    INNER_LIP,
+    LEFT_BROW,
+    LEFT_EYE,
+    NOSE,
+    OUTER_LIP,
+    RIGHT_BROW,
+    RIGHT_EYE,
+)
 from synthforge.mannequin.head.baked import baked_head
 from synthforge.mannequin.head.pieces import Piece
-from synthforge.regions import FLIP_PAIRS, REGION_ID
+from synthforge.regions import FLIP_PAIRS, REGION_ID, REGIONS
 
 FLIP_X = np.array([-1.0, 1.0, 1.0])
 
@@ -124,3 +135,29 @@ def test_upper_lip_lies_above_the_lower(head):
     center = head.adult[head.model.faces].mean(1)
     upper, lower = (center[head.face_region == REGION_ID[n], 1] for n in ("upper_lip", "lower_lip"))
     assert upper.max() > lower.max() + 0.006 and upper.min() > lower.min() + 0.006
+
+
+@pytest.mark.parametrize(
+    ("points", "regions"),
+    [
+        (RIGHT_BROW, {"right_eyebrow", "eye_region+forehead", "eye_region", "forehead"}),
+        (LEFT_BROW, {"left_eyebrow", "eye_region+forehead", "eye_region", "forehead"}),
+        (NOSE, {"nose", "eye_region", "face"}),
+        (RIGHT_EYE, {"right_eye_region", "right_eyeball"}),
+        (LEFT_EYE, {"left_eye_region", "left_eyeball"}),
+        (OUTER_LIP, {"upper_lip", "lower_lip", "face"}),
+        (INNER_LIP, {"upper_lip", "lower_lip", "inner_mouth"}),
+    ],
+)
+def test_landmarks_lie_in_their_regions(head, points, regions):
+    # The static points follow the 17 of the jaw.
+    faces = np.asarray(head.embedding.static_faces)[points.start - 17 : points.stop - 17]
+    assert {REGIONS[region].name for region in head.face_region[faces]} <= regions
+
+
+@pytest.mark.parametrize("region", ["face", "forehead", "nose", "scalp", "upper_lip", "left_ear"])
+def test_a_region_is_one_piece(head, region):
+    faces = np.asarray(head.model.faces)[head.face_region == REGION_ID[region]]
+    links = coo_array((np.ones(3 * len(faces)), (faces.ravel(), faces[:, [1, 2, 0]].ravel())))
+    _, pieces = connected_components(links, directed=False)
+    assert len(np.unique(pieces[faces[:, 0]])) == 1
