@@ -45,7 +45,7 @@ def test_a_lost_card_is_written_again_by_the_same_command(made):
 OTHERS = {
     "--seed": ("7", "another seed;"),
     "--yaw": ("-0.4 0.41", "another yaw_rad;"),
-    "--expression": ("-1 1.01", "another flame_exp;"),
+    "--expression": ("-1 1.01", "another face_actions;"),
     "--extras": ("seg_id", "no sample that is complete with these settings"),
 }
 
