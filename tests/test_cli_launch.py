@@ -73,7 +73,12 @@ def test_ctrl_c_during_an_import_ends_quietly(tmp_path):
         "except KeyboardInterrupt:\n"
         "    raise ImportError('numpy could not be loaded')\n"
     )
-    result = start(GENERATE, tmp_path, first=[tmp_path])
+    # A shell's background jobs, such as this suite may be, pass on an ignored SIGINT.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        result = start(GENERATE, tmp_path, first=[tmp_path])
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert (result.returncode, result.stdout, result.stderr) == (130, "", "")
 
 

@@ -91,7 +91,7 @@ def test_no_face_anywhere(fake_package):
 
 
 def test_wrong_images_are_named(fake_package):
-    with pytest.raises(ValueError, match=r"wants uint8 \[B, H, W, 3\], got torch.float32"):
+    with pytest.raises(ValueError, match=r"takes uint8 \[B, H, W, 3\], got torch.float32"):
         build_detector("fan", "cpu")(torch.zeros(1, 3, 8, 8))
 
 
