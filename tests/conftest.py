@@ -4,6 +4,9 @@ import os
 # each would only get in each other's way.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
+# If there are more after all, they sleep while they wait: spinning, they take the cores from the
+# tests beside them.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import pytest
 import torch
