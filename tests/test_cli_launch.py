@@ -1,5 +1,6 @@
 """Starting a command: what is imported, how many threads it takes, and how it ends."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -64,6 +65,16 @@ def test_help_imports_nothing_heavy(tmp_path, command, option):
     assert result.stderr.strip() == "[]"
 
 
+@contextlib.contextmanager
+def sigint_as(handler):
+    """Children started within inherit whether SIGINT is ignored."""
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_ctrl_c_during_an_import_ends_quietly(tmp_path):
     (tmp_path / "torch.py").write_text(
         "import os, signal\n"
@@ -74,11 +85,8 @@ def test_ctrl_c_during_an_import_ends_quietly(tmp_path):
         "    raise ImportError('numpy could not be loaded')\n"
     )
     # A shell's background jobs, such as this suite may be, pass on an ignored SIGINT.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
+    with sigint_as(signal.default_int_handler):
         result = start(GENERATE, tmp_path, first=[tmp_path])
-    finally:
-        signal.signal(signal.SIGINT, before)
     assert (result.returncode, result.stdout, result.stderr) == (130, "", "")
 
 
@@ -86,11 +94,8 @@ def test_a_process_that_ignores_ctrl_c_goes_on_ignoring_it(tmp_path):
     (tmp_path / "torch.py").write_text(
         "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nraise ImportError('alive')\n"
     )
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
+    with sigint_as(signal.SIG_IGN):
         result = start(GENERATE, tmp_path, first=[tmp_path])
-    finally:
-        signal.signal(signal.SIGINT, before)
     assert result.returncode == 2
     assert "alive" in result.stderr
 

@@ -1,4 +1,4 @@
-"""Who z says the person is: z[:256], the same in every picture of them."""
+"""Who z says the person is: z[:256], the same in every image of them."""
 
 from __future__ import annotations
 
