@@ -21,7 +21,7 @@ from synthforge.config import EXPRESSION_SIZE, SHAPE_SIZE, Distribution, Range, 
 # Part of every dataset's recipe. Raise it when the same recipe gives other samples: other draws,
 # another geometry or labelling, another drawing by the mannequin or by Next3D's code. Rounding
 # that README.md allows for is no reason.
-SAMPLE_FORMAT = 3
+SAMPLE_FORMAT = 4
 
 # Never renumber: the number is part of every dataset's seed.
 _STREAMS = {
