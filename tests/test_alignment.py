@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from support_alignment import some_points, trained_mlp
 
 from synthforge.alignment import (
     PUBLISHED_A,
@@ -17,17 +18,12 @@ from synthforge.alignment import (
 
 @pytest.fixture
 def points():
-    return torch.randn(2, 50, 3, generator=torch.Generator().manual_seed(0))
+    return some_points()
 
 
 @pytest.fixture
 def trained():
-    mlp = AlignmentMLP()
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for weight in mlp.parameters():
-            weight.add_(0.05 * torch.randn(weight.shape, generator=generator))
-    return mlp
+    return trained_mlp()
 
 
 def test_placement():

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from safetensors.torch import save_file
+from support_alignment import some_points, trained_mlp
 from support_damaged_files import damaged, forged
 from support_planted import PLANTED, planted_affine
 from torch import nn
@@ -25,17 +26,12 @@ NEXT3D = SimpleNamespace(name="next3d", latent_size=512, fingerprint="gen-1")
 
 @pytest.fixture
 def points():
-    return torch.randn(2, 50, 3, generator=torch.Generator().manual_seed(0))
+    return some_points()
 
 
 @pytest.fixture
 def trained():
-    mlp = AlignmentMLP()
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for weight in mlp.parameters():
-            weight.add_(0.05 * torch.randn(weight.shape, generator=generator))
-    return mlp
+    return trained_mlp()
 
 
 @pytest.mark.parametrize("activation", ["none", "relu"])

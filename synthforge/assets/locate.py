@@ -15,7 +15,6 @@ MODEL, PRETRAINED = "model", "pretrained_models"
 # Names a folder that holds `model` and `pretrained_models`.
 HOME_VARIABLE = "SYNTHFORGE_HOME"
 _PROJECT = Path(__file__).resolve().parents[2]
-_MODEL_SUFFIXES = (".pkl", ".npy", ".npz", ".pth", ".safetensors")
 
 # In order of preference.
 _CHECKPOINTS = ("next3d_ffhq_512.safetensors", "next3d_ffhq_512.pkl")
@@ -114,7 +113,7 @@ def default_folder(name: str) -> Path:
 def _holds_models(folder: Path) -> bool:
     """Whether the folder or one in it, as archives unpack, holds a file of a model's kind."""
     found = itertools.chain(folder.glob("*"), folder.glob("*/*"))
-    return any(path.suffix in _MODEL_SUFFIXES for path in found)
+    return any(path.suffix.lower() in (*_SUFFIXES, ".safetensors") for path in found)
 
 
 def find_assets(model_dir: Path | None = None, pretrained_dir: Path | None = None) -> Assets:
