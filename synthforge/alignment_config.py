@@ -11,13 +11,10 @@ from synthforge.config import (
     MAX_INTEGER,
     NEXT3D_SAMPLING,
     Activation,
-    AssetPaths,
     ConfigError,
-    DetectorName,
-    GeneratorName,
+    PartsConfig,
     Range,
     SamplingConfig,
-    check_device,
     check_integer,
 )
 
@@ -86,9 +83,6 @@ class AlignmentTrainingConfig:
     weight_decay: float = 1e-4
     batch_size: int = 10
     seed: int = 0
-    generator: GeneratorName = "auto"
-    detector: DetectorName = "auto"
-    device: str = "auto"
     cache_dir: Path | None = None
     resume: bool = False
     hidden: int = 4
@@ -99,7 +93,7 @@ class AlignmentTrainingConfig:
     stop_change: float = 3e-5
     stop_patience: int = 3
     max_attempts: int = 20
-    assets: AssetPaths = field(default_factory=AssetPaths)
+    parts: PartsConfig = field(default_factory=PartsConfig)
 
     def __post_init__(self) -> None:
         if self.output is not None and self.output.suffix != ".safetensors":
@@ -108,7 +102,6 @@ class AlignmentTrainingConfig:
             check_integer(name, getattr(self, name), 1, _MAX_TRAINING)
         check_integer("hidden", self.hidden, 3, _MAX_HIDDEN)
         check_integer("seed", self.seed, 0, MAX_INTEGER)
-        check_device(self.device)
         if not (math.isfinite(self.lr) and self.lr > 0):
             raise ConfigError(f"--lr must be positive, got {self.lr}")
         if not 0 < self.robust_end <= self.robust_start:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import torch
 
@@ -30,7 +30,8 @@ from synthforge.config import (
     EXPRESSION_SIZE,
     SHAPE_SIZE,
     ConfigError,
-    GenerateConfig,
+    ExtraName,
+    PartsConfig,
     SamplingConfig,
     sampling_for,
 )
@@ -47,7 +48,10 @@ from synthforge.rasterizer import check_backend
 
 @dataclass(frozen=True)
 class Rig:
-    """Everything that a run needs, on one device."""
+    """Everything that draws and labels samples, on one device.
+
+    parts: what it was built from.
+    """
 
     device: torch.device
     head: Head
@@ -55,6 +59,7 @@ class Rig:
     alignment: AlignmentMLP
     detector: Detector | None
     sampling: SamplingConfig
+    parts: PartsConfig = field(default_factory=PartsConfig)
 
     def align(self, mesh_flame: Mesh) -> Mesh:
         """Heads in metres -> the same heads where they sit in the generator's world."""
@@ -78,60 +83,65 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def build_rig(config: GenerateConfig, tell: Callable[[str], None] = print) -> Rig:
-    """Load or build everything that `config` asks for.
+def build_rig(parts: PartsConfig, tell: Callable[[str], None] = print) -> Rig:
+    """Load or build everything that `parts` asks for.
 
-    The alignment is config.alignment's, or what train_alignment_mlp.py left in the folder of
+    The alignment is parts.alignment's, or what train_alignment_mlp.py left in the folder of
     pretrained models, or the published fixMapMLP01.pth there, or the generator's own.
 
     tell: takes the lines that a user should see, such as which generator was picked.
     Raises ConfigError, AssetError, FileFormatError, AlignmentError, BackendMissingError or
     DetectorError, each with its way out.
     """
-    device = pick_device(config.device)
-    check_backend(config.rasterizer)
-    head, generator, alignment = build_parts(config, device, tell)
-    if "uv" in config.extras and not head.has_uvs:
-        raise ConfigError(
-            "--extras uv needs FLAME_texture.npz beside the other files of FLAME: it holds the UV "
-            "layout. Bring it from flame.is.tue.mpg.de, or leave uv out"
-        )
-    weights = config.alignment
-    trained = trained_path(config.assets.pretrained_dir, generator.name)
+    device = pick_device(parts.device)
+    check_backend(parts.rasterizer)
+    head, generator, alignment = build_parts(parts, device, tell)
+    weights = parts.alignment
+    trained = trained_path(parts.assets.pretrained_dir, generator.name)
     if weights is None and trained.exists():
         weights = trained
         tell(f"Alignment: {trained}, from train_alignment_mlp.py")
     elif weights is None and generator.name == "next3d":
-        weights = find_assets(config.assets.model_dir, config.assets.pretrained_dir).alignment
+        weights = find_assets(parts.assets.model_dir, parts.assets.pretrained_dir).alignment
         if weights is not None:
             tell(f"Alignment: {weights}, as published")
     if weights is not None:
         alignment = load_alignment(
-            weights, generator, head.fingerprint, force=config.force_alignment
+            weights, generator, head.fingerprint, force=parts.force_alignment
         ).to(device)
     return Rig(
         device,
         head,
         generator,
         alignment,
-        build_detector(config.detector, device, tell, is_aligned=generator.is_aligned),
-        sampling_for(generator.name, config.sampling_overrides),
+        build_detector(parts.detector, device, tell, is_aligned=generator.is_aligned),
+        sampling_for(generator.name, parts.sampling_overrides),
+        parts,
     )
 
 
+def check_extras(rig: Rig, extras: Sequence[ExtraName]) -> None:
+    """Raises ConfigError for a label that the rig's head cannot have."""
+    if "uv" in extras and not rig.head.has_uvs:
+        raise ConfigError(
+            "--extras uv needs FLAME_texture.npz beside the other files of FLAME: it holds the UV "
+            "layout. Bring it from flame.is.tue.mpg.de, or leave uv out"
+        )
+
+
 def build_parts(
-    config: GenerateConfig, device: torch.device, tell: Callable[[str], None]
+    parts: PartsConfig, device: torch.device, tell: Callable[[str], None]
 ) -> tuple[Head, Generator, AlignmentMLP]:
-    """The head and generator that `config` picks, and the alignment that comes with them."""
-    assets = find_assets(config.assets.model_dir, config.assets.pretrained_dir)
-    name = choose_generator(assets) if config.generator == "auto" else config.generator
+    """The head and generator that `parts` picks, and the alignment that comes with them."""
+    assets = find_assets(parts.assets.model_dir, parts.assets.pretrained_dir)
+    name = choose_generator(assets) if parts.generator == "auto" else parts.generator
     if name == "next3d":
         require_all(assets)
         tell(f"Generator: Next3D, {assets.checkpoint}, with FLAME, {assets.flame_model}")
-        return next3d_parts(assets, config, device)
+        return next3d_parts(assets, parts, device)
     wanting = ""
-    if config.generator == "auto":
-        folders = (config.assets.pretrained_dir, PRETRAINED), (config.assets.model_dir, MODEL)
+    if parts.generator == "auto":
+        folders = (parts.assets.pretrained_dir, PRETRAINED), (parts.assets.model_dir, MODEL)
         places = " and ".join(
             str((named or default_folder(name)).absolute()) for named, name in folders
         )
@@ -153,23 +163,23 @@ def mannequin_parts(device: torch.device) -> tuple[Head, Generator, AlignmentMLP
 
 
 def next3d_parts(
-    assets: Assets, config: GenerateConfig, device: torch.device
+    assets: Assets, parts: PartsConfig, device: torch.device
 ) -> tuple[Head, Generator, AlignmentMLP]:
     """FLAME and Next3D from the user's files, with the published alignment."""
     assert assets.checkpoint is not None
     try:
-        check_precision(config.precision, device)
+        check_precision(parts.precision, device)
     except ValueError as error:
-        raise ConfigError(f"--precision {config.precision}: {error}") from error
+        raise ConfigError(f"--precision {parts.precision}: {error}") from error
     try:
         network = Next3D.load(
-            assets.checkpoint, device=device, variant=config.variant, precision=config.precision
+            assets.checkpoint, device=device, variant=parts.variant, precision=parts.precision
         )
     except FileFormatError:
         raise
     except ValueError as error:
         raise AssetError(f"{assets.checkpoint} cannot be used: {error}") from error
-    if config.compile:
+    if parts.compile:
         network.compile_networks()
-    generator = Next3DGenerator(network, config.truncation_psi, config.truncation_cutoff)
+    generator = Next3DGenerator(network, parts.truncation_psi, parts.truncation_cutoff)
     return read_head(assets).to(device), generator, published_alignment().to(device)

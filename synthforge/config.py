@@ -239,27 +239,22 @@ class AssetPaths:
 
 
 @dataclass(frozen=True)
-class GenerateConfig:
-    """One run of generate_synthforge_data.py.
+class PartsConfig:
+    """Which parts make samples: generator and head, device, alignment, detector.
 
-    truncation_psi, truncation_cutoff: the public SynthForge code's 0.7 and 14.
+    All that a process needs to build them; it can be pickled.
+
     sampling_overrides: fields of SamplingConfig to draw from other ranges than the generator's
     default.
+    truncation_psi, truncation_cutoff: the public SynthForge code's 0.7 and 14.
     compile: torch.compile Next3D's networks; takes minutes at first, so for long runs.
-    max_attempts: draws per index before the run gives up on it.
     reject_px: quality gate, mean distance of detected and projected landmarks in pixels at 512
     (public SynthForge code: 11).
     """
 
-    output_dir: Path
-    num_images: int
-    seed: int = 0
-    start_index: int = 0
     generator: GeneratorName = "auto"
     device: str = "auto"
-    batch_size: int = 4
     rasterizer: RasterizerName = "auto"
-    extras: tuple[ExtraName, ...] = ()
     sampling_overrides: Mapping[str, Range] = field(default_factory=dict)
     truncation_psi: float = 0.7
     truncation_cutoff: int = 14
@@ -268,22 +263,11 @@ class GenerateConfig:
     compile: bool = False
     detector: DetectorName = "auto"
     reject_px: float = 11.0
-    max_attempts: int = 20
     alignment: Path | None = None
     force_alignment: bool = False
     assets: AssetPaths = field(default_factory=AssetPaths)
 
-    @property
-    def indices(self) -> range:
-        """Numbers of the run's images."""
-        return range(self.start_index, self.start_index + self.num_images)
-
     def __post_init__(self) -> None:
-        check_integer("num_images", self.num_images, 1, MAX_INTEGER)
-        check_integer("batch_size", self.batch_size, 1, _MAX_BATCH)
-        check_integer("seed", self.seed, 0, MAX_INTEGER)
-        check_integer("start_index", self.start_index, 0, MAX_INTEGER)
-        check_integer("max_attempts", self.max_attempts, 1, MAX_INTEGER)
         check_device(self.device)
         if not 0 < self.reject_px < math.inf:
             raise ConfigError(f"--reject_px must be a positive number, got {self.reject_px}")
@@ -303,6 +287,35 @@ class GenerateConfig:
                 f"--shape and --{attributes[0].removesuffix('_years')} both say what the people "
                 "are; give one of them"
             )
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Which samples a run makes, and where they go. It can be pickled.
+
+    extras: labels beside the core ones.
+    max_attempts: draws per index before the run gives up on it.
+    """
+
+    output_dir: Path
+    num_images: int
+    seed: int = 0
+    start_index: int = 0
+    batch_size: int = 4
+    extras: tuple[ExtraName, ...] = ()
+    max_attempts: int = 20
+
+    @property
+    def indices(self) -> range:
+        """Numbers of the run's images."""
+        return range(self.start_index, self.start_index + self.num_images)
+
+    def __post_init__(self) -> None:
+        check_integer("num_images", self.num_images, 1, MAX_INTEGER)
+        check_integer("batch_size", self.batch_size, 1, _MAX_BATCH)
+        check_integer("seed", self.seed, 0, MAX_INTEGER)
+        check_integer("start_index", self.start_index, 0, MAX_INTEGER)
+        check_integer("max_attempts", self.max_attempts, 1, MAX_INTEGER)
         unknown = [extra for extra in self.extras if extra not in get_args(ExtraName)]
         if unknown:
             raise ConfigError(

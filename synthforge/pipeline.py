@@ -20,7 +20,7 @@ from tqdm import tqdm
 from synthforge import annotate
 from synthforge.assembly import Rig
 from synthforge.camera import Camera
-from synthforge.config import IMAGE_SIZE, GenerateConfig
+from synthforge.config import IMAGE_SIZE, ExtraName, RunConfig
 from synthforge.dataset.write import DatasetWriter, Sample
 from synthforge.generator import GeneratorOutput
 from synthforge.mesh import Mesh
@@ -60,19 +60,19 @@ class Summary:
         return self.written / drawn if drawn else 1.0
 
 
-def generate_dataset(config: GenerateConfig, rig: Rig, writer: DatasetWriter) -> Summary:
+def generate_dataset(run: RunConfig, rig: Rig, writer: DatasetWriter) -> Summary:
     """Write every sample of the run that the dataset lacks.
 
-    A rejected draw is drawn again with the next attempt number, up to config.max_attempts.
+    A rejected draw is drawn again with the next attempt number, up to run.max_attempts.
     """
     there = writer.indices()
-    pending = deque(SampleId(config.seed, index) for index in config.indices if index not in there)
-    summary = Summary(already_there=config.num_images - len(pending))
+    pending = deque(SampleId(run.seed, index) for index in run.indices if index not in there)
+    summary = Summary(already_there=run.num_images - len(pending))
     writing: set[Future[None]] = set()
     size = 1  # the first image alone, so that the bar soon moves
     with (
         tqdm(
-            total=config.num_images,
+            total=run.num_images,
             initial=summary.already_there,
             unit="img",
             desc="SynthForge",
@@ -82,16 +82,16 @@ def generate_dataset(config: GenerateConfig, rig: Rig, writer: DatasetWriter) ->
     ):
         while pending:
             ids = [pending.popleft() for _ in range(min(size, len(pending)))]
-            size = config.batch_size
-            samples, rejections = make_samples(ids, rig, config)
+            size = run.batch_size
+            samples, rejections = make_samples(ids, rig, run.extras)
             for sample in samples:
                 write = writers.submit(writer.write, sample)
                 write.add_done_callback(lambda _: _advance(bar))
                 writing.add(write)
-            writing = _finish(writing, _WAITING_BATCHES * config.batch_size)
+            writing = _finish(writing, _WAITING_BATCHES * run.batch_size)
             writer.log_rejections([rejection.as_row() for rejection in rejections])
             summary.rejected.update(rejection.reject.reason for rejection in rejections)
-            last = config.max_attempts - 1
+            last = run.max_attempts - 1
             rejected = [rejection.id for rejection in rejections]
             summary.given_up += [id.index for id in rejected if id.attempt == last]
             retries = [id.next_attempt() for id in rejected if id.attempt < last]
@@ -120,7 +120,7 @@ def _finish(writing: set[Future[None]], most: int) -> set[Future[None]]:
 
 @torch.inference_mode()
 def make_samples(
-    ids: Sequence[SampleId], rig: Rig, config: GenerateConfig
+    ids: Sequence[SampleId], rig: Rig, extras: Sequence[ExtraName] = ()
 ) -> tuple[list[Sample], list[Rejection]]:
     """One batch, from seeds to finished labels. A sample depends on its id alone."""
     parameters = rig.generator.draw(ids, rig.sampling).to(rig.device)
@@ -135,7 +135,7 @@ def make_samples(
     if rig.detector is not None:
         projected_px, _ = camera.project(mesh_gen.landmarks, IMAGE_SIZE)
         detected_px = rig.detector(images)
-        verdicts = judge(detected_px, projected_px, IMAGE_SIZE, config.reject_px)
+        verdicts = judge(detected_px, projected_px, IMAGE_SIZE, rig.parts.reject_px)
         rejects = {i: v for i, v in enumerate(verdicts) if isinstance(v, Reject)} | rejects
         passed = {
             i: v for i, v in enumerate(verdicts) if isinstance(v, Accept) and i not in rejects
@@ -161,9 +161,9 @@ def make_samples(
         IMAGE_SIZE,
         IMAGE_SIZE,
         perspective_correct=True,
-        backend=config.rasterizer,
+        backend=rig.parts.rasterizer,
     )
-    files, rows = label(config, rig, parameters, camera, mesh_gen, output, fragments)
+    files, rows = label(extras, rig, parameters, camera, mesh_gen, output, fragments)
     files["images"] = images[keep].cpu().numpy()
     rows |= detections
     samples = [
@@ -178,7 +178,7 @@ def make_samples(
 
 
 def label(
-    config: GenerateConfig,
+    extras: Sequence[ExtraName],
     rig: Rig,
     parameters: Parameters,
     camera: Camera,
@@ -189,7 +189,7 @@ def label(
     """Label images (folder -> [B, ...]) and annotation rows (key -> [B, ...]); docs/formats.md."""
     region_ids = annotate.region_ids(fragments, rig.head.face_regions)
     depth, depth_range = annotate.depth8(fragments)
-    extras: dict[str, Callable[[], Tensor]] = {
+    drawn: dict[str, Callable[[], Tensor]] = {
         "seg_id": lambda: region_ids,
         "depth16": lambda: annotate.depth16(fragments.z, fragments.covered),
         "normals": lambda: annotate.normal_map(
@@ -199,7 +199,7 @@ def label(
         "volume_depth": lambda: annotate.volume_depth16(output, camera),
     }
     files = {"seg": annotate.segmentation(region_ids), "depth": depth}
-    files |= {extra: extras[extra]() for extra in config.extras}
+    files |= {extra: drawn[extra]() for extra in extras}
 
     keypoints = annotate.keypoints(mesh_gen.landmarks, camera, fragments)
     pose = parameters.pose_rad

@@ -6,7 +6,6 @@ python -m support_same_bits BATCH OUT.npz: SAMPLES samples, BATCH at a time, all
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 
@@ -38,16 +37,15 @@ def draw(batch):
     import torch
 
     from synthforge.assembly import Rig, mannequin_parts
-    from synthforge.config import MANNEQUIN_SAMPLING, GenerateConfig
+    from synthforge.config import MANNEQUIN_SAMPLING
     from synthforge.pipeline import make_samples
     from synthforge.sampling import SampleId
 
     device = torch.device("cpu")
     rig = Rig(device, *mannequin_parts(device), None, MANNEQUIN_SAMPLING)
-    config = GenerateConfig(output_dir=Path("unused"), num_images=SAMPLES, extras=EXTRAS)
     ids, arrays = [SampleId(3, i) for i in range(SAMPLES)], {}
     for first in range(0, SAMPLES, batch):
-        samples, _ = make_samples(ids[first : first + batch], rig, config)
+        samples, _ = make_samples(ids[first : first + batch], rig, EXTRAS)
         for sample in samples:
             for name, value in {**sample.files, **sample.annotation}.items():
                 arrays[f"{name}/{sample.index}"] = value

@@ -19,7 +19,7 @@ from synthforge.alignment import place_in_generator, published_alignment
 from synthforge.assembly import build_rig
 from synthforge.camera import Camera
 from synthforge.cli.generate import generate
-from synthforge.config import AssetPaths, GenerateConfig
+from synthforge.config import AssetPaths, PartsConfig
 from synthforge.dataset.read import Dataset
 from synthforge.next3d import Next3D
 from synthforge.regions import REGION_ID
@@ -235,12 +235,12 @@ def moving_alignment(path):
 def test_the_published_alignment_is_used_where_it_lies(workplace, tmp_path):
     shutil.copytree(workplace / "pretrained_models", tmp_path / "pretrained_models")
     assets = AssetPaths(tmp_path / "pretrained_models", workplace / "model")
-    config = GenerateConfig(tmp_path / "out", 1, detector="none", device="cpu", assets=assets)
+    parts = PartsConfig(detector="none", device="cpu", assets=assets)
     lines: list[str] = []
-    A, b = build_rig(config, lines.append).alignment.as_affine()
+    A, b = build_rig(parts, lines.append).alignment.as_affine()
     torch.testing.assert_close((A, b), published_alignment().as_affine())
     assert not any("fixMapMLP01" in line for line in lines)
     moving_alignment(tmp_path / "pretrained_models" / "fixMapMLP01.pth")
-    A, b = build_rig(config, lines.append).alignment.as_affine()
+    A, b = build_rig(parts, lines.append).alignment.as_affine()
     torch.testing.assert_close((A, b), (torch.eye(3), torch.tensor([0.05, 0, 0])))
     assert f"Alignment: {tmp_path / 'pretrained_models/fixMapMLP01.pth'}, as published" in lines

@@ -1,5 +1,6 @@
 """Settings that cannot work are refused on construction, with the way out."""
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,15 +10,14 @@ from synthforge.config import (
     ANCESTRIES,
     MANNEQUIN_SAMPLING,
     ConfigError,
-    GenerateConfig,
+    PartsConfig,
     Range,
+    RunConfig,
     read_config_file,
     sampling_for,
 )
 
-
-def config(**settings):
-    return GenerateConfig(**{"output_dir": Path("out"), "num_images": 1} | settings)
+RUN = RunConfig(Path("out"), 1)
 
 
 @pytest.mark.parametrize(
@@ -54,8 +54,15 @@ def config(**settings):
     ],
 )
 def test_impossible_settings_are_refused(settings, hint):
+    of_run = settings.keys() <= vars(RUN).keys()
     with pytest.raises(ConfigError, match=hint):
-        config(**settings)
+        replace(RUN, **settings) if of_run else PartsConfig(**settings)
+
+
+def test_what_builds_parts_and_what_is_run_reaches_another_process():
+    parts = PartsConfig(sampling_overrides={"yaw_rad": Range(0, 1)}, alignment=Path("a.pth"))
+    run = replace(RUN, extras=("uv",))
+    assert pickle.loads(pickle.dumps((parts, run))) == (parts, run)
 
 
 @pytest.mark.parametrize("pair", [(1, 0), (float("nan"), 1), (0, float("inf"))])

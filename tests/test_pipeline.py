@@ -1,7 +1,6 @@
 """A sample depends on its id alone: not on its batch, its neighbours, the order or earlier runs."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from support_fake_generator import FakeGenerator, FakeHead
 
 from synthforge.alignment import AlignmentMLP
 from synthforge.assembly import Rig
-from synthforge.config import MANNEQUIN_SAMPLING, NEXT3D_SAMPLING, GenerateConfig
+from synthforge.config import MANNEQUIN_SAMPLING, NEXT3D_SAMPLING, PartsConfig, RunConfig
 from synthforge.dataset.write import DatasetWriter
 from synthforge.mannequin.generator import Mannequin
 from synthforge.pipeline import generate_dataset, make_samples
@@ -35,13 +34,13 @@ def fake_rig(detector=None):
         AlignmentMLP.from_affine(A, B),
         detector,
         NEXT3D_SAMPLING,
+        PartsConfig(reject_px=OPEN),
     )
 
 
 def made(ids, rig):
     """Index -> sample, and the ids of the draws that were turned down."""
-    config = GenerateConfig(output_dir=Path(), num_images=1, extras=EXTRAS, reject_px=OPEN)
-    samples, rejections = make_samples(ids, rig, config)
+    samples, rejections = make_samples(ids, rig, EXTRAS)
     return {sample.index: sample for sample in samples}, [row.id for row in rejections]
 
 
@@ -109,9 +108,7 @@ def run(root, num_images=4, **settings):
     def detector(images):
         return [torch.zeros(68, 2) if image.sum() % 2 else None for image in images]
 
-    config = GenerateConfig(
-        output_dir=root, num_images=num_images, seed=1, reject_px=OPEN, **settings
-    )
+    config = RunConfig(output_dir=root, num_images=num_images, seed=1, **settings)
     writer = DatasetWriter(root, {"recipe": {}})
     writer.open()
     summary = generate_dataset(config, fake_rig(detector), writer)
@@ -137,7 +134,7 @@ def test_a_dataset_is_the_same_bytes_in_batches_of_any_size_and_continued(
 
 
 def test_an_index_is_given_up_after_its_attempts(tmp_path):
-    config = GenerateConfig(output_dir=tmp_path, num_images=2, max_attempts=3)
+    config = RunConfig(output_dir=tmp_path, num_images=2, max_attempts=3)
     writer = DatasetWriter(tmp_path, {"recipe": {}})
     writer.open()
     summary = generate_dataset(config, fake_rig(lambda images: [None] * len(images)), writer)

@@ -19,7 +19,7 @@ from flame_pytorch import FLAME
 from synthforge.alignment import AlignmentError, AlignmentMLP, published_alignment
 from synthforge.alignment_weights import AlignmentOrigin, load_alignment, save_alignment
 from synthforge.assembly import Rig
-from synthforge.config import NEXT3D_SAMPLING, GenerateConfig, Range, SamplingConfig
+from synthforge.config import NEXT3D_SAMPLING, PartsConfig, Range, RunConfig, SamplingConfig
 from synthforge.dataset import card
 from synthforge.dataset.card import dataset_card
 from synthforge.dataset.write import DatasetError, DatasetWriter, Sample
@@ -36,7 +36,7 @@ from synthforge.sampling import SAMPLE_FORMAT
 CPU = torch.device("cpu")
 HEAD_ANGLES = ("head_yaw_rad", "head_pitch_rad", "head_roll_rad")
 ATTRIBUTES = ("age_years", "sex", "weight", "african", "asian", "caucasian")
-CONFIG = GenerateConfig(output_dir=Path(), num_images=1)
+RUN = RunConfig(output_dir=Path(), num_images=1)
 NETWORK = replace(support_next3d.TINY, neural_rendering_resolution=8)
 MODEL, EMBEDDING = random_head(), random_embedding()
 UVS = torch.rand(40, 2, generator=torch.Generator().manual_seed(0))
@@ -140,9 +140,8 @@ PARTS = {
     "generator's name": {"generator": SimpleNamespace(name="mannequin", fingerprint="f")},
     "detector": {"detector": print},
 }
-SETTINGS = [
-    {"seed": 1},
-    {"extras": ("uv",)},
+RUN_SETTINGS = [{"seed": 1}, {"extras": ("uv",)}]
+PARTS_SETTINGS = [
     {"truncation_psi": 0.5},
     {"truncation_cutoff": 13},
     {"precision": "bf16"},
@@ -156,7 +155,7 @@ SETTINGS = [
 def test_the_recipe_by_value():
     made_with = rig(detector=print)
     A = [[1.01956, 0.00574, -0.01967], [-0.01988, 0.96937, -0.00984], [0.00716, 0.07973, 0.98803]]
-    recipe = dataset_card(replace(CONFIG, extras=("uv", "depth16")), made_with)["recipe"]
+    recipe = dataset_card(replace(RUN, extras=("uv", "depth16")), made_with)["recipe"]
     alignment = recipe.pop("alignment")
     np.testing.assert_allclose(alignment["A"], A, rtol=1e-6)
     np.testing.assert_allclose(alignment["b"], [0.00115, 0.04870, -0.01416], rtol=1e-6)
@@ -186,8 +185,8 @@ def test_the_recipe_by_value():
     }
 
 
-def write_one(root, made_with, config=CONFIG):
-    writer = DatasetWriter(root, dataset_card(config, made_with))
+def write_one(root, made_with, run=RUN):
+    writer = DatasetWriter(root, dataset_card(run, made_with))
     writer.open()
     images = {folder: np.zeros((8, 8, 3), np.uint8) for folder in ("images", "seg", "depth")}
     writer.write(Sample(0, images, {"index": 0}))
@@ -199,27 +198,30 @@ def test_a_writer_refuses_another_part(name, tmp_path):
     write_one(tmp_path, rig())
     write_one(tmp_path, rig())
     with pytest.raises(DatasetError, match="made with another"):
-        DatasetWriter(tmp_path, dataset_card(CONFIG, rig(**PARTS[name])))
+        DatasetWriter(tmp_path, dataset_card(RUN, rig(**PARTS[name])))
 
 
-@pytest.mark.parametrize("setting", SETTINGS, ids=str)
+@pytest.mark.parametrize("setting", RUN_SETTINGS + PARTS_SETTINGS, ids=str)
 def test_a_writer_refuses_another_setting(setting, tmp_path):
     write_one(tmp_path, rig())
+    of_run = setting in RUN_SETTINGS
+    run = replace(RUN, **setting) if of_run else RUN
+    other = rig() if of_run else rig(parts=PartsConfig(**setting))
     with pytest.raises(DatasetError, match=f"made with another {next(iter(setting))}"):
-        DatasetWriter(tmp_path, dataset_card(replace(CONFIG, **setting), rig()))
+        DatasetWriter(tmp_path, dataset_card(run, other))
 
 
 def test_a_writer_refuses_another_sample_format(tmp_path, monkeypatch):
     write_one(tmp_path, rig())
     monkeypatch.setattr(card, "SAMPLE_FORMAT", card.SAMPLE_FORMAT + 1)
     with pytest.raises(DatasetError, match="made with another sample_format"):
-        DatasetWriter(tmp_path, dataset_card(CONFIG, rig()))
+        DatasetWriter(tmp_path, dataset_card(RUN, rig()))
 
 
 @pytest.mark.parametrize("activation", ["none", "tanh"])
 def test_every_weight_of_the_alignment_is_in_the_recipe(activation):
     recipes = {
-        name: str(dataset_card(CONFIG, rig(alignment=mlp))["recipe"])
+        name: str(dataset_card(RUN, rig(alignment=mlp))["recipe"])
         for name, mlp in other_weights(activation)
     }
     assert len(recipes) == 5
@@ -352,9 +354,9 @@ def test_the_training_cache_is_for_its_head():
 def test_the_device_does_not_matter():
     network = support_next3d.generator(NETWORK)
     generator = Next3DGenerator(network)
-    here = dataset_card(CONFIG, rig(generator=generator))["recipe"]
+    here = dataset_card(RUN, rig(generator=generator))["recipe"]
     there = dataset_card(
-        CONFIG,
+        RUN,
         rig(
             generator=Next3DGenerator(network.cuda()),
             head=head().to("cuda"),

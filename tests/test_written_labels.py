@@ -17,7 +17,7 @@ from support_ray_casting import cast, flame
 
 from synthforge.alignment import AlignmentMLP
 from synthforge.assembly import Rig
-from synthforge.config import NEXT3D_SAMPLING, GenerateConfig, Range
+from synthforge.config import NEXT3D_SAMPLING, Range
 from synthforge.dataset.write import DatasetWriter
 from synthforge.mannequin import baked_head
 from synthforge.mannequin.people import draw_people
@@ -141,9 +141,8 @@ def written(tmp_path_factory):
         detector,
         RANGES,
     )
-    config = GenerateConfig(output_dir=root, num_images=2, extras=EXTRAS)
     writer = DatasetWriter(root, {"recipe": {"extras": EXTRAS}}, EXTRAS)
-    samples, rejections = make_samples(IDS, rig, config)
+    samples, rejections = make_samples(IDS, rig, EXTRAS)
     assert not rejections
     writer.open()
     for sample in samples:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -27,11 +28,12 @@ from synthforge.config import (
     DetectorName,
     Distribution,
     ExtraName,
-    GenerateConfig,
     GeneratorName,
+    PartsConfig,
     Precision,
     Range,
     RasterizerName,
+    RunConfig,
     Variant,
 )
 from synthforge.dataset.folder import CONTACT_SHEET, REJECTIONS, check_output_dir
@@ -39,8 +41,6 @@ from synthforge.dataset.folder import CONTACT_SHEET, REJECTIONS, check_output_di
 if TYPE_CHECKING:
     from synthforge.dataset.sample import Sample
     from synthforge.pipeline import Summary
-
-DEFAULTS = GenerateConfig(output_dir=Path(), num_images=1)
 
 # Option -> field of SamplingConfig, and what it means.
 _RANGES = {
@@ -61,6 +61,7 @@ _RANGES = {
     "fov": ("fov_deg", "Diagonal field of view, degrees"),
 }
 
+_RUN = tuple(entry.name for entry in fields(RunConfig))
 _PEOPLE = tuple(name for name, (field, _) in _RANGES.items() if field in ATTRIBUTES)
 
 
@@ -128,31 +129,31 @@ The built-in head: with --shape, age to ancestry follow from the coefficients; t
     help="A new folder, or one to continue.",
 )
 @click.option("--num_images", type=int, required=True, help="Images in the dataset.")
-@click.option("--seed", type=int, default=DEFAULTS.seed, help="Another seed draws other samples.")
+@click.option("--seed", type=int, default=RunConfig.seed, help="Another seed draws other samples.")
 @click.option(
     "--start_index",
     type=int,
-    default=DEFAULTS.start_index,
+    default=RunConfig.start_index,
     help="Number of the first image; to share a dataset among machines.",
 )
 @click.option(
     "--generator",
     type=click.Choice(get_args(GeneratorName)),
-    default=DEFAULTS.generator,
+    default=PartsConfig.generator,
     help="auto: next3d if all of its files are there, mannequin if none are.",
 )
-@click.option("--device", default=DEFAULTS.device, help="auto, cpu, cuda:0 ...")
+@click.option("--device", default=PartsConfig.device, help="auto, cpu, cuda:0 ...")
 @click.option(
     "--batch_size",
     type=int,
-    default=DEFAULTS.batch_size,
+    default=RunConfig.batch_size,
     help="Images at once; the samples do not depend on it.",
 )
 @config_option
 @_with_ranges
 @click.option(
     "--extras",
-    default=",".join(DEFAULTS.extras),
+    default=",".join(RunConfig.extras),
     show_default=False,
     callback=_extras,
     metavar="A,B,...",
@@ -161,49 +162,49 @@ The built-in head: with --shape, age to ancestry follow from the coefficients; t
 @click.option(
     "--rasterizer",
     type=click.Choice(get_args(RasterizerName)),
-    default=DEFAULTS.rasterizer,
+    default=PartsConfig.rasterizer,
     help="auto: pytorch3d on a GPU where it is installed. The labels are the same.",
 )
 @click.option(
     "--detector",
     type=click.Choice(get_args(DetectorName)),
-    default=DEFAULTS.detector,
+    default=PartsConfig.detector,
     help="Landmark detector of the quality gate.",
 )
 @click.option(
     "--reject_px",
     type=float,
-    default=DEFAULTS.reject_px,
+    default=PartsConfig.reject_px,
     help="Reject above this mean landmark distance.",
 )
 @click.option(
     "--max_attempts",
     type=int,
-    default=DEFAULTS.max_attempts,
+    default=RunConfig.max_attempts,
     help="Rejected draws of an image before it is given up.",
 )
 @click.option(
     "--truncation_psi",
     type=float,
-    default=DEFAULTS.truncation_psi,
+    default=PartsConfig.truncation_psi,
     help="Truncation psi: 1 is full variety, 0 the average face.",
 )
 @click.option(
     "--truncation_cutoff",
     type=int,
-    default=DEFAULTS.truncation_cutoff,
+    default=PartsConfig.truncation_cutoff,
     help="Truncate the first so many style vectors.",
 )
 @click.option(
     "--variant",
     type=click.Choice(get_args(Variant)),
-    default=DEFAULTS.variant,
+    default=PartsConfig.variant,
     help="front: neural texture on the frontal plane, as SynthForge; original: on all three.",
 )
 @click.option(
     "--precision",
     type=click.Choice(get_args(Precision)),
-    default=DEFAULTS.precision,
+    default=PartsConfig.precision,
     help="Of the convolutions; fp16 and tf32 need a GPU.",
 )
 @click.option("--compile", is_flag=True, help="torch.compile the networks; for long runs.")
@@ -222,13 +223,14 @@ def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any
     command run again continues where the last run stopped.
     """
     ranges = {field: options.pop(option) for option, (field, _) in _RANGES.items()}
-    config = GenerateConfig(
+    run = RunConfig(**{name: options.pop(name) for name in _RUN})
+    parts = PartsConfig(
         **options,
         sampling_overrides={name: drawn for name, drawn in ranges.items() if drawn is not None},
         assets=AssetPaths(pretrained_dir, model_dir),
     )
-    limit_threads(config.generator, config.assets)
-    from synthforge.assembly import build_rig
+    limit_threads(parts)
+    from synthforge.assembly import build_rig, check_extras
     from synthforge.dataset.card import dataset_card
     from synthforge.dataset.contact_sheet import write_contact_sheet
     from synthforge.dataset.write import DatasetWriter
@@ -236,34 +238,35 @@ def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any
     from synthforge.sampling import SampleId
 
     started()
-    check_output_dir(config.output_dir)
-    rig = build_rig(config, tell=lambda line: click.echo(line, err=True))
+    check_output_dir(run.output_dir)
+    rig = build_rig(parts, tell=lambda line: click.echo(line, err=True))
+    check_extras(rig, run.extras)
 
     def redraw(index: int, attempt: int) -> Sample | None:
         click.echo(f"dataset.json is lost: drawing sample {index} again to compare", err=True)
-        samples, _ = make_samples([SampleId(config.seed, index, attempt)], rig, config)
+        samples, _ = make_samples([SampleId(run.seed, index, attempt)], rig, run.extras)
         return samples[0] if samples else None
 
-    writer = DatasetWriter(config.output_dir, dataset_card(config, rig), config.extras, redraw)
-    there = sum(index in config.indices for index in writer.indices())
-    missing = config.num_images - there
+    writer = DatasetWriter(run.output_dir, dataset_card(run, rig), run.extras, redraw)
+    there = sum(index in run.indices for index in writer.indices())
+    missing = run.num_images - there
     if missing or not writer.has_card:
         writer.check_room(missing)
         writer.open()
         try:
-            summary = generate_dataset(config, rig, writer)
+            summary = generate_dataset(run, rig, writer)
         finally:
             writer.close()
     else:  # the disk may be read-only
-        summary = Summary(already_there=config.num_images)
-    sheet = config.output_dir / CONTACT_SHEET
-    if summary.written or (not sheet.exists() and os.access(config.output_dir, os.W_OK)):
-        write_contact_sheet(config.output_dir)
-    _report(summary, config.output_dir)
+        summary = Summary(already_there=run.num_images)
+    sheet = run.output_dir / CONTACT_SHEET
+    if summary.written or (not sheet.exists() and os.access(run.output_dir, os.W_OK)):
+        write_contact_sheet(run.output_dir)
+    _report(summary, run.output_dir)
     if summary.given_up:
         raise ConfigError(
-            f"{len(summary.given_up)} of {config.num_images} images were rejected "
-            f"{config.max_attempts} times each; see {config.output_dir / REJECTIONS}. Raise "
+            f"{len(summary.given_up)} of {run.num_images} images were rejected "
+            f"{run.max_attempts} times each; see {run.output_dir / REJECTIONS}. Raise "
             "--max_attempts to continue, or start a new folder with a higher --reject_px"
         )
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 
 from synthforge.assets.locate import choose_generator, find_assets
-from synthforge.config import AssetPaths, GeneratorName
+from synthforge.config import PartsConfig
 
 
-def limit_threads(generator: GeneratorName, paths: AssetPaths) -> None:
+def limit_threads(parts: PartsConfig) -> None:
     """One thread for the built-in head, unless the user has set OMP_NUM_THREADS.
 
     Its work is in small pieces: OpenMP's threads would mostly spin, at many times the CPU time as
@@ -17,8 +17,10 @@ def limit_threads(generator: GeneratorName, paths: AssetPaths) -> None:
     Call it before torch, numpy or OpenCV is imported: they read the environment once.
     Raises AssetError as `choose_generator` does.
     """
+    generator = parts.generator
     if generator == "auto":
-        generator = choose_generator(find_assets(paths.model_dir, paths.pretrained_dir))
+        assets = find_assets(parts.assets.model_dir, parts.assets.pretrained_dir)
+        generator = choose_generator(assets)
     if generator == "mannequin" and "OMP_NUM_THREADS" not in os.environ:
         os.environ["OMP_NUM_THREADS"] = "1"  # OpenBLAS and MKL follow it
         os.environ["OPENCV_FOR_THREADS_NUM"] = "1"

@@ -11,7 +11,7 @@ from synthforge.alignment_config import AlignmentTrainingConfig
 from synthforge.cli.launch import started
 from synthforge.cli.options import Command, PathOption, asset_options, config_option
 from synthforge.cli.threads import limit_threads
-from synthforge.config import Activation, AssetPaths, DetectorName, GenerateConfig, GeneratorName
+from synthforge.config import Activation, AssetPaths, DetectorName, GeneratorName, PartsConfig
 
 DEFAULTS = AlignmentTrainingConfig()
 
@@ -34,13 +34,13 @@ DEFAULTS = AlignmentTrainingConfig()
 @click.option(
     "--generator",
     type=click.Choice(get_args(GeneratorName)),
-    default=DEFAULTS.generator,
+    default=PartsConfig.generator,
     help="auto: next3d if all of its files are there, mannequin if none are.",
 )
 @click.option(
     "--detector",
     type=click.Choice(get_args(DetectorName)),
-    default=DEFAULTS.detector,
+    default=PartsConfig.detector,
     help="Landmark detector; auto: fan if installed, none for the built-in head. With none, depth "
     "and chamfer distance alone align.",
 )
@@ -50,7 +50,7 @@ DEFAULTS = AlignmentTrainingConfig()
     help="Go on where a run with the same output stopped. With more --epochs the learning rate "
     "goes on from where it was.",
 )
-@click.option("--device", default=DEFAULTS.device, help="auto, cpu, cuda:0 ...")
+@click.option("--device", default=PartsConfig.device, help="auto, cpu, cuda:0 ...")
 @click.option(
     "--cache_dir",
     type=PathOption(file_okay=False),
@@ -78,18 +78,21 @@ def train(pretrained_dir: Path | None, model_dir: Path | None, **options: Any) -
     def tell(line: str) -> None:
         click.echo(line, err=True)
 
-    config = AlignmentTrainingConfig(**options, assets=AssetPaths(pretrained_dir, model_dir))
-    limit_threads(config.generator, config.assets)
+    parts = PartsConfig(
+        **{name: options.pop(name) for name in ("generator", "detector", "device")},
+        assets=AssetPaths(pretrained_dir, model_dir),
+    )
+    config = AlignmentTrainingConfig(**options, parts=parts)
+    limit_threads(parts)
     from synthforge.alignment import trained_path
     from synthforge.assembly import build_parts, pick_device
     from synthforge.detectors import build_detector
     from synthforge.fitting.run import curves_path, output_path, overlays_path, train_alignment
 
     started()
-    device = pick_device(config.device)
-    drawn_with = GenerateConfig(Path(), 1, generator=config.generator, assets=config.assets)
-    head, generator, _ = build_parts(drawn_with, device, tell)
-    detector = build_detector(config.detector, device, tell, is_aligned=generator.is_aligned)
+    device = pick_device(parts.device)
+    head, generator, _ = build_parts(parts, device, tell)
+    detector = build_detector(parts.detector, device, tell, is_aligned=generator.is_aligned)
     result = train_alignment(config, head, generator, detector, device)
     output = output_path(config, generator)
     click.echo(f"Curves: {curves_path(output)}")

@@ -15,7 +15,8 @@ from synthforge.config import (
     CAMERA_PIVOT,
     CAMERA_RADIUS,
     IMAGE_SIZE,
-    GenerateConfig,
+    PartsConfig,
+    RunConfig,
 )
 from synthforge.landmarks import FLIP
 from synthforge.mannequin.head.baked import ACTIONS, EXPRESSION_ACTIONS
@@ -36,22 +37,22 @@ _LICENCES = {
 }
 
 
-def dataset_card(config: GenerateConfig, rig: Rig) -> dict[str, Any]:
+def dataset_card(run: RunConfig, rig: Rig) -> dict[str, Any]:
     """The card of a run. Its "recipe" is what fixes the samples: a run continues only its own."""
     spdx, licence = _LICENCES[rig.generator.name]
     return {
         "synthforge_version": synthforge.__version__,
         "recipe": {
             "sample_format": SAMPLE_FORMAT,
-            "seed": config.seed,
+            "seed": run.seed,
             "generator": rig.generator.name,
             "generator_fingerprint": rig.generator.fingerprint,
             "head_fingerprint": rig.head.fingerprint,
             "alignment": _weights(rig.alignment),
             "sampling": asdict(rig.sampling),
-            **(_next3d_settings(config) if rig.generator.name == "next3d" else {}),
-            **_gate_settings(config, rig),
-            "extras": sorted(config.extras),
+            **(_next3d_settings(rig.parts) if rig.generator.name == "next3d" else {}),
+            **_gate_settings(rig),
+            "extras": sorted(run.extras),
             "image_size": IMAGE_SIZE,
         },
         "licence": licence,
@@ -95,15 +96,15 @@ def _expression(generator: str) -> dict[str, Any]:
     }
 
 
-def _next3d_settings(config: GenerateConfig) -> dict[str, Any]:
+def _next3d_settings(parts: PartsConfig) -> dict[str, Any]:
     names = ("truncation_psi", "truncation_cutoff", "variant", "precision")
-    return {name: getattr(config, name) for name in names}
+    return {name: getattr(parts, name) for name in names}
 
 
-def _gate_settings(config: GenerateConfig, rig: Rig) -> dict[str, Any]:
+def _gate_settings(rig: Rig) -> dict[str, Any]:
     if rig.detector is None:
         return {"detector": "none"}
-    return {"detector": "fan", "reject_px": config.reject_px}
+    return {"detector": "fan", "reject_px": rig.parts.reject_px}
 
 
 def _weights(alignment: AlignmentMLP) -> dict[str, Any]:

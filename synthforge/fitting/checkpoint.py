@@ -32,7 +32,7 @@ _MAX_EPOCHS = 10**9
 # Settings that may differ between a run and its resumption; what the samples depend on is in
 # their own key.
 _FREE = (
-    *("output", "device", "cache_dir", "resume", "detector", "generator", "assets"),
+    *("output", "parts", "cache_dir", "resume"),
     *("epochs", "max_attempts"),
 )
 

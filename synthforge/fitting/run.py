@@ -29,7 +29,7 @@ from synthforge.head import Head
 
 
 def output_path(config: AlignmentTrainingConfig, generator: Generator) -> Path:
-    return config.output or trained_path(config.assets.pretrained_dir, generator.name)
+    return config.output or trained_path(config.parts.assets.pretrained_dir, generator.name)
 
 
 def curves_path(output: Path) -> Path:

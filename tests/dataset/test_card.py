@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from synthforge.alignment import published_alignment
-from synthforge.config import DEFAULT_SAMPLING, GenerateConfig
+from synthforge.config import DEFAULT_SAMPLING, PartsConfig, RunConfig
 from synthforge.dataset.card import dataset_card
 
-CONFIG = GenerateConfig(output_dir=Path(), num_images=1)
+RUN = RunConfig(output_dir=Path(), num_images=1)
+PARTS = PartsConfig()
 
 
-def card(config=CONFIG, generator="next3d", detector=None):
+def card(run=RUN, parts=PARTS, generator="next3d", detector=None):
     part = SimpleNamespace(name=generator, fingerprint="f")
     rig = SimpleNamespace(
         generator=part,
@@ -23,8 +24,9 @@ def card(config=CONFIG, generator="next3d", detector=None):
         alignment=published_alignment(),
         sampling=DEFAULT_SAMPLING[generator],
         detector=detector,
+        parts=parts,
     )
-    return json.loads(json.dumps(dataset_card(config, rig)))
+    return json.loads(json.dumps(dataset_card(run, rig)))
 
 
 def recipe(*args, **kwargs):
@@ -32,23 +34,23 @@ def recipe(*args, **kwargs):
 
 
 def test_what_changes_no_sample_may_differ():
-    other = replace(CONFIG, max_attempts=3, batch_size=1, num_images=9, start_index=2)
-    assert recipe(other) == recipe(CONFIG)
+    other = replace(RUN, max_attempts=3, batch_size=1, num_images=9, start_index=2)
+    assert recipe(other) == recipe()
 
 
 @pytest.mark.parametrize(
     "setting", [{"precision": "bf16"}, {"variant": "original"}, {"truncation_psi": 0.5}]
 )
 def test_settings_of_next3d_count_for_next3d_only(setting):
-    other = replace(CONFIG, **setting)
-    assert recipe(other, "mannequin") == recipe(CONFIG, "mannequin")
-    assert recipe(other).items() >= setting.items()
+    other = PartsConfig(**setting)
+    assert recipe(parts=other, generator="mannequin") == recipe(generator="mannequin")
+    assert recipe(parts=other).items() >= setting.items()
 
 
 def test_the_gates_threshold_counts_with_a_detector_only():
-    other = replace(CONFIG, reject_px=3.0)
-    assert recipe(other) == recipe(CONFIG)
-    assert recipe(other, detector=print)["reject_px"] == 3.0
+    other = PartsConfig(reject_px=3.0)
+    assert recipe(parts=other) == recipe()
+    assert recipe(parts=other, detector=print)["reject_px"] == 3.0
 
 
 def test_units_and_conventions_are_these():

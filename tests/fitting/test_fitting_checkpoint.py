@@ -8,6 +8,7 @@ from support_damaged_files import damaged, forged
 
 from synthforge.alignment import AlignmentMLP
 from synthforge.alignment_config import AlignmentTrainingConfig
+from synthforge.config import PartsConfig
 from synthforge.fitting import TrainingError
 from synthforge.fitting.checkpoint import (
     Checkpoint,
@@ -148,8 +149,7 @@ def test_every_setting_that_matters_changes_the_run(tmp_path):
     config = AlignmentTrainingConfig()
     free = {
         **{"output": tmp_path / "b.safetensors", "cache_dir": tmp_path, "resume": True},
-        **{"device": "cpu", "detector": "none", "generator": "next3d", "epochs": 99},
-        **{"assets": None, "max_attempts": 3},
+        **{"parts": PartsConfig(device="cpu"), "epochs": 99, "max_attempts": 3},
     }
     for name, value in free.items():
         assert run_key(replace(config, **{name: value}), Drawn) == run_key(config, Drawn), name
