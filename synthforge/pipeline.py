@@ -1,14 +1,18 @@
 """The main job, readable as an algorithm.
 
-sample -> head mesh -> generator -> align -> quality gate -> rasterize -> annotate -> write
+plan -> draw -> sink, where draw is
+sample -> head mesh -> generator -> align -> quality gate -> rasterize -> annotate
+
+`draw_into` is the unit of work: it needs a Rig, which each process builds from its PartsConfig, a
+RunConfig, a range and a sink. The plan, the card, the log and the bar are the run's.
 """
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -21,16 +25,17 @@ from synthforge import annotate
 from synthforge.assembly import Rig
 from synthforge.camera import Camera
 from synthforge.config import IMAGE_SIZE, ExtraName, RunConfig
-from synthforge.dataset.write import DatasetWriter, Sample
+from synthforge.dataset.sample import Sample
+from synthforge.dataset.sink import Sink
+from synthforge.dataset.write import DatasetWriter
 from synthforge.generator import GeneratorOutput
 from synthforge.mesh import Mesh
+from synthforge.plan import inside, plan
 from synthforge.quality import Accept, Reject, judge, judge_finite
 from synthforge.rasterizer import Fragments, rasterize
 from synthforge.sampling import Parameters, SampleId
 
-_WRITER_THREADS = 2
-# Finished batches that may wait for the disk before the generator waits for them.
-_WAITING_BATCHES = 4
+_BATCHES_A_RANGE = 16
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,10 @@ class Rejection:
     def as_row(self) -> dict[str, Any]:
         """A line of rejections.jsonl."""
         return asdict(self.id) | asdict(self.reject)
+
+    def is_last(self, max_attempts: int) -> bool:
+        """Whether the run gives the index up."""
+        return self.id.attempt + 1 >= max_attempts
 
 
 @dataclass
@@ -59,63 +68,72 @@ class Summary:
         drawn = self.written + self.rejected.total()
         return self.written / drawn if drawn else 1.0
 
+    def count(self, written: int, rejections: Sequence[Rejection], max_attempts: int) -> None:
+        self.written += written
+        self.rejected.update(rejection.reject.reason for rejection in rejections)
+        self.given_up += [row.id.index for row in rejections if row.is_last(max_attempts)]
+
 
 def generate_dataset(run: RunConfig, rig: Rig, writer: DatasetWriter) -> Summary:
-    """Write every sample of the run that the dataset lacks.
+    """Draw every sample of the run that the dataset lacks into the writer's folder."""
+    summary = Summary(already_there=len(inside(run.indices, writer.there)))
+    with tqdm(
+        total=run.num_images,
+        initial=summary.already_there,
+        unit="img",
+        desc="SynthForge",
+        smoothing=0.1,
+    ) as bar:
 
-    A rejected draw is drawn again with the next attempt number, up to run.max_attempts.
-    """
-    there = writer.indices()
-    pending = deque(SampleId(run.seed, index) for index in run.indices if index not in there)
-    summary = Summary(already_there=run.num_images - len(pending))
-    writing: set[Future[None]] = set()
-    size = 1  # the first image alone, so that the bar soon moves
-    with (
-        tqdm(
-            total=run.num_images,
-            initial=summary.already_there,
-            unit="img",
-            desc="SynthForge",
-            smoothing=0.1,
-        ) as bar,
-        ThreadPoolExecutor(_WRITER_THREADS) as writers,
-    ):
-        while pending:
-            ids = [pending.popleft() for _ in range(min(size, len(pending)))]
-            size = run.batch_size
-            samples, rejections = make_samples(ids, rig, run.extras)
-            for sample in samples:
-                write = writers.submit(writer.write, sample)
-                write.add_done_callback(lambda _: _advance(bar))
-                writing.add(write)
-            writing = _finish(writing, _WAITING_BATCHES * run.batch_size)
+        def report(written: int, rejections: Sequence[Rejection]) -> None:
             writer.log_rejections([rejection.as_row() for rejection in rejections])
-            summary.rejected.update(rejection.reject.reason for rejection in rejections)
-            last = run.max_attempts - 1
-            rejected = [rejection.id for rejection in rejections]
-            summary.given_up += [id.index for id in rejected if id.attempt == last]
-            retries = [id.next_attempt() for id in rejected if id.attempt < last]
-            pending.extendleft(reversed(retries))
-            summary.written += len(samples)
+            summary.count(written, rejections, run.max_attempts)
             bar.set_postfix(accepted=f"{summary.acceptance:.0%}", refresh=False)
-        _finish(writing, 0)
+            bar.update(written)
+
+        for indices in plan(run.indices, writer.there, _BATCHES_A_RANGE * run.batch_size):
+            draw_into(writer.sink, indices, rig, run, report)
     return summary
 
 
-def _advance(bar: tqdm) -> None:
-    with bar.get_lock():  # several threads write
-        bar.update()
+def draw_into(
+    sink: Sink,
+    indices: range,
+    rig: Rig,
+    run: RunConfig,
+    report: Callable[[int, Sequence[Rejection]], None],
+) -> None:
+    """Draw a range of samples into a sink: the unit of work.
+
+    report: called after each batch with the number of its samples and its rejections. They are
+    stored when this returns.
+    """
+    with sink.open(indices) as add:
+        for samples, rejections in draw(indices, rig, run):
+            for sample in samples:
+                add(sample)
+            report(len(samples), rejections)
 
 
-def _finish(writing: set[Future[None]], most: int) -> set[Future[None]]:
-    """Wait until at most `most` writes are under way; returns those. A failed one raises here."""
-    done, left = wait(writing, timeout=0)
-    while len(left) > most:
-        more, left = wait(left, return_when=FIRST_COMPLETED)
-        done |= more
-    for write in done:
-        write.result()
-    return left
+def draw(
+    indices: range, rig: Rig, run: RunConfig
+) -> Iterator[tuple[list[Sample], list[Rejection]]]:
+    """The samples of a range in batches, with the draws that the quality gate rejected.
+
+    A rejected draw is drawn again with the next attempt number, up to run.max_attempts.
+    """
+    fresh = (SampleId(run.seed, index) for index in indices)
+    retries: list[SampleId] = []
+    size = 1  # the first alone, so that the bar soon moves
+    while ids := [*retries, *islice(fresh, size - len(retries))]:
+        samples, rejections = make_samples(ids, rig, run.extras)
+        yield samples, rejections
+        retries = [
+            rejection.id.next_attempt()
+            for rejection in rejections
+            if not rejection.is_last(run.max_attempts)
+        ]
+        size = run.batch_size
 
 
 @torch.inference_mode()

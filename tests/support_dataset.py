@@ -30,6 +30,6 @@ def make(root, *indices, extras=(), recipe=CARD["recipe"]):
     """A dataset of these samples; its folder."""
     writer = open_writer(root, extras, recipe)
     for index in indices:
-        writer.write(sample(index, extras))
+        writer.sink.write(sample(index, extras))
     writer.close()
     return root

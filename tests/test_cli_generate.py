@@ -18,8 +18,9 @@ from torch.utils.data import Dataset as TorchDataset
 
 from synthforge import assembly
 from synthforge.cli.generate import generate
+from synthforge.dataset.folder import DatasetError
 from synthforge.dataset.read import Dataset
-from synthforge.dataset.write import DatasetError, DatasetWriter
+from synthforge.dataset.sink import FolderSink
 from synthforge.mannequin.generator import Mannequin
 from synthforge.regions import PALETTE
 
@@ -183,7 +184,7 @@ def test_a_failed_write_stops_the_run_at_the_next_batch(tmp_path, monkeypatch):
         raise DatasetError("the disk is full")
 
     monkeypatch.setattr(Mannequin, "generate", generate)
-    monkeypatch.setattr(DatasetWriter, "write", write)
+    monkeypatch.setattr(FolderSink, "write", write)
     result = run(*("--output_dir", tmp_path / "a", "--num_images", 6, "--batch_size", 1), expect=2)
     assert "the disk is full" in result.output
     assert len(drawn) <= 2

@@ -22,7 +22,9 @@ from synthforge.assembly import Rig
 from synthforge.config import NEXT3D_SAMPLING, PartsConfig, Range, RunConfig, SamplingConfig
 from synthforge.dataset import card
 from synthforge.dataset.card import dataset_card
-from synthforge.dataset.write import DatasetError, DatasetWriter, Sample
+from synthforge.dataset.folder import DatasetError
+from synthforge.dataset.sample import Sample
+from synthforge.dataset.write import DatasetWriter
 from synthforge.fitting.drawing import SampleSource
 from synthforge.head import Head
 from synthforge.mannequin import baked_head
@@ -189,7 +191,7 @@ def write_one(root, made_with, run=RUN):
     writer = DatasetWriter(root, dataset_card(run, made_with))
     writer.open()
     images = {folder: np.zeros((8, 8, 3), np.uint8) for folder in ("images", "seg", "depth")}
-    writer.write(Sample(0, images, {"index": 0}))
+    writer.sink.write(Sample(0, images, {"index": 0}))
     writer.close()
 
 

@@ -146,7 +146,7 @@ def written(tmp_path_factory):
     assert not rejections
     writer.open()
     for sample in samples:
-        writer.write(sample)
+        writer.sink.write(sample)
     writer.close()
     drawn = drawn_with_every_joint(IDS, RANGES)
     return [Written(root, id.index, drawn[torch.tensor([i])], seen[i]) for i, id in enumerate(IDS)]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 import os
 from dataclasses import fields
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -232,9 +234,10 @@ def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any
     limit_threads(parts)
     from synthforge.assembly import build_rig, check_extras
     from synthforge.dataset.card import dataset_card
-    from synthforge.dataset.contact_sheet import write_contact_sheet
+    from synthforge.dataset.contact_sheet import SAMPLES, write_contact_sheet
     from synthforge.dataset.write import DatasetWriter
     from synthforge.pipeline import Summary, generate_dataset, make_samples
+    from synthforge.plan import inside
     from synthforge.sampling import SampleId
 
     started()
@@ -248,8 +251,7 @@ def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any
         return samples[0] if samples else None
 
     writer = DatasetWriter(run.output_dir, dataset_card(run, rig), run.extras, redraw)
-    there = sum(index in run.indices for index in writer.indices())
-    missing = run.num_images - there
+    missing = run.num_images - len(inside(run.indices, writer.there))
     if missing or not writer.has_card:
         writer.check_room(missing)
         writer.open()
@@ -261,7 +263,8 @@ def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any
         summary = Summary(already_there=run.num_images)
     sheet = run.output_dir / CONTACT_SHEET
     if summary.written or (not sheet.exists() and os.access(run.output_dir, os.W_OK)):
-        write_contact_sheet(run.output_dir)
+        likely = heapq.merge(range(SAMPLES), writer.there[:SAMPLES].tolist(), run.indices)
+        write_contact_sheet(run.output_dir, (index for index, _ in groupby(likely)))
     _report(summary, run.output_dir)
     if summary.given_up:
         raise ConfigError(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from synthforge.dataset.folder import CONTACT_SHEET, told
+from synthforge.dataset.folder import CONTACT_SHEET, is_complete, told
 from synthforge.dataset.read import Dataset
 from synthforge.dataset.sample import encode_png
 from synthforge.landmarks import (
@@ -25,6 +26,8 @@ from synthforge.landmarks import (
 )
 from synthforge.whole_files import write_whole
 
+# Of a dataset that are drawn.
+SAMPLES = 12
 _TILE = 240
 _GAP = 6
 _SAMPLES_A_ROW = 2
@@ -93,11 +96,16 @@ def contact_sheet(dataset: Dataset, indices: Sequence[int]) -> NDArray[np.uint8]
     return sheet
 
 
-def write_contact_sheet(root: Path, most: int = 12) -> Path:
-    """Draw the first samples of the dataset at `root` into contact_sheet.png there."""
+def write_contact_sheet(root: Path, candidates: Iterable[int]) -> Path:
+    """Draw samples of the dataset at `root` into contact_sheet.png there.
+
+    candidates: numbers that samples may have; the first SAMPLES of those that are complete are
+    drawn.
+    """
     dataset = Dataset(root)
     path = root / CONTACT_SHEET
-    sheet = encode_png(contact_sheet(dataset, dataset.indices[:most]))
+    whole = (index for index in candidates if is_complete(root, dataset.folders, index))
+    sheet = encode_png(contact_sheet(dataset, list(islice(whole, SAMPLES))))
     with told(f"cannot write {path}", "the samples are whole: move it away and run this again"):
         write_whole(path, sheet)
     return path

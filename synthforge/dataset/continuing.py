@@ -3,13 +3,26 @@ samples again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from synthforge.dataset.claims import hosts_at_work
+from synthforge.dataset.folder import (
+    ANNOTATIONS,
+    CARD,
+    CORE_FOLDERS,
+    EXTRAS,
+    PARTIAL,
+    DatasetError,
+    read_card,
+    sample_indices,
+    told,
+    visible,
+)
 from synthforge.dataset.sample import Sample, read_annotation, read_image
 
 # A setting longer than this is only named where two recipes differ.
@@ -24,6 +37,60 @@ _DETECTED = ("fan_kps", "mse")
 
 # (index, attempt) -> that draw of the run's settings, or None if the quality gate rejects it.
 Redraw = Callable[[int, int], Sample | None]
+
+
+def check_recipe(root: Path, recipe: Mapping[str, Any], own_claim: Path | None = None) -> None:
+    """Raises DatasetError if there are, or may soon be, samples of another recipe.
+
+    own_claim: of the run whose recipe it is, if it is at work already.
+    """
+    differing = ", ".join(differences(read_card(root)["recipe"], recipe))
+    if not differing:
+        return
+    if len(sample_indices(root)):
+        raise DatasetError(
+            f"{root} holds a dataset made with another {differing}; give the same "
+            "settings to continue it, or another --output_dir"
+        )
+    with told(f"cannot read {root}", "give another --output_dir"):
+        hosts = hosts_at_work(root / PARTIAL, own_claim)
+    if hosts:
+        raise DatasetError(
+            f"a run on {', '.join(sorted(set(hosts)))} is at work in {root} with another "
+            f"{differing}; give another --output_dir or, if that run has ended, delete "
+            f"{root / PARTIAL}"
+        )
+
+
+def check_samples(
+    root: Path, folders: Sequence[str], indices: NDArray[np.int64], redraw: Redraw | None
+) -> None:
+    """Raises DatasetError unless samples without a card are what `redraw` draws.
+
+    indices: of those that are complete.
+    """
+    with told(f"cannot read {root}", "give another --output_dir"):
+        places = [root / name for name in (*CORE_FOLDERS, *EXTRAS, ANNOTATIONS)]
+        filled = [place.name for place in places if place.exists() and visible(place)]
+    if not filled:
+        return
+    if not len(indices) or redraw is None:
+        raise DatasetError(
+            f"{root} holds {', '.join(filled)} but no {CARD}, and no sample that is "
+            "complete with these settings; restore it or give an empty or new --output_dir"
+        )
+    differing: str | None = "extras"
+    if set(filled) == {*folders, ANNOTATIONS}:
+        redrawn = (
+            difference_from_redrawn(root, int(index), redraw) for index in (indices[0], indices[-1])
+        )
+        differing = next(filter(None, redrawn), None)
+    if differing:
+        raise DatasetError(
+            f"{root} has no {CARD}, and its samples are not what these settings draw: "
+            f"another {differing}; give the settings that it was made with, or another "
+            "--output_dir"
+        )
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], within: str = "") -> list[str]:

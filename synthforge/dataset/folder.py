@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
+import itertools
 import json
 import os
 import tempfile
@@ -14,6 +16,9 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
 
 from synthforge.config import ExtraName
 from synthforge.errors import UserError
@@ -23,6 +28,8 @@ REJECTIONS = "rejections.jsonl"
 CONTACT_SHEET = "contact_sheet.png"
 CORE_FOLDERS = ("images", "seg", "depth")
 ANNOTATIONS = "annotations"
+# Holds the claims of the runs that are at work.
+PARTIAL = ".partial"
 EXTRAS = get_args(ExtraName)
 _NAMES = {CARD, REJECTIONS, CONTACT_SHEET, *CORE_FOLDERS, ANNOTATIONS, *EXTRAS}
 
@@ -131,43 +138,57 @@ def read_card(root: Path) -> dict[str, Any]:
     return card
 
 
-def sample_indices(root: Path, folders: Sequence[str] = CORE_FOLDERS) -> list[int]:
-    """Numbers of the complete samples, ascending.
+def is_complete(root: Path, folders: Sequence[str], index: int) -> bool:
+    """Whether a sample has an annotation and an image in each folder, none of them cut short."""
+    return _all_end(_kinds(root, folders), index)
 
-    Complete is a sample with an annotation and an image in each folder, none of them cut short.
-    """
-    kinds = {ANNOTATIONS: (".json", _JSON_END)} | dict.fromkeys(folders, (".png", _PNG_END))
-    files = [(os.path.join(root, folder, ""), *kind) for folder, kind in kinds.items()]
 
-    def complete(indices: Sequence[int]) -> list[int]:
-        return [
-            index
-            for index, name in zip(indices, map(sample_name, indices), strict=True)
-            if all(_ends_with(f"{folder}{name}{suffix}", end) for folder, suffix, end in files)
-        ]
+def sample_indices(root: Path, folders: Sequence[str] = CORE_FOLDERS) -> NDArray[np.int64]:
+    """Numbers of the samples that are complete, ascending."""
+    kinds = _kinds(root, folders)
+
+    def complete(indices: NDArray[np.int64]) -> list[bool]:
+        return [_all_end(kinds, index) for index in indices.tolist()]
 
     with (
         told(f"cannot read the samples in {root}", _OTHER_FOLDER),
         ThreadPoolExecutor(_SCAN_THREADS) as threads,
     ):
-        named = sorted(
-            set.intersection(*(_numbered(folder, suffix) for folder, suffix, _ in files))
+        named = functools.reduce(
+            np.intersect1d, (_numbered(folder, suffix) for folder, suffix, _ in kinds)
         )
-        chunks = (named[i : i + _SCAN_CHUNK] for i in range(0, len(named), _SCAN_CHUNK))
-        return [index for found in threads.map(complete, chunks) for index in found]
+        kept = np.zeros(len(named), bool)
+        block = _SCAN_THREADS * _SCAN_CHUNK
+        for start in range(0, len(named), block):
+            part = named[start : start + block]
+            chunks = [part[i : i + _SCAN_CHUNK] for i in range(0, len(part), _SCAN_CHUNK)]
+            kept[start : start + block] = [*itertools.chain(*threads.map(complete, chunks))]
+        return named[kept]
 
 
-def _numbered(folder: str, suffix: str) -> set[int]:
+def _kinds(root: Path, folders: Sequence[str]) -> list[tuple[str, str, bytes]]:
+    """Folder, suffix and end of each of a sample's files."""
+    kinds = {ANNOTATIONS: (".json", _JSON_END)} | dict.fromkeys(folders, (".png", _PNG_END))
+    return [(os.path.join(root, folder, ""), *kind) for folder, kind in kinds.items()]
+
+
+def _all_end(kinds: Sequence[tuple[str, str, bytes]], index: int) -> bool:
+    name = sample_name(index)
+    return all(_ends_with(f"{folder}{name}{suffix}", end) for folder, suffix, end in kinds)
+
+
+def _numbered(folder: str, suffix: str) -> NDArray[np.int64]:
     """Numbers of the samples that have a file in the folder; other files are passed over."""
     if not os.path.exists(folder):
-        return set()
+        return np.empty(0, np.int64)
     with told(f"cannot read {folder}", _OTHER_FOLDER), os.scandir(folder) as entries:
         parts = (os.path.splitext(entry.name) for entry in entries)
-        return {
+        numbers = (
             int(stem)
             for stem, ending in parts
             if ending == suffix and stem.isdecimal() and stem == sample_name(int(stem))
-        }
+        )
+        return np.fromiter((number for number in numbers if number < 2**63), np.int64)
 
 
 def _ends_with(path: str, end: bytes) -> bool:

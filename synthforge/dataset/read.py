@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,11 @@ class Dataset:
         self.root = Path(root)
         self.card = read_card(self.root)
         self.folders = (*CORE_FOLDERS, *self.card["recipe"].get("extras", ()))
-        self.indices = sample_indices(self.root, self.folders)
+
+    @cached_property
+    def indices(self) -> list[int]:
+        """Numbers of the complete samples, ascending."""
+        return sample_indices(self.root, self.folders).tolist()
 
     def __len__(self) -> int:
         return len(self.indices)

@@ -117,7 +117,7 @@ def test_rounding_on_another_machine_is_no_difference(tmp_path):
 def test_the_attempt_that_was_kept_is_drawn_again(tmp_path):
     writer = DatasetWriter(tmp_path, CARD)
     writer.open()
-    writer.write(sample(0, attempt=2))
+    writer.sink.write(sample(0, attempt=2))
     writer.close()
     assert difference_from_redrawn(tmp_path, 0, redraw) is None
 
@@ -142,7 +142,7 @@ def test_a_detectors_answer_may_jump_but_not_be_missing(tmp_path):
 
     writer = DatasetWriter(tmp_path, CARD)
     writer.open()
-    writer.write(detected(3.0)(0, 0))
+    writer.sink.write(detected(3.0)(0, 0))
     writer.close()
     assert difference_from_redrawn(tmp_path, 0, detected(4.0)) is None
     assert difference_from_redrawn(tmp_path, 0, redraw) == "mse"

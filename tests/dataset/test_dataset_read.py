@@ -44,7 +44,7 @@ def root(tmp_path, ids, camera):
         "depth_range": [2.0, 3.0],
         "camera_params": camera.vector[0].numpy(),
     }
-    writer.write(Sample(4, files, annotation))
+    writer.sink.write(Sample(4, files, annotation))
     writer.close()
     return tmp_path
 
@@ -66,7 +66,7 @@ def test_a_colour_outside_the_palette_is_told(root, ids):
     blended = PALETTE[ids].copy()
     blended[3, 3] += 1
     files = {"images": blended, "seg": blended, "depth": np.zeros((8, 8), np.uint8)}
-    writer.write(Sample(5, files, {}))
+    writer.sink.write(Sample(5, files, {}))
     with pytest.raises(DatasetError, match="outside the palette"):
         Dataset(root).segmentation_ids(5)
 
@@ -133,7 +133,7 @@ def test_a_damaged_file_is_told_in_one_line_to_reader_and_sheet(root, name, case
 def test_a_grey_image_is_told_where_the_sheet_reads_it(root):
     (root / "images" / "000004.png").write_bytes(encode_png(np.zeros((8, 8), np.uint8)))
     with pytest.raises(DatasetError, match=r"images/000004\.png: it is uint8 \(8, 8\), expected"):
-        write_contact_sheet(root)
+        write_contact_sheet(root, range(9))
 
 
 def test_items_are_found_by_position_and_end(tmp_path):
@@ -201,11 +201,11 @@ def test_no_dataset_is_told(tmp_path):
 
 def test_the_sheet_is_drawn_and_leaves_nothing_else(root):
     before = set(root.iterdir())
-    sheet = write_contact_sheet(root)
+    sheet = write_contact_sheet(root, range(9))
     assert set(root.iterdir()) == before | {sheet}
 
 
 def test_a_folder_in_the_sheets_place_is_told(root):
     (root / "contact_sheet.png").mkdir()
     with pytest.raises(DatasetError, match=r"contact_sheet\.png: Is a directory; .*move it away"):
-        write_contact_sheet(root)
+        write_contact_sheet(root, range(9))

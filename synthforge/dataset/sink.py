@@ -1,0 +1,109 @@
+"""Where a run's samples go: what a sink is, and the folder's."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from synthforge.dataset.claims import renew
+from synthforge.dataset.continuing import check_recipe
+from synthforge.dataset.folder import ANNOTATIONS, sample_path, told
+from synthforge.dataset.sample import Sample, encode_annotation, encode_png
+from synthforge.whole_files import write_together
+
+_THREADS = 2
+# Samples that may wait for the disk before the generator waits for them.
+_WAITING = 16
+
+# What the file system says where another run took this one's claim for dead, and removed it.
+_VANISHED = (errno.ENOENT, errno.ESTALE)
+_TRIES = 5
+
+
+class Sink(Protocol):
+    """Takes samples from one writer. It can be pickled: the writer may be another process."""
+
+    def open(self, indices: range) -> contextlib.AbstractContextManager[Callable[[Sample], None]]:
+        """`with sink.open(indices) as add`: add(sample) for each that is drawn, in any order.
+
+        All that was added is stored when the block has ended. If the block raises, each file is
+        whole or absent. `add` and the end of the block raise DatasetError if the disk fails.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class FolderSink:
+    """Writes the files of each sample into a dataset's folder.
+
+    folders: of images, in the order in which they are written; the annotation comes last.
+    recipe: of the run. claim: where unfinished files go.
+    """
+
+    root: Path
+    folders: tuple[str, ...]
+    recipe: Mapping[str, Any]
+    claim: Path
+
+    @contextlib.contextmanager
+    def open(self, indices: range) -> Iterator[Callable[[Sample], None]]:
+        """See `Sink`. Samples are written while the next are drawn."""
+        writing: set[Future[None]] = set()
+
+        def add(sample: Sample) -> None:
+            nonlocal writing
+            writing = _finish(writing, _WAITING)
+            writing.add(threads.submit(self.write, sample))
+
+        with ThreadPoolExecutor(_THREADS) as threads:
+            yield add
+            _finish(writing, 0)
+
+    def write(self, sample: Sample) -> None:
+        """Write a sample's files, the annotation last. Raises DatasetError if the disk fails."""
+        missing = set(self.folders) - set(sample.files)
+        if missing:
+            raise ValueError(f"sample {sample.index} lacks {', '.join(sorted(missing))}")
+        contents = {
+            sample_path(self.root, folder, sample.index): encode_png(sample.files[folder])
+            for folder in self.folders
+        }
+        annotation = sample_path(self.root, ANNOTATIONS, sample.index)
+        contents[annotation] = encode_annotation(sample.annotation)
+        with cannot_write(self.root):
+            for left in reversed(range(_TRIES)):
+                try:
+                    self.renew_claim()
+                    return write_together(contents, self.claim)
+                except OSError as error:
+                    if error.errno not in _VANISHED or not left:
+                        raise
+
+    def renew_claim(self) -> None:
+        """Show that the run lives; makes the claim again if another run took it for dead."""
+        if renew(self.claim):
+            check_recipe(self.root, self.recipe, self.claim)
+
+
+def cannot_write(root: Path) -> contextlib.AbstractContextManager[None]:
+    """An OSError inside becomes a DatasetError that says how to go on."""
+    return told(
+        f"cannot write to {root}",
+        "every annotated sample is whole: correct this and run the same command again to continue",
+    )
+
+
+def _finish(writing: set[Future[None]], most: int) -> set[Future[None]]:
+    """Wait until at most `most` writes are under way; returns those. A failed one raises here."""
+    done, left = wait(writing, timeout=0)
+    while len(left) > most:
+        more, left = wait(left, return_when=FIRST_COMPLETED)
+        done |= more
+    for write in done:
+        write.result()
+    return left
