@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from synthforge.cli.threads import limit_threads
-from synthforge.config import AssetPaths
+from synthforge.config import PartsConfig
 
 ROOT = Path(__file__).parent.parent
 HEAVY = ("torch", "numpy", "scipy", "cv2", "matplotlib")
@@ -132,14 +132,14 @@ def test_the_users_number_of_threads_stands(monkeypatch):
     for name in THREADS:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    limit_threads("mannequin", AssetPaths())
+    limit_threads(PartsConfig(generator="mannequin"))
     assert [os.environ.get(name) for name in THREADS] == ["3", None]
 
 
 def test_next3d_takes_all_cores(monkeypatch):
     for name in THREADS:
         monkeypatch.delenv(name, raising=False)
-    limit_threads("next3d", AssetPaths())
+    limit_threads(PartsConfig(generator="next3d"))
     assert not any(name in os.environ for name in THREADS)
 
 

@@ -19,11 +19,11 @@ from synthforge.dataset.folder import (
     PARTIAL,
     DatasetError,
     read_card,
-    sample_indices,
     told,
     visible,
 )
 from synthforge.dataset.sample import Sample, read_annotation, read_image
+from synthforge.dataset.scan import sample_indices
 
 # A setting longer than this is only named where two recipes differ.
 _SHOWN_CHARACTERS = 60

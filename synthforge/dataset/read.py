@@ -18,10 +18,10 @@ from synthforge.dataset.folder import (
     CORE_FOLDERS,
     DatasetError,
     read_card,
-    sample_indices,
     sample_path,
 )
 from synthforge.dataset.sample import read_annotation, read_image, unreadable
+from synthforge.dataset.scan import sample_indices
 from synthforge.regions import BACKGROUND, PALETTE
 
 

@@ -31,8 +31,8 @@ from synthforge.dataset.folder import (
     check_output_dir,
     check_writable,
     existing,
-    sample_indices,
 )
+from synthforge.dataset.scan import sample_indices
 from synthforge.dataset.sink import FolderSink, cannot_write
 from synthforge.whole_files import write_whole
 

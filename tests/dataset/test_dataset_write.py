@@ -18,8 +18,9 @@ from support_dataset import CARD, make, open_writer, sample
 
 from synthforge.dataset import sink
 from synthforge.dataset.claims import SILENCE_S
-from synthforge.dataset.folder import DatasetError, sample_indices
+from synthforge.dataset.folder import DatasetError
 from synthforge.dataset.read import Dataset
+from synthforge.dataset.scan import sample_indices
 from synthforge.dataset.write import DatasetWriter
 
 

@@ -7,14 +7,10 @@ from pathlib import Path
 import pytest
 from support_dataset import make, open_writer, sample
 
-from synthforge.dataset import folder
-from synthforge.dataset.folder import (
-    DatasetError,
-    check_output_dir,
-    read_card,
-    sample_indices,
-)
+from synthforge.dataset import folder, scan
+from synthforge.dataset.folder import DatasetError, check_output_dir, read_card
 from synthforge.dataset.read import Dataset
+from synthforge.dataset.scan import sample_indices
 
 
 def test_a_foreign_folder_is_refused(tmp_path):
@@ -137,8 +133,8 @@ def test_without_one_of_its_folders_no_sample_is_complete(tmp_path):
 def test_more_samples_than_a_thread_takes_stay_in_order(tmp_path, monkeypatch):
     make(tmp_path, *range(20))
     (tmp_path / "depth" / "000011.png").write_bytes(b"")
-    monkeypatch.setattr(folder, "_SCAN_CHUNK", 3)
-    monkeypatch.setattr(folder, "_SCAN_THREADS", 2)
+    monkeypatch.setattr(scan, "_SCAN_CHUNK", 3)
+    monkeypatch.setattr(scan, "_SCAN_THREADS", 2)
     assert sample_indices(tmp_path).tolist() == [i for i in range(20) if i != 11]
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from support_dataset import make, open_writer, sample
 
-from synthforge.dataset.folder import DatasetError, sample_indices
+from synthforge.dataset.folder import DatasetError
+from synthforge.dataset.scan import sample_indices
 from synthforge.dataset.sink import _WAITING, FolderSink
 
 
