@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
-from synthforge.assembly import mannequin_parts
 from synthforge.config import MANNEQUIN_SAMPLING
+from synthforge.generators.mannequin import mannequin_parts
 from synthforge.mannequin import generator
 from synthforge.sampling import SampleId
 

@@ -7,14 +7,12 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from synthforge.config import (
-    MANNEQUIN_SAMPLING,
     MAX_INTEGER,
     NEXT3D_SAMPLING,
     Activation,
     ConfigError,
     PartsConfig,
     Range,
-    SamplingConfig,
     check_integer,
 )
 
@@ -29,10 +27,6 @@ NEXT3D_ALIGNMENT_SAMPLING = replace(
     pitch_rad=Range(-0.5, 0.5),
     fov_deg=Range(15, 23),
 )
-ALIGNMENT_SAMPLING: dict[str, SamplingConfig] = {
-    "next3d": NEXT3D_ALIGNMENT_SAMPLING,
-    "mannequin": MANNEQUIN_SAMPLING,
-}
 
 
 @dataclass(frozen=True)

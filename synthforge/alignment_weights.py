@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from synthforge.alignment import MAX_HIDDEN, AlignmentError, AlignmentMLP
-from synthforge.assets.published_alignment import read_published_alignment
+from synthforge.assets.published_alignment import PUBLISHED_FOR, read_published_alignment
 from synthforge.config import CAMERA_PIVOT
 from synthforge.generator import Generator
 from synthforge.tensor_files import (
@@ -168,10 +168,11 @@ def load_alignment(
     """
     mlp, origin = read_alignment(path)
     if origin is None:
-        if generator.name != "next3d" and not force:
+        if generator.name != PUBLISHED_FOR and not force:
             raise AlignmentError(
-                f"{path} holds the published weights for next3d; this run uses {generator.name} "
-                f"{generator.fingerprint}. Leave --alignment out, or pass --force_alignment."
+                f"{path} holds the published weights for {PUBLISHED_FOR}; this run uses "
+                f"{generator.name} {generator.fingerprint}. Leave --alignment out, or pass "
+                "--force_alignment."
             )
         return mlp
     trained = (origin.generator_fingerprint, origin.head_fingerprint)

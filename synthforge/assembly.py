@@ -7,42 +7,14 @@ from dataclasses import dataclass, field
 
 import torch
 
-from flame_pytorch import FLAME
-from flame_pytorch.errors import FileFormatError
-from synthforge.alignment import (
-    AlignmentMLP,
-    place_in_generator,
-    published_alignment,
-    trained_path,
-)
+from synthforge.alignment import AlignmentMLP, place_in_generator, trained_path
 from synthforge.alignment_weights import load_alignment
-from synthforge.assets.locate import (
-    MODEL,
-    PRETRAINED,
-    AssetError,
-    Assets,
-    choose_generator,
-    default_folder,
-    find_assets,
-    require_all,
-)
-from synthforge.config import (
-    EXPRESSION_SIZE,
-    SHAPE_SIZE,
-    ConfigError,
-    ExtraName,
-    PartsConfig,
-    SamplingConfig,
-    sampling_for,
-)
+from synthforge.config import ConfigError, ExtraName, PartsConfig, SamplingConfig
 from synthforge.detectors import Detector, build_detector
 from synthforge.generator import Generator
-from synthforge.head import Head, read_head
-from synthforge.mannequin import Mannequin, baked_head
-from synthforge.mesh import Mesh, Topology
-from synthforge.next3d import Next3D
-from synthforge.next3d.generator import Next3DGenerator
-from synthforge.next3d.precision import check_precision
+from synthforge.generators.known import GENERATORS, pick
+from synthforge.head import Head
+from synthforge.mesh import Mesh
 from synthforge.rasterizer import check_backend
 
 
@@ -96,13 +68,14 @@ def build_rig(parts: PartsConfig, tell: Callable[[str], None] = print) -> Rig:
     device = pick_device(parts.device)
     check_backend(parts.rasterizer)
     head, generator, alignment = build_parts(parts, device, tell)
+    known = GENERATORS[generator.name]
     weights = parts.alignment
     trained = trained_path(parts.assets.pretrained_dir, generator.name)
     if weights is None and trained.exists():
         weights = trained
         tell(f"Alignment: {trained}, from train_alignment_mlp.py")
-    elif weights is None and generator.name == "next3d":
-        weights = find_assets(parts.assets.model_dir, parts.assets.pretrained_dir).alignment
+    elif weights is None:
+        weights = known.published_alignment(parts.assets)
         if weights is not None:
             tell(f"Alignment: {weights}, as published")
     if weights is not None:
@@ -115,7 +88,7 @@ def build_rig(parts: PartsConfig, tell: Callable[[str], None] = print) -> Rig:
         generator,
         alignment,
         build_detector(parts.detector, device, tell, is_aligned=generator.is_aligned),
-        sampling_for(generator.name, parts.sampling_overrides),
+        known.sampling_with(parts.sampling_overrides),
         parts,
     )
 
@@ -133,53 +106,4 @@ def build_parts(
     parts: PartsConfig, device: torch.device, tell: Callable[[str], None]
 ) -> tuple[Head, Generator, AlignmentMLP]:
     """The head and generator that `parts` picks, and the alignment that comes with them."""
-    assets = find_assets(parts.assets.model_dir, parts.assets.pretrained_dir)
-    name = choose_generator(assets) if parts.generator == "auto" else parts.generator
-    if name == "next3d":
-        require_all(assets)
-        tell(f"Generator: Next3D, {assets.checkpoint}, with FLAME, {assets.flame_model}")
-        return next3d_parts(assets, parts, device)
-    wanting = ""
-    if parts.generator == "auto":
-        folders = (parts.assets.pretrained_dir, PRETRAINED), (parts.assets.model_dir, MODEL)
-        places = " and ".join(
-            str((named or default_folder(name)).absolute()) for named, name in folders
-        )
-        wanting = f"; for Next3D, put its files into {places}"
-    tell(f"Generator: the built-in head{wanting}")
-    tell("Building the head ...")
-    return mannequin_parts(device)
-
-
-def mannequin_parts(device: torch.device) -> tuple[Head, Generator, AlignmentMLP]:
-    """The built-in head and renderer. It draws the head where it is placed: no alignment."""
-    built = baked_head()
-    head = Head(
-        FLAME.from_arrays(built.model, built.embedding, SHAPE_SIZE, EXPRESSION_SIZE),
-        Topology(*map(torch.from_numpy, (built.model.faces, built.uvs, built.uv_faces))),
-        torch.from_numpy(built.face_region),
-    )
-    return head.to(device), Mannequin(device), AlignmentMLP().to(device)
-
-
-def next3d_parts(
-    assets: Assets, parts: PartsConfig, device: torch.device
-) -> tuple[Head, Generator, AlignmentMLP]:
-    """FLAME and Next3D from the user's files, with the published alignment."""
-    assert assets.checkpoint is not None
-    try:
-        check_precision(parts.precision, device)
-    except ValueError as error:
-        raise ConfigError(f"--precision {parts.precision}: {error}") from error
-    try:
-        network = Next3D.load(
-            assets.checkpoint, device=device, variant=parts.variant, precision=parts.precision
-        )
-    except FileFormatError:
-        raise
-    except ValueError as error:
-        raise AssetError(f"{assets.checkpoint} cannot be used: {error}") from error
-    if parts.compile:
-        network.compile_networks()
-    generator = Next3DGenerator(network, parts.truncation_psi, parts.truncation_cutoff)
-    return read_head(assets).to(device), generator, published_alignment().to(device)
+    return pick(parts).build(parts, device, tell)

@@ -17,7 +17,6 @@ from typing import Any, Literal, get_args
 
 from synthforge.errors import UserError
 
-GeneratorName = Literal["auto", "next3d", "mannequin"]
 RasterizerName = Literal["auto", "torch", "pytorch3d"]
 Activation = Literal["none", "tanh", "relu"]
 DetectorName = Literal["auto", "fan", "none"]
@@ -204,28 +203,6 @@ MANNEQUIN_SAMPLING = SamplingConfig(
     age_years=Normal(36, 20, *AGES),
 )
 
-DEFAULT_SAMPLING: dict[str, SamplingConfig] = {
-    "next3d": NEXT3D_SAMPLING,
-    "mannequin": MANNEQUIN_SAMPLING,
-}
-
-# Where each generator's default distributions come from, as --help tells it.
-SAMPLING_SOURCE: dict[str, str] = {
-    "next3d": "SynthForge's public code",
-    "mannequin": "people in photographs",
-}
-
-
-def sampling_for(generator: str, overrides: Mapping[str, Range]) -> SamplingConfig:
-    """What a generator's samples are drawn from. Raises ConfigError for what it doesn't have."""
-    attributes = [name for name in ATTRIBUTES if name in overrides]
-    if generator == "next3d" and attributes:
-        raise ConfigError(
-            f"--{attributes[0].removesuffix('_years')} is an attribute of the built-in head's "
-            "people, which FLAME's lack; leave it out or give --generator mannequin"
-        )
-    return replace(DEFAULT_SAMPLING[generator], **overrides)
-
 
 @dataclass(frozen=True)
 class AssetPaths:
@@ -244,6 +221,7 @@ class PartsConfig:
 
     All that a process needs to build them; it can be pickled.
 
+    generator: "auto" or a name of synthforge.generators.known.
     sampling_overrides: fields of SamplingConfig to draw from other ranges than the generator's
     default.
     truncation_psi, truncation_cutoff: the public SynthForge code's 0.7 and 14.
@@ -252,7 +230,7 @@ class PartsConfig:
     (public SynthForge code: 11).
     """
 
-    generator: GeneratorName = "auto"
+    generator: str = "auto"
     device: str = "auto"
     rasterizer: RasterizerName = "auto"
     sampling_overrides: Mapping[str, Range] = field(default_factory=dict)

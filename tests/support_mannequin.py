@@ -4,8 +4,8 @@ import functools
 
 import torch
 
-from synthforge.assembly import mannequin_parts
 from synthforge.config import MANNEQUIN_SAMPLING
+from synthforge.generators.mannequin import mannequin_parts
 from synthforge.mannequin.people import draw_people
 from synthforge.sampling import SampleId
 

@@ -36,8 +36,9 @@ def draw(batch):
     """Samples 0 to SAMPLES of seed 3 through the whole pipeline: name/index -> array."""
     import torch
 
-    from synthforge.assembly import Rig, mannequin_parts
+    from synthforge.assembly import Rig
     from synthforge.config import MANNEQUIN_SAMPLING
+    from synthforge.generators.mannequin import mannequin_parts
     from synthforge.pipeline import make_samples
     from synthforge.sampling import SampleId
 

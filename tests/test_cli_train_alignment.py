@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import cv2
@@ -11,12 +12,14 @@ from support_planted import keypoint_error_px, planted_affine
 
 from synthforge import assembly, detectors
 from synthforge.alignment import AlignmentError
-from synthforge.alignment_config import ALIGNMENT_SAMPLING, NEXT3D_ALIGNMENT_SAMPLING
+from synthforge.alignment_config import NEXT3D_ALIGNMENT_SAMPLING
 from synthforge.alignment_weights import load_alignment, read_alignment
 from synthforge.cli import train_alignment as command
 from synthforge.fitting import run as fitting_run
 from synthforge.fitting.drawing import SampleSource
 from synthforge.fitting.samples import VALIDATION_START, load_samples
+from synthforge.generators.known import GENERATORS
+from synthforge.generators.next3d import NEXT3D
 
 SMALL = ["--num_train=6", "--num-val=4", "--epochs=3", "--batch_size", "3"]
 
@@ -24,7 +27,7 @@ SMALL = ["--num_train=6", "--num-val=4", "--epochs=3", "--batch_size", "3"]
 @pytest.fixture
 def rig(monkeypatch):
     """A fake head, drawn displaced, in place of what the command would build."""
-    monkeypatch.setitem(ALIGNMENT_SAMPLING, "fake", NEXT3D_ALIGNMENT_SAMPLING)
+    monkeypatch.setitem(GENERATORS, "fake", replace(NEXT3D, name="fake"))
     head, generator = FakeHead(rings=16), FakeGenerator(*planted_affine(0), size=64)
     parts = SimpleNamespace(head=head, generator=generator, detector=None, asked=[])
 

@@ -8,13 +8,11 @@ import pytest
 
 from synthforge.config import (
     ANCESTRIES,
-    MANNEQUIN_SAMPLING,
     ConfigError,
     PartsConfig,
     Range,
     RunConfig,
     read_config_file,
-    sampling_for,
 )
 
 RUN = RunConfig(Path("out"), 1)
@@ -116,10 +114,3 @@ def test_a_file_too_large_for_settings_is_refused_unparsed(tmp_path):
 def test_a_missing_config_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match="not found"):
         read_config_file(tmp_path / "none.toml", frozenset())
-
-
-def test_attributes_are_the_built_in_heads():
-    ages = {"age_years": Range(18, 80)}
-    assert sampling_for("mannequin", ages) == replace(MANNEQUIN_SAMPLING, **ages)
-    with pytest.raises(ConfigError, match=r"--age .* --generator mannequin"):
-        sampling_for("next3d", ages)

@@ -7,8 +7,8 @@ from scipy.ndimage import distance_transform_edt
 
 from synthforge import annotate
 from synthforge.alignment import place_in_generator
-from synthforge.assembly import mannequin_parts
 from synthforge.config import MANNEQUIN_SAMPLING
+from synthforge.generators.mannequin import mannequin_parts
 from synthforge.landmarks import INNER_LIP, LEFT_EYE, OUTER_LIP, RIGHT_EYE
 from synthforge.mannequin.people import draw_people
 from synthforge.rasterizer import rasterize

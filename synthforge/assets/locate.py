@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from synthforge.errors import UserError
 
@@ -229,15 +228,15 @@ def _meant(assets: Assets) -> str:
     return f". These may be meant: {shown}" + (f"; and {more} more" if more > 0 else "")
 
 
-def choose_generator(assets: Assets) -> Literal["next3d", "mannequin"]:
-    """Next3D if all its files are there, the built-in head if none are.
+def all_there(assets: Assets) -> bool:
+    """Whether all required files are there; False if none are.
 
     Raises AssetError naming each missing file if only some are there, the folders if the user
     named some for nothing, and files that may be meant under another name.
     """
     if assets.any_required:
         require_all(assets)
-        return "next3d"
+        return True
     if assets.unfulfilled:
         raise AssetError(
             "; ".join(assets.unfulfilled)
@@ -252,4 +251,4 @@ def choose_generator(assets: Assets) -> Literal["next3d", "mannequin"]:
             + ", ".join(_HOMES)
             + ". Rename or move what is meant, or use --generator mannequin."
         )
-    return "mannequin"
+    return False

@@ -14,6 +14,9 @@ from flame_pytorch.reading.tensors import Storage, is_tensor
 from flame_pytorch.reading.values import is_mapping, to_mapping
 from synthforge.assets.modules import module_tensors, named_tensors
 
+# The generator whose faces it fits.
+PUBLISHED_FOR = "next3d"
+
 _WAY_OUT = "Leave the file out: its figures are built in. Or train with train_alignment_mlp.py"
 # It holds 31 numbers in a few kilobytes. Tensors may share storages, so both are bounded.
 _MAX_BYTES = 2**20

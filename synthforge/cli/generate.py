@@ -23,14 +23,11 @@ from synthforge.cli.options import (
 from synthforge.cli.threads import limit_threads
 from synthforge.config import (
     ATTRIBUTES,
-    DEFAULT_SAMPLING,
-    SAMPLING_SOURCE,
     AssetPaths,
     ConfigError,
     DetectorName,
     Distribution,
     ExtraName,
-    GeneratorName,
     PartsConfig,
     Precision,
     Range,
@@ -39,6 +36,7 @@ from synthforge.config import (
     Variant,
 )
 from synthforge.dataset.folder import CONTACT_SHEET, REJECTIONS, check_output_dir
+from synthforge.generators.known import CHOICES, GENERATORS
 
 if TYPE_CHECKING:
     from synthforge.dataset.sample import Sample
@@ -69,13 +67,12 @@ _PEOPLE = tuple(name for name, (field, _) in _RANGES.items() if field in ATTRIBU
 
 def _range_help(field: str, meaning: str) -> str:
     texts = {
-        name: _range_text(getattr(sampling, field), field)
-        for name, sampling in DEFAULT_SAMPLING.items()
+        name: _range_text(getattr(known.sampling, field), field)
+        for name, known in GENERATORS.items()
+        if known.has_attributes or field not in ATTRIBUTES
     }
-    if field in ATTRIBUTES:
-        return f"{meaning}.  [default: {texts['mannequin']}]"
-    defaults = "; ".join(f"{name} {text}" for name, text in texts.items())
-    return f"{meaning}.  [default: {defaults}]"
+    named = [f"{name} {text}" if len(texts) > 1 else text for name, text in texts.items()]
+    return f"{meaning}.  [default: {'; '.join(named)}]"
 
 
 def _range_text(drawn: Distribution | None, field: str) -> str:
@@ -103,7 +100,11 @@ _SECTIONS = {
     "Drawn uniformly from LOW to HIGH": tuple(name for name in _RANGES if name not in _PEOPLE),
     "Generator": ("generator", "device", "batch_size", "rasterizer"),
     "Quality gate": ("detector", "reject_px", "max_attempts"),
-    "Next3D": ("truncation_psi", "truncation_cutoff", "variant", "precision", "compile"),
+    **{
+        known.title: (*known.options, *known.speed_options)
+        for known in GENERATORS.values()
+        if known.options or known.speed_options
+    },
     "Files": ("pretrained_dir", "model_dir", "alignment", "force_alignment"),
 }
 
@@ -119,7 +120,7 @@ The built-in head: with --shape, age to ancestry follow from the coefficients; t
 --expression are activations of face actions, held in 0 to 1.
 """.format(
     name="generate_synthforge_data.py",
-    sources="; ".join(f"{name}, {source}" for name, source in SAMPLING_SOURCE.items()),
+    sources="; ".join(f"{name}, {known.sampling_source}" for name, known in GENERATORS.items()),
 )
 
 
@@ -140,7 +141,7 @@ The built-in head: with --shape, age to ancestry follow from the coefficients; t
 )
 @click.option(
     "--generator",
-    type=click.Choice(get_args(GeneratorName)),
+    type=click.Choice(CHOICES),
     default=PartsConfig.generator,
     help="auto: next3d if all of its files are there, mannequin if none are.",
 )

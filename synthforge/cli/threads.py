@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from synthforge.assets.locate import choose_generator, find_assets
 from synthforge.config import PartsConfig
+from synthforge.generators.known import pick
 
 
 def limit_threads(parts: PartsConfig) -> None:
@@ -15,12 +15,8 @@ def limit_threads(parts: PartsConfig) -> None:
     soon as anything else runs. Next3D takes all cores.
 
     Call it before torch, numpy or OpenCV is imported: they read the environment once.
-    Raises AssetError as `choose_generator` does.
+    Raises AssetError as `pick` does.
     """
-    generator = parts.generator
-    if generator == "auto":
-        assets = find_assets(parts.assets.model_dir, parts.assets.pretrained_dir)
-        generator = choose_generator(assets)
-    if generator == "mannequin" and "OMP_NUM_THREADS" not in os.environ:
+    if pick(parts).one_thread and "OMP_NUM_THREADS" not in os.environ:
         os.environ["OMP_NUM_THREADS"] = "1"  # OpenBLAS and MKL follow it
         os.environ["OPENCV_FOR_THREADS_NUM"] = "1"

@@ -11,7 +11,8 @@ from synthforge.alignment_config import AlignmentTrainingConfig
 from synthforge.cli.launch import started
 from synthforge.cli.options import Command, PathOption, asset_options, config_option
 from synthforge.cli.threads import limit_threads
-from synthforge.config import Activation, AssetPaths, DetectorName, GeneratorName, PartsConfig
+from synthforge.config import Activation, AssetPaths, DetectorName, PartsConfig
+from synthforge.generators.known import CHOICES
 
 DEFAULTS = AlignmentTrainingConfig()
 
@@ -33,7 +34,7 @@ DEFAULTS = AlignmentTrainingConfig()
 @click.option("--seed", type=int, default=DEFAULTS.seed, help="Of the drawn samples.")
 @click.option(
     "--generator",
-    type=click.Choice(get_args(GeneratorName)),
+    type=click.Choice(CHOICES),
     default=PartsConfig.generator,
     help="auto: next3d if all of its files are there, mannequin if none are.",
 )

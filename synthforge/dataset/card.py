@@ -11,35 +11,20 @@ from synthforge.alignment import UNITS_PER_METRE, AlignmentMLP
 from synthforge.annotate import DEPTH16_STEP_M
 from synthforge.assembly import Rig
 from synthforge.config import (
-    ANCESTRIES,
     CAMERA_PIVOT,
     CAMERA_RADIUS,
     IMAGE_SIZE,
-    PartsConfig,
     RunConfig,
 )
+from synthforge.generators.known import GENERATORS
 from synthforge.landmarks import FLIP
-from synthforge.mannequin.head.baked import ACTIONS, EXPRESSION_ACTIONS
 from synthforge.regions import FLIP_PAIRS, REGIONS
 from synthforge.sampling import SAMPLE_FORMAT
-
-# SPDX id, and what it means here.
-_LICENCES = {
-    "mannequin": (
-        "MIT",
-        "Images and labels of the built-in head: free to use (MIT, as the code).",
-    ),
-    "next3d": (
-        "LicenseRef-FLAME-Next3D",
-        "Made with FLAME and Next3D weights: their licences (non-commercial research) govern "
-        "these images.",
-    ),
-}
 
 
 def dataset_card(run: RunConfig, rig: Rig) -> dict[str, Any]:
     """The card of a run. Its "recipe" is what fixes the samples: a run continues only its own."""
-    spdx, licence = _LICENCES[rig.generator.name]
+    known = GENERATORS[rig.generator.name]
     return {
         "synthforge_version": synthforge.__version__,
         "recipe": {
@@ -50,13 +35,13 @@ def dataset_card(run: RunConfig, rig: Rig) -> dict[str, Any]:
             "head_fingerprint": rig.head.fingerprint,
             "alignment": _weights(rig.alignment),
             "sampling": asdict(rig.sampling),
-            **(_next3d_settings(rig.parts) if rig.generator.name == "next3d" else {}),
+            **{name: getattr(rig.parts, name) for name in known.options},
             **_gate_settings(rig),
             "extras": sorted(run.extras),
             "image_size": IMAGE_SIZE,
         },
-        "licence": licence,
-        "licence_spdx": spdx,
+        "licence": known.licence,
+        "licence_spdx": known.licence_spdx,
         "citation": "SynthForge, arXiv:2406.07840",
         "camera": {
             "camera_params": "T_gen_cam (16, row-major, camera to generator world), then K (9), "
@@ -77,28 +62,10 @@ def dataset_card(run: RunConfig, rig: Rig) -> dict[str, Any]:
         "flip_pairs trade ids; keypoint i becomes keypoint landmark_flip[i]",
         "flip_pairs": FLIP_PAIRS,
         "landmark_flip": FLIP,
-        **_expression(rig.generator.name),
+        **known.expression(),
         "landmarks": "iBUG 68; points 0-16 are a projected 3D contour of the jaw, not the "
         "visible outline",
     }
-
-
-def _expression(generator: str) -> dict[str, Any]:
-    """What the numbers of flame_exp are."""
-    if generator != "mannequin":
-        return {"flame_exp": "FLAME's expression coefficients, in standard deviations"}
-    return {
-        "flame_exp": "entry k is the activation, 0 to 1, of the face action expression_actions[k]; "
-        "the rest is 0. The eyes' joints do eyeLook*, and the jaw's joint does jawOpen",
-        "expression_actions": EXPRESSION_ACTIONS,
-        "face_actions": ACTIONS,
-        "ancestry": ANCESTRIES,
-    }
-
-
-def _next3d_settings(parts: PartsConfig) -> dict[str, Any]:
-    names = ("truncation_psi", "truncation_cutoff", "variant", "precision")
-    return {name: getattr(parts, name) for name in names}
 
 
 def _gate_settings(rig: Rig) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import torch
 from tqdm import tqdm
 
 from synthforge.alignment import AlignmentMLP, trained_path
-from synthforge.alignment_config import ALIGNMENT_SAMPLING, AlignmentTrainingConfig
+from synthforge.alignment_config import AlignmentTrainingConfig
 from synthforge.alignment_weights import AlignmentOrigin, save_alignment
 from synthforge.detectors import Detector
 from synthforge.fitting import TrainingError
@@ -25,6 +25,7 @@ from synthforge.fitting.report import (
 from synthforge.fitting.samples import VALIDATION_START, load_samples
 from synthforge.fitting.train import Fit, fit
 from synthforge.generator import Generator
+from synthforge.generators.known import GENERATORS
 from synthforge.head import Head
 
 
@@ -63,7 +64,7 @@ def train_alignment(
     source = SampleSource(
         head,
         generator,
-        ALIGNMENT_SAMPLING[generator.name],
+        GENERATORS[generator.name].alignment_sampling,
         config.seed,
         device,
         detector,

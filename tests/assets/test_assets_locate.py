@@ -9,7 +9,7 @@ from synthforge.assets.locate import (
     MODEL,
     PRETRAINED,
     AssetError,
-    choose_generator,
+    all_there,
     find_assets,
     require_all,
 )
@@ -38,21 +38,21 @@ ALL_NAMES = [name for names in REQUIRED.values() for name in names]
 
 def test_nothing_there_means_the_built_in_head(tmp_path):
     assets = find(tmp_path)
-    assert choose_generator(assets) == "mannequin"
+    assert not all_there(assets)
     assert len(assets.missing) == len(ALL)
 
 
 def test_optional_files_alone_do_not_count(tmp_path):
     bring(tmp_path, "model/FLAME_texture.npz", "pretrained_models/fixMapMLP01.pth")
     assets = find(tmp_path)
-    assert choose_generator(assets) == "mannequin"
+    assert not all_there(assets)
     assert assets.texture is not None and assets.alignment is not None
 
 
 def test_everything_there_means_next3d(tmp_path):
     bring(tmp_path, *ALL)
     assets = find(tmp_path)
-    assert choose_generator(assets) == "next3d"
+    assert all_there(assets)
     assert assets.missing == () and assets.contour_embedding is None
     assert assets.flame_model == tmp_path / "model/generic_model.pkl"
 
@@ -61,7 +61,7 @@ def test_everything_there_means_next3d(tmp_path):
 def test_a_missing_file_is_named_with_its_source(tmp_path, absent):
     bring(tmp_path, *(name for name in ALL if name != absent))
     with pytest.raises(AssetError, match=absent) as error:
-        choose_generator(find(tmp_path))
+        all_there(find(tmp_path))
     assert "https://" in str(error.value) and "--generator mannequin" in str(error.value)
     assert not any(name in str(error.value) for name in ALL if name != absent)
 
@@ -104,9 +104,9 @@ def test_a_painted_segmentation_stands_for_masks_if_it_has_uvs(tmp_path):
 def test_no_name_of_the_users_counts_as_the_default(tmp_path, monkeypatch):
     """Folders that the user did not name may be empty or missing."""
     monkeypatch.chdir(tmp_path)
-    assert choose_generator(find_assets()) == "mannequin"
+    assert not all_there(find_assets())
     bring(tmp_path, *ALL)
-    assert choose_generator(find_assets()) == "next3d"
+    assert all_there(find_assets())
 
 
 @pytest.mark.parametrize("folder", ["model", "pretrained_models"])
@@ -118,7 +118,7 @@ def test_folders_that_the_user_named_for_nothing(tmp_path, monkeypatch, folder, 
         bring(tmp_path, "named/README.md")
     argument = {"model": "model_dir", "pretrained_models": "pretrained_dir"}[folder]
     with pytest.raises(AssetError) as error:
-        choose_generator(find_assets(**{argument: named}))
+        all_there(find_assets(**{argument: named}))
     message = str(error.value)
     assert f"{named} {'holds none of' if there else 'is not a folder'}" in message
     assert "--generator mannequin" in message and len(message.splitlines()) == 1
@@ -128,13 +128,13 @@ def test_folders_that_the_user_named_for_nothing(tmp_path, monkeypatch, folder, 
 def test_both_folders_named_and_one_filled(tmp_path):
     bring(tmp_path, "model/generic_model.pkl")
     with pytest.raises(AssetError, match=r"next3d_ffhq_512.pkl: from the Next3D project page"):
-        choose_generator(find(tmp_path))
+        all_there(find(tmp_path))
 
 
 def test_a_folder_with_the_mannequins_alignment_is_named_for_something(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     bring(tmp_path, "weights/alignment_mannequin.safetensors")
-    assert choose_generator(find_assets(pretrained_dir=tmp_path / "weights")) == "mannequin"
+    assert not all_there(find_assets(pretrained_dir=tmp_path / "weights"))
 
 
 @pytest.mark.parametrize(
@@ -162,22 +162,22 @@ def test_files_that_may_be_meant_are_named(tmp_path, monkeypatch, names, told):
         (tmp_path / folder).mkdir(exist_ok=True)
     bring(tmp_path, *names)
     with pytest.raises(AssetError, match=told) as error:
-        choose_generator(find_assets())
+        all_there(find_assets())
     message = str(error.value)
     assert "Rename or move what is meant, or use --generator mannequin" in message
     assert all(name in message for name in ALL_NAMES)
     # So too where some files are there, and where the folder was named.
     bring(tmp_path, *(name for name in ALL if "masks" not in name))
     with pytest.raises(AssetError, match=f"FLAME_masks.pkl: .*These may be meant: .*{told}"):
-        choose_generator(find_assets())
+        all_there(find_assets())
     bring(tmp_path, *ALL)
-    assert choose_generator(find_assets()) == "next3d"
+    assert all_there(find_assets())
 
 
 def test_optional_files_do_not_make_a_named_folder(tmp_path):
     bring(tmp_path, "model/FLAME_texture.npz", "pretrained_models/fixMapMLP01.pth")
     with pytest.raises(AssetError, match=r"model holds none of .*; .*pretrained_models holds none"):
-        choose_generator(find_assets(tmp_path / "model", tmp_path / "pretrained_models"))
+        all_there(find_assets(tmp_path / "model", tmp_path / "pretrained_models"))
 
 
 def test_an_unreadable_folder_is_passed_over(tmp_path, monkeypatch):
@@ -191,17 +191,17 @@ def test_an_unreadable_folder_is_passed_over(tmp_path, monkeypatch):
         return listed(path)
 
     monkeypatch.setattr(Path, "iterdir", iterdir)
-    assert choose_generator(find_assets()) == "mannequin"
+    assert not all_there(find_assets())
 
 
 def test_one_folder_for_all(tmp_path):
     bring(tmp_path, *(f"all/{name}" for name in ALL_NAMES))
-    assert choose_generator(find_assets(tmp_path / "all", tmp_path / "all")) == "next3d"
+    assert all_there(find_assets(tmp_path / "all", tmp_path / "all"))
     (tmp_path / "all/FLAME_masks.pkl").rename(tmp_path / "all/masks.pkl")
     with pytest.raises(
         AssetError, match=r"These may be meant: .*all/masks.pkl: not a name that is known\. Bring"
     ):
-        choose_generator(find_assets(tmp_path / "all", tmp_path / "all"))
+        all_there(find_assets(tmp_path / "all", tmp_path / "all"))
 
 
 def test_files_that_are_no_models_do_not_matter(tmp_path, monkeypatch):
@@ -211,7 +211,7 @@ def test_files_that_are_no_models_do_not_matter(tmp_path, monkeypatch):
     bring(
         tmp_path, "pretrained_models/alignment_cache/0000001.safetensors", "model/FLAME_texture.npz"
     )
-    assert choose_generator(find_assets()) == "mannequin"
+    assert not all_there(find_assets())
 
 
 def test_where_the_embedding_comes_from(tmp_path):

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from synthforge.alignment import published_alignment
-from synthforge.config import DEFAULT_SAMPLING, PartsConfig, RunConfig
+from synthforge.config import PartsConfig, RunConfig
 from synthforge.dataset.card import dataset_card
+from synthforge.generators.known import GENERATORS
 
 RUN = RunConfig(output_dir=Path(), num_images=1)
 PARTS = PartsConfig()
@@ -22,7 +23,7 @@ def card(run=RUN, parts=PARTS, generator="next3d", detector=None):
         generator=part,
         head=part,
         alignment=published_alignment(),
-        sampling=DEFAULT_SAMPLING[generator],
+        sampling=GENERATORS[generator].sampling,
         detector=detector,
         parts=parts,
     )

@@ -6,12 +6,12 @@ from support_planted import PLANTED, keypoint_error_px, planted_affine
 
 from synthforge.alignment import AlignmentMLP, apply_affine, place_in_generator
 from synthforge.alignment_config import AlignmentTrainingConfig
-from synthforge.assembly import mannequin_parts
 from synthforge.config import MANNEQUIN_SAMPLING
 from synthforge.fitting.drawing import SampleSource
 from synthforge.fitting.losses import FaceSurface
 from synthforge.fitting.samples import VALIDATION_START, load_samples
 from synthforge.fitting.train import fit
+from synthforge.generators.mannequin import mannequin_parts
 from synthforge.mannequin import Mannequin
 
 

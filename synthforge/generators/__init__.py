@@ -1,0 +1,1 @@
+"""The generators that the program knows: one file each."""

@@ -1,0 +1,73 @@
+"""What the program knows of a generator before it is built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synthforge.config import (
+    ATTRIBUTES,
+    AssetPaths,
+    ConfigError,
+    PartsConfig,
+    Range,
+    SamplingConfig,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+    from synthforge.alignment import AlignmentMLP
+    from synthforge.generator import Generator
+    from synthforge.head import Head
+
+# Takes the lines that a user should see.
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """A generator and the head that it draws. Modules that hold one import no torch.
+
+    name: as --generator takes it. title: in a sentence.
+    is_there: whether all files that it needs are there; raises AssetError where only some are.
+    build: the head, the generator and the alignment that comes with them. Raises ConfigError,
+        AssetError or FileFormatError, each with its way out.
+    sampling: what samples are drawn from by default; sampling_source: where that comes from.
+    alignment_sampling: what the alignment is trained on.
+    has_attributes: whether its people have an age, a sex, a weight and an ancestry.
+    expression: what dataset.json says of flame_exp.
+    licence_spdx, licence: of the images, as SPDX id and in a sentence.
+    options: its own fields of PartsConfig that change samples. speed_options: those that don't.
+    one_thread: whether it computes in small pieces, so that a process gains nothing from a second
+        thread.
+    published_alignment: the user's file of weights that is used before any training.
+    """
+
+    name: str
+    title: str
+    is_there: Callable[[AssetPaths], bool]
+    build: Callable[[PartsConfig, torch.device, Tell], tuple[Head, Generator, AlignmentMLP]]
+    sampling: SamplingConfig
+    sampling_source: str
+    alignment_sampling: SamplingConfig
+    has_attributes: bool
+    expression: Callable[[], Mapping[str, Any]]
+    licence_spdx: str
+    licence: str
+    options: tuple[str, ...] = ()
+    speed_options: tuple[str, ...] = ()
+    one_thread: bool = False
+    published_alignment: Callable[[AssetPaths], Path | None] = lambda _: None
+
+    def sampling_with(self, overrides: Mapping[str, Range]) -> SamplingConfig:
+        """`sampling` with fields replaced. Raises ConfigError for what its people don't have."""
+        attributes = [name for name in ATTRIBUTES if name in overrides]
+        if attributes and not self.has_attributes:
+            raise ConfigError(
+                f"--{attributes[0].removesuffix('_years')} is an attribute of the built-in head's "
+                f"people, which {self.title}'s lack; leave it out or give --generator mannequin"
+            )
+        return replace(self.sampling, **overrides)

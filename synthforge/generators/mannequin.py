@@ -1,0 +1,84 @@
+"""The built-in head and its renderer. They need no files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from synthforge.assets.locate import MODEL, PRETRAINED, default_folder
+from synthforge.config import (
+    ANCESTRIES,
+    EXPRESSION_SIZE,
+    MANNEQUIN_SAMPLING,
+    SHAPE_SIZE,
+    PartsConfig,
+)
+from synthforge.generators.descriptor import Descriptor, Tell
+
+if TYPE_CHECKING:
+    import torch
+
+    from synthforge.alignment import AlignmentMLP
+    from synthforge.head import Head
+    from synthforge.mannequin import Mannequin
+
+
+def mannequin_parts(device: torch.device) -> tuple[Head, Mannequin, AlignmentMLP]:
+    """The built-in head and renderer. It draws the head where it is placed: no alignment."""
+    import torch
+
+    from flame_pytorch import FLAME
+    from synthforge.alignment import AlignmentMLP
+    from synthforge.head import Head
+    from synthforge.mannequin import Mannequin, baked_head
+    from synthforge.mesh import Topology
+
+    built = baked_head()
+    head = Head(
+        FLAME.from_arrays(built.model, built.embedding, SHAPE_SIZE, EXPRESSION_SIZE),
+        Topology(*map(torch.from_numpy, (built.model.faces, built.uvs, built.uv_faces))),
+        torch.from_numpy(built.face_region),
+    )
+    return head.to(device), Mannequin(device), AlignmentMLP().to(device)
+
+
+def _build(
+    parts: PartsConfig, device: torch.device, tell: Tell
+) -> tuple[Head, Mannequin, AlignmentMLP]:
+    wanting = ""
+    if parts.generator == "auto":
+        folders = (parts.assets.pretrained_dir, PRETRAINED), (parts.assets.model_dir, MODEL)
+        places = " and ".join(
+            str((named or default_folder(name)).absolute()) for named, name in folders
+        )
+        wanting = f"; for Next3D, put its files into {places}"
+    tell(f"Generator: the built-in head{wanting}")
+    tell("Building the head ...")
+    return mannequin_parts(device)
+
+
+def _expression() -> dict[str, Any]:
+    from synthforge.mannequin.head.baked import ACTIONS, EXPRESSION_ACTIONS
+
+    return {
+        "flame_exp": "entry k is the activation, 0 to 1, of the face action expression_actions[k]; "
+        "the rest is 0. The eyes' joints do eyeLook*, and the jaw's joint does jawOpen",
+        "expression_actions": EXPRESSION_ACTIONS,
+        "face_actions": ACTIONS,
+        "ancestry": ANCESTRIES,
+    }
+
+
+MANNEQUIN = Descriptor(
+    name="mannequin",
+    title="the built-in head",
+    is_there=lambda _: True,
+    build=_build,
+    sampling=MANNEQUIN_SAMPLING,
+    sampling_source="people in photographs",
+    alignment_sampling=MANNEQUIN_SAMPLING,
+    has_attributes=True,
+    expression=_expression,
+    licence_spdx="MIT",
+    licence="Images and labels of the built-in head: free to use (MIT, as the code).",
+    one_thread=True,
+)
