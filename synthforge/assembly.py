@@ -9,7 +9,7 @@ import torch
 
 from synthforge.alignment import AlignmentMLP, place_in_generator, trained_path
 from synthforge.alignment_weights import load_alignment
-from synthforge.config import ConfigError, ExtraName, PartsConfig, SamplingConfig
+from synthforge.config import ConfigError, PartsConfig, SamplingConfig
 from synthforge.detectors import Detector, build_detector
 from synthforge.generator import Generator
 from synthforge.generators.known import GENERATORS, pick
@@ -93,7 +93,7 @@ def build_rig(parts: PartsConfig, tell: Callable[[str], None] = print) -> Rig:
     )
 
 
-def check_extras(rig: Rig, extras: Sequence[ExtraName]) -> None:
+def check_extras(rig: Rig, extras: Sequence[str]) -> None:
     """Raises ConfigError for a label that the rig's head cannot have."""
     if "uv" in extras and not rig.head.has_uvs:
         raise ConfigError(

@@ -13,16 +13,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from statistics import NormalDist
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from synthforge.errors import UserError
+from synthforge.labels import EXTRAS
 
 RasterizerName = Literal["auto", "torch", "pytorch3d"]
 Activation = Literal["none", "tanh", "relu"]
 DetectorName = Literal["auto", "fan", "none"]
 Precision = Literal["fp32", "tf32", "fp16", "bf16"]
 Variant = Literal["front", "original"]
-ExtraName = Literal["seg_id", "depth16", "normals", "uv", "volume_depth"]
 
 IMAGE_SIZE = 512
 SHAPE_SIZE = 100
@@ -271,7 +271,7 @@ class PartsConfig:
 class RunConfig:
     """Which samples a run makes, and where they go. It can be pickled.
 
-    extras: labels beside the core ones.
+    extras: of synthforge.labels, beside the core ones.
     max_attempts: draws per index before the run gives up on it.
     """
 
@@ -280,7 +280,7 @@ class RunConfig:
     seed: int = 0
     start_index: int = 0
     batch_size: int = 4
-    extras: tuple[ExtraName, ...] = ()
+    extras: tuple[str, ...] = ()
     max_attempts: int = 20
 
     @property
@@ -294,10 +294,10 @@ class RunConfig:
         check_integer("seed", self.seed, 0, MAX_INTEGER)
         check_integer("start_index", self.start_index, 0, MAX_INTEGER)
         check_integer("max_attempts", self.max_attempts, 1, MAX_INTEGER)
-        unknown = [extra for extra in self.extras if extra not in get_args(ExtraName)]
+        unknown = [extra for extra in self.extras if extra not in EXTRAS]
         if unknown:
             raise ConfigError(
-                f"unknown extra {', '.join(unknown)}; choose from {', '.join(get_args(ExtraName))}"
+                f"unknown extra {', '.join(unknown)}; choose from {', '.join(EXTRAS)}"
             )
 
 

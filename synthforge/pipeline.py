@@ -24,11 +24,12 @@ from tqdm import tqdm
 from synthforge import annotate
 from synthforge.assembly import Rig
 from synthforge.camera import Camera
-from synthforge.config import IMAGE_SIZE, ExtraName, RunConfig
+from synthforge.config import IMAGE_SIZE, RunConfig
 from synthforge.dataset.sample import Sample
 from synthforge.dataset.sink import Sink
 from synthforge.dataset.write import DatasetWriter
 from synthforge.generator import GeneratorOutput
+from synthforge.labels import CORE
 from synthforge.mesh import Mesh
 from synthforge.plan import inside, plan
 from synthforge.quality import Accept, Reject, judge, judge_finite
@@ -138,7 +139,7 @@ def draw(
 
 @torch.inference_mode()
 def make_samples(
-    ids: Sequence[SampleId], rig: Rig, extras: Sequence[ExtraName] = ()
+    ids: Sequence[SampleId], rig: Rig, extras: Sequence[str] = ()
 ) -> tuple[list[Sample], list[Rejection]]:
     """One batch, from seeds to finished labels. A sample depends on its id alone."""
     parameters = rig.generator.draw(ids, rig.sampling).to(rig.device)
@@ -196,7 +197,7 @@ def make_samples(
 
 
 def label(
-    extras: Sequence[ExtraName],
+    extras: Sequence[str],
     rig: Rig,
     parameters: Parameters,
     camera: Camera,
@@ -208,6 +209,8 @@ def label(
     region_ids = annotate.region_ids(fragments, rig.head.face_regions)
     depth, depth_range = annotate.depth8(fragments)
     drawn: dict[str, Callable[[], Tensor]] = {
+        "seg": lambda: annotate.segmentation(region_ids),
+        "depth": lambda: depth,
         "seg_id": lambda: region_ids,
         "depth16": lambda: annotate.depth16(fragments.z, fragments.covered),
         "normals": lambda: annotate.normal_map(
@@ -216,8 +219,7 @@ def label(
         "uv": lambda: annotate.uv_map(fragments, mesh_gen.topology),
         "volume_depth": lambda: annotate.volume_depth16(output, camera),
     }
-    files = {"seg": annotate.segmentation(region_ids), "depth": depth}
-    files |= {extra: drawn[extra]() for extra in extras}
+    files = {name: drawn[name]() for name in (*CORE, *extras) if name != "images"}
 
     keypoints = annotate.keypoints(mesh_gen.landmarks, camera, fragments)
     pose = parameters.pose_rad

@@ -21,6 +21,7 @@ from synthforge.cli.generate import generate
 from synthforge.dataset.folder import DatasetError
 from synthforge.dataset.read import Dataset
 from synthforge.dataset.sink import FolderSink
+from synthforge.labels import IMAGES, NUMBERS
 from synthforge.mannequin.generator import Mannequin
 from synthforge.regions import PALETTE
 
@@ -78,6 +79,18 @@ def test_files_are_as_the_published_loader_reads_them(made):
         np.testing.assert_array_equal(
             dataset.segmentation_ids(index), dataset.image("seg_id", index)
         )
+
+
+def test_images_and_numbers_are_those_of_the_table_of_labels(made):
+    root, _ = made
+    sample = Dataset(root)[0]
+    images = {name: sample.pop(name) for name in IMAGES}
+    for name, label in IMAGES.items():
+        channels = 1 if images[name].ndim == 2 else images[name].shape[2]
+        assert (images[name].dtype, channels) == (np.dtype(label.dtype), label.channels), name
+    expected = {name: label.shape for name, label in NUMBERS.items()}
+    del expected["fan_kps"], expected["mse"]
+    assert {name: value.shape for name, value in sample.items()} == expected
 
 
 def test_annotations_load_in_a_default_dataloader(made):
@@ -282,7 +295,9 @@ def test_accepted_draws_carry_the_detection(tmp_path, monkeypatch):
     )
     run("--output_dir", tmp_path / "a", "--num_images", 1, "--reject_px", 500)
     row = Dataset(tmp_path / "a").annotation(0)
-    assert np.shape(row["fan_kps"]) == (68, 2)
+    assert row.keys() == NUMBERS.keys()
+    for name in ("fan_kps", "mse"):
+        assert np.shape(row[name]) == NUMBERS[name].shape
     distance = np.linalg.norm(np.array(row["2d_kps"]) - 256, axis=1).mean()
     assert row["mse"] == pytest.approx(distance, rel=1e-4)
 

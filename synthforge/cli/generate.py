@@ -27,7 +27,6 @@ from synthforge.config import (
     ConfigError,
     DetectorName,
     Distribution,
-    ExtraName,
     PartsConfig,
     Precision,
     Range,
@@ -37,6 +36,7 @@ from synthforge.config import (
 )
 from synthforge.dataset.folder import CONTACT_SHEET, REJECTIONS, check_output_dir
 from synthforge.generators.known import CHOICES, GENERATORS
+from synthforge.labels import EXTRAS
 
 if TYPE_CHECKING:
     from synthforge.dataset.sample import Sample
@@ -160,7 +160,7 @@ The built-in head: with --shape, age to ancestry follow from the coefficients; t
     show_default=False,
     callback=_extras,
     metavar="A,B,...",
-    help=f"Further folders: {', '.join(get_args(ExtraName))}.  [default: none]",
+    help=f"Further folders: {', '.join(EXTRAS)}.  [default: none]",
 )
 @click.option(
     "--rasterizer",

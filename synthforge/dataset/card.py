@@ -8,7 +8,6 @@ from typing import Any
 
 import synthforge
 from synthforge.alignment import UNITS_PER_METRE, AlignmentMLP
-from synthforge.annotate import DEPTH16_STEP_M
 from synthforge.assembly import Rig
 from synthforge.config import (
     CAMERA_PIVOT,
@@ -17,6 +16,7 @@ from synthforge.config import (
     RunConfig,
 )
 from synthforge.generators.known import GENERATORS
+from synthforge.labels import IMAGES
 from synthforge.landmarks import FLIP
 from synthforge.regions import FLIP_PAIRS, REGIONS
 from synthforge.sampling import SAMPLE_FORMAT
@@ -52,11 +52,7 @@ def dataset_card(run: RunConfig, rig: Rig) -> dict[str, Any]:
             "pivot": CAMERA_PIVOT,
             "metres_per_unit": 1 / UNITS_PER_METRE,
         },
-        "depth": {
-            "depth": "z-depth in generator units = near + value / 255 * (far - near), near and "
-            "far in the annotation's depth_range; background 255",
-            "depth16": f"z-depth in metres = value * {DEPTH16_STEP_M}; 0 where there is nothing",
-        },
+        "depth": {name: IMAGES[name].description for name in ("depth", "depth16")},
         "palette": {region.name: {"id": region.id, "rgb": region.color} for region in REGIONS},
         "mirror": f"mirrored, x in pixels becomes W - x = {IMAGE_SIZE} - x; the regions of each of "
         "flip_pairs trade ids; keypoint i becomes keypoint landmark_flip[i]",

@@ -14,8 +14,6 @@ from synthforge.dataset.claims import hosts_at_work
 from synthforge.dataset.folder import (
     ANNOTATIONS,
     CARD,
-    CORE_FOLDERS,
-    EXTRAS,
     PARTIAL,
     DatasetError,
     read_card,
@@ -24,6 +22,7 @@ from synthforge.dataset.folder import (
 )
 from synthforge.dataset.sample import Sample, read_annotation, read_image
 from synthforge.dataset.scan import sample_indices
+from synthforge.labels import CORE, EXTRAS
 
 # A setting longer than this is only named where two recipes differ.
 _SHOWN_CHARACTERS = 60
@@ -70,7 +69,7 @@ def check_samples(
     indices: of those that are complete.
     """
     with told(f"cannot read {root}", "give another --output_dir"):
-        places = [root / name for name in (*CORE_FOLDERS, *EXTRAS, ANNOTATIONS)]
+        places = [root / name for name in (*CORE, *EXTRAS, ANNOTATIONS)]
         filled = [place.name for place in places if place.exists() and visible(place)]
     if not filled:
         return

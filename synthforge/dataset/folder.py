@@ -10,20 +10,18 @@ import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from synthforge.config import ExtraName
 from synthforge.errors import UserError
+from synthforge.labels import CORE, EXTRAS
 
 CARD = "dataset.json"
 REJECTIONS = "rejections.jsonl"
 CONTACT_SHEET = "contact_sheet.png"
-CORE_FOLDERS = ("images", "seg", "depth")
 ANNOTATIONS = "annotations"
 # Holds the claims of the runs that are at work.
 PARTIAL = ".partial"
-EXTRAS = get_args(ExtraName)
-_NAMES = {CARD, REJECTIONS, CONTACT_SHEET, *CORE_FOLDERS, ANNOTATIONS, *EXTRAS}
+_NAMES = {CARD, REJECTIONS, CONTACT_SHEET, *CORE, ANNOTATIONS, *EXTRAS}
 
 # A card or an annotation has some 10 kB.
 _MOST_JSON_BYTES = 64 * 2**20

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from synthforge.camera import Camera
 from synthforge.dataset.folder import (
     ANNOTATIONS,
-    CORE_FOLDERS,
     DatasetError,
     read_card,
     sample_path,
 )
 from synthforge.dataset.sample import read_annotation, read_image, unreadable
 from synthforge.dataset.scan import sample_indices
+from synthforge.labels import CORE, NUMBERS
 from synthforge.regions import BACKGROUND, PALETTE
 
 
@@ -37,7 +37,7 @@ class Dataset:
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
         self.card = read_card(self.root)
-        self.folders = (*CORE_FOLDERS, *self.card["recipe"].get("extras", ()))
+        self.folders = (*CORE, *self.card["recipe"].get("extras", ()))
 
     @cached_property
     def indices(self) -> list[int]:
@@ -75,7 +75,7 @@ class Dataset:
 
         NaN on the background.
         """
-        near, far = self._numbers(index, "depth_range", (2,))
+        near, far = self._numbers(index, "depth_range")
         depth = near + self.image("depth", index) / 255 * (far - near)
         seg = self.image("seg", index)
         if seg.shape[:2] != depth.shape:
@@ -98,16 +98,17 @@ class Dataset:
 
     def keypoints(self, index: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """68 points [68, 2] in pixels, centres at +0.5, and whether each is visible [68]."""
-        points = self._numbers(index, "2d_kps", (68, 2))
-        return points, self._numbers(index, "kps_visible", (68,)).astype(bool)
+        points = self._numbers(index, "2d_kps")
+        return points, self._numbers(index, "kps_visible").astype(bool)
 
     def camera(self, index: int) -> Camera:
         """The sample's camera, as a batch of one."""
-        vector = self._numbers(index, "camera_params", (25,))
+        vector = self._numbers(index, "camera_params")
         return Camera.from_vector(torch.from_numpy(vector).float()[None])
 
-    def _numbers(self, index: int, key: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
-        """A value of the annotation, which must have this shape."""
+    def _numbers(self, index: int, key: str) -> NDArray[np.float64]:
+        """A value of the annotation, which must have the shape of its label."""
+        shape = NUMBERS[key].shape
         path = sample_path(self.root, ANNOTATIONS, index)
         array = _array(self.annotation(index), key, path).astype(np.float64)
         if array.shape != shape:

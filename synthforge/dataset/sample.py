@@ -13,18 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthforge.dataset.folder import ANNOTATIONS, DatasetError, read_record, sample_path
-
-# Folder -> type and axes of its images.
-_STORED = {
-    "images": (np.uint8, 3),
-    "seg": (np.uint8, 3),
-    "depth": (np.uint8, 2),
-    "seg_id": (np.uint8, 2),
-    "depth16": (np.uint16, 2),
-    "normals": (np.uint8, 3),
-    "uv": (np.uint16, 3),
-    "volume_depth": (np.uint16, 2),
-}
+from synthforge.labels import IMAGES
 
 
 @dataclass(frozen=True)
@@ -97,11 +86,13 @@ def read_image(root: Path, folder: str, index: int) -> NDArray[Any]:
         raise unreadable(path, _cause(error)) from error
     if stored is None:
         raise unreadable(path, "it is no whole PNG")
-    dtype, axes = _STORED.get(folder, (stored.dtype, stored.ndim))
+    dtype, axes = stored.dtype, stored.ndim
+    if folder in IMAGES:
+        dtype, axes = np.dtype(IMAGES[folder].dtype), 2 if IMAGES[folder].channels == 1 else 3
     if (stored.dtype, stored.ndim) != (dtype, axes) or stored.shape[2:] not in ((), (3,)):
         raise unreadable(
             path,
-            f"it is {stored.dtype} {stored.shape}, expected {np.dtype(dtype)} "
+            f"it is {stored.dtype} {stored.shape}, expected {dtype} "
             f"{'[H, W]' if axes == 2 else '[H, W, 3]'}",
         )
     return stored if stored.ndim == 2 else cv2.cvtColor(stored, cv2.COLOR_BGR2RGB)

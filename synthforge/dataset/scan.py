@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from synthforge.dataset.folder import ANNOTATIONS, CORE_FOLDERS, sample_name, told
+from synthforge.dataset.folder import ANNOTATIONS, sample_name, told
+from synthforge.labels import CORE
 
 # How a whole file ends. The last chunk of a PNG has no content, so it is the same in all of them.
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
@@ -30,7 +31,7 @@ def is_complete(root: Path, folders: Sequence[str], index: int) -> bool:
     return _all_end(_kinds(root, folders), index)
 
 
-def sample_indices(root: Path, folders: Sequence[str] = CORE_FOLDERS) -> NDArray[np.int64]:
+def sample_indices(root: Path, folders: Sequence[str] = CORE) -> NDArray[np.int64]:
     """Numbers of the samples that are complete, ascending."""
     kinds = _kinds(root, folders)
 

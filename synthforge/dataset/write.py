@@ -24,7 +24,6 @@ from synthforge.dataset.continuing import Redraw, check_recipe, check_samples
 from synthforge.dataset.folder import (
     ANNOTATIONS,
     CARD,
-    CORE_FOLDERS,
     PARTIAL,
     REJECTIONS,
     DatasetError,
@@ -34,6 +33,7 @@ from synthforge.dataset.folder import (
 )
 from synthforge.dataset.scan import sample_indices
 from synthforge.dataset.sink import FolderSink, cannot_write
+from synthforge.labels import CORE
 from synthforge.whole_files import write_whole
 
 # Room that a sample's files are counted with before a run starts; measured means are below.
@@ -57,7 +57,7 @@ class DatasetWriter:
         redraw: Redraw | None = None,
     ) -> None:
         self.root = root
-        self.folders = (*CORE_FOLDERS, *extras)
+        self.folders = (*CORE, *extras)
         for name, value in card["recipe"].items():
             try:
                 json.dumps(value, allow_nan=False)
@@ -98,7 +98,7 @@ class DatasetWriter:
                 check_writable(self.root / folder)
         nearest = existing(self.root)
         check_writable(nearest)
-        extras = len(self.folders) - len(CORE_FOLDERS)
+        extras = len(self.folders) - len(CORE)
         needed = samples * (_BYTES_PER_SAMPLE + extras * _BYTES_PER_EXTRA)
         free = shutil.disk_usage(nearest).free
         if free < needed:

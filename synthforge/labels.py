@@ -1,0 +1,118 @@
+"""The one table of labels: what each folder of a dataset holds, and each key of an annotation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class ImageLabel:
+    """Images of one folder, PNG files.
+
+    name: also of the folder and, for an extra, of the option. channels: 3 are RGB.
+    source: what it is drawn from: the generated image, the head's mesh, or the generator's volume.
+    unit: of a stored value.
+    """
+
+    name: str
+    dtype: Literal["uint8", "uint16"]
+    channels: Literal[1, 3]
+    source: Literal["image", "mesh", "volume"]
+    unit: str
+    description: str
+    is_extra: bool = True
+
+    @property
+    def png(self) -> str:
+        """Its kind of PNG, in words."""
+        return ("8" if self.dtype == "uint8" else "16") + "-bit" + " RGB" * (self.channels == 3)
+
+
+@dataclass(frozen=True)
+class NumberLabel:
+    """A key of the annotation. shape: () is one number."""
+
+    name: str
+    shape: tuple[int, ...]
+    unit: str
+    description: str
+
+
+IMAGE_LABELS = (
+    ImageLabel("images", "uint8", 3, "image", "sRGB", "the face", is_extra=False),
+    ImageLabel(
+        *("seg", "uint8", 3, "mesh", "palette"),
+        "the regions in exact palette colours, never blended",
+        is_extra=False,
+    ),
+    ImageLabel(
+        *("depth", "uint8", 1, "mesh", "the image's own"),
+        "z-depth in generator units = near + value / 255 * (far - near), near and far in the "
+        "annotation's depth_range; background 255",
+        is_extra=False,
+    ),
+    ImageLabel("seg_id", "uint8", 1, "mesh", "region id", "region ids, 19 is background"),
+    ImageLabel(
+        *("depth16", "uint16", 1, "mesh", "0.0001 m"),
+        "z-depth in metres = value * 0.0001; 0 where there is nothing",
+    ),
+    ImageLabel(
+        *("normals", "uint8", 3, "mesh", "1/127.5"),
+        "surface normal in the camera frame, (n + 1) / 2 * 255; background 0",
+    ),
+    ImageLabel(
+        *("uv", "uint16", 3, "mesh", "1/65535"),
+        "texture coordinates u, v; blue is 65535 where anything is seen",
+    ),
+    ImageLabel(
+        *("volume_depth", "uint16", 1, "volume", "0.0001 m"),
+        "the generator's own depth, as depth16, at the generator's resolution: Next3D's with hair "
+        "and shoulders, the mannequin's of the bare head",
+    ),
+)
+
+IMAGES = {label.name: label for label in IMAGE_LABELS}
+CORE = tuple(label.name for label in IMAGE_LABELS if not label.is_extra)
+EXTRAS = tuple(label.name for label in IMAGE_LABELS if label.is_extra)
+
+NUMBER_LABELS = (
+    NumberLabel("2d_kps", (68, 2), "px", "keypoints, pixel centres at +0.5, iBUG order"),
+    NumberLabel("3d_kps", (68, 3), "generator units", "keypoints in the camera frame"),
+    NumberLabel(
+        *("kps_visible", (68,), ""),
+        "1 unless the head itself hides the point or it is outside the image",
+    ),
+    NumberLabel("depth_range", (2,), "generator units", "near and far of depth"),
+    NumberLabel(
+        *("camera_params", (25,), "generator units, image widths"),
+        "camera to generator world (4x4), then K (3x3)",
+    ),
+    NumberLabel("fov_deg", (), "deg", "the camera's diagonal field of view"),
+    NumberLabel("yaw_rad", (), "rad", "the camera's yaw as drawn"),
+    NumberLabel("pitch_rad", (), "rad", "the camera's pitch as drawn"),
+    NumberLabel("z", (512,), "", "the generator's latent"),
+    NumberLabel("flame_shape", (100,), "standard deviations", "identity coefficients"),
+    NumberLabel(
+        *("flame_exp", (50,), ""),
+        "expression coefficients; dataset.json says what they are",
+    ),
+    NumberLabel("flame_pose", (6,), "rad", "global and jaw rotation, axis-angle"),
+    NumberLabel("flame_neck_pose", (3,), "rad", "neck joint, axis-angle"),
+    NumberLabel("flame_eye_pose", (6,), "rad", "left and right eye joints, axis-angle"),
+    NumberLabel("age_years", (), "years", "built-in head: age"),
+    NumberLabel("sex", (), "", "built-in head: 0 is female, 1 male"),
+    NumberLabel("weight", (), "", "built-in head: 0 thin to 1 heavy, for that age and sex"),
+    NumberLabel("ancestry", (3,), "", "built-in head: shares that sum to 1"),
+    NumberLabel(
+        *("face_actions", (52,), ""),
+        "built-in head: activations of ARKit's face actions, 0 to 1",
+    ),
+    NumberLabel("seed", (), "", "what the sample was drawn from: the run's seed"),
+    NumberLabel("index", (), "", "what the sample was drawn from: its number"),
+    NumberLabel("attempt", (), "", "what the sample was drawn from: draws rejected before it"),
+    NumberLabel("fan_kps", (68, 2), "px", "with a detector: its keypoints"),
+    NumberLabel("mse", (), "px", "with a detector: mean distance of its keypoints from 2d_kps"),
+)
+
+NUMBERS = {label.name: label for label in NUMBER_LABELS}
