@@ -36,7 +36,8 @@ from synthforge.quality import Accept, Reject, judge, judge_finite
 from synthforge.rasterizer import Fragments, rasterize
 from synthforge.sampling import Parameters, SampleId
 
-_BATCHES_A_RANGE = 16
+# Each begins with a batch of one, so they are not short.
+_BATCHES_A_RANGE = 64
 
 
 @dataclass(frozen=True)
