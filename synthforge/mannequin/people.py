@@ -121,7 +121,7 @@ def _gaze(rng: np.random.Generator, row: Row) -> NDArray[np.float32]:
     x, y, z = R_flame_head.T @ (camera.center_gen[0].numpy() - eyes_gen)
     across, down = math.atan2(x, z), -math.atan2(y, math.hypot(x, z))
 
-    where, (sideways, upright) = rng.random(), rng.standard_normal(2)
+    where, (sideways, upright) = rng.random(), rng.standard_normal(2).clip(-2, 2)
     kinds = ((_AT_CAMERA, _OFF_CAMERA), (_AT_CAMERA + _NEAR_CAMERA, _NEAR))
     spread = next((spread for share, spread in kinds if where < share), _ANYWHERE)
     if spread is _ANYWHERE or max(abs(across), abs(down)) > _EYES_REACH_RAD:

@@ -19,7 +19,6 @@ from synthforge.mannequin.head.baked import ACTIONS
 Array = NDArray[np.float64]
 
 _SIDES = ("Left", "Right")
-_JAW_OPEN, _MOUTH_CLOSE = ACTIONS.index("jawOpen"), ACTIONS.index("mouthClose")
 
 
 @dataclass(frozen=True)
@@ -35,54 +34,54 @@ class Face:
 
 
 FACES = {
-    "neutral": Face(0.33, {}),
+    "neutral": Face(0.19, {}),
     # Smiles and laughs.
     "polite smile": Face(
-        0.12,
-        {"mouthSmile": 0.65, "cheekSquint": 0.35, "eyeSquint": 0.25, "mouthDimple": 0.15},
-        (0.6, 1.1),
+        0.11,
+        {"mouthSmile": 0.65, "cheekSquint": 0.25, "eyeSquint": 0.12, "mouthDimple": 0.15},
+        (0.4, 1.1),
     ),
     "smile": Face(
-        0.2,
+        0.32,
         {
-            "mouthSmile": 0.85, "cheekSquint": 0.6, "eyeSquint": 0.45, "mouthUpperUp": 0.75,
-            "mouthLowerDown": 0.35, "mouthStretch": 0.15, "mouthDimple": 0.1, "jawOpen": 0.09,
+            "mouthSmile": 0.85, "cheekSquint": 0.4, "eyeSquint": 0.2, "mouthUpperUp": 1,
+            "mouthLowerDown": 0.9, "mouthStretch": 0.2, "mouthDimple": 0.1, "jawOpen": 0.18,
         },
         (0.6, 1.1),
     ),
     "laugh": Face(
-        0.09,
+        0.1,
         {
-            "mouthSmile": 0.9, "cheekSquint": 0.8, "eyeSquint": 0.7, "mouthUpperUp": 0.8,
-            "mouthLowerDown": 0.3, "jawOpen": 0.35, "noseSneer": 0.2, "mouthStretch": 0.1,
+            "mouthSmile": 0.95, "cheekSquint": 0.5, "eyeSquint": 0.3, "mouthUpperUp": 1,
+            "mouthLowerDown": 0.7, "jawOpen": 0.4, "noseSneer": 0.15, "mouthStretch": 0.2,
             "browInnerUp": 0.1,
         },
         (0.6, 1.1),
     ),
     # Talking: vowels and consonants.
-    "ah": Face(0.025, {"jawOpen": 0.4, "mouthLowerDown": 0.25, "mouthUpperUp": 0.1}),
-    "eh": Face(0.025, {"jawOpen": 0.2, "mouthLowerDown": 0.3, "mouthStretch": 0.25}),
+    "ah": Face(0.03, {"jawOpen": 0.4, "mouthLowerDown": 0.25, "mouthUpperUp": 0.1}),
+    "eh": Face(0.03, {"jawOpen": 0.2, "mouthLowerDown": 0.3, "mouthStretch": 0.25}),
     "ee": Face(
         0.02,
-        {"jawOpen": 0.08, "mouthStretch": 0.35, "mouthLowerDown": 0.35, "mouthUpperUp": 0.15},
+        {"jawOpen": 0.1, "mouthStretch": 0.4, "mouthLowerDown": 0.4, "mouthUpperUp": 0.2},
     ),
     "oh": Face(0.02, {"jawOpen": 0.3, "mouthFunnel": 0.55, "mouthPucker": 0.2}),
-    "oo": Face(0.02, {"jawOpen": 0.1, "mouthPucker": 0.6, "mouthFunnel": 0.25}),
+    "oo": Face(0.015, {"jawOpen": 0.1, "mouthPucker": 0.6, "mouthFunnel": 0.25}),
     "m": Face(
-        0.015,
+        0.01,
         {"jawOpen": 0.12, "mouthClose": 0.12, "mouthPress": 0.35, "mouthRollLower": 0.25},
     ),
-    "f": Face(0.015, {"jawOpen": 0.1, "mouthRollLower": 0.5, "mouthUpperUp": 0.2}),
+    "f": Face(0.01, {"jawOpen": 0.1, "mouthRollLower": 0.5, "mouthUpperUp": 0.2}),
     # Emotions.
     "surprise": Face(
-        0.03,
+        0.025,
         {
-            "browInnerUp": 0.9, "browOuterUp": 0.8, "eyeWide": 0.7, "jawOpen": 0.45,
+            "browInnerUp": 0.9, "browOuterUp": 0.8, "eyeWide": 0.5, "jawOpen": 0.45,
             "mouthFunnel": 0.15,
         },
     ),
     "sadness": Face(
-        0.025,
+        0.02,
         {
             "browInnerUp": 0.9, "browDown": 0.25, "eyeSquint": 0.25, "mouthFrown": 0.75,
             "mouthShrugLower": 0.45, "mouthPress": 0.15,
@@ -112,7 +111,7 @@ FACES = {
     "fear": Face(
         0.01,
         {
-            "browInnerUp": 0.8, "browOuterUp": 0.35, "browDown": 0.3, "eyeWide": 0.8,
+            "browInnerUp": 0.8, "browOuterUp": 0.35, "browDown": 0.3, "eyeWide": 0.6,
             "mouthStretch": 0.6, "mouthFrown": 0.2, "jawOpen": 0.25,
         },
     ),
@@ -130,19 +129,20 @@ FACES = {
 
 # What a face at rest shows of each, exponentially distributed: no two people hold theirs alike.
 _REST = {
-    "browInnerUp": 0.06, "browDown": 0.06, "browOuterUp": 0.04, "eyeSquint": 0.05, "eyeWide": 0.08,
-    "cheekSquint": 0.03, "mouthPress": 0.06, "mouthFrown": 0.04, "mouthSmile": 0.03,
-    "mouthShrugLower": 0.03, "mouthDimple": 0.03, "mouthRollLower": 0.02, "mouthPucker": 0.02,
-    "noseSneer": 0.02, "jawForward": 0.03, "jawLeft": 0.01, "jawRight": 0.01, "mouthLeft": 0.01,
-    "mouthRight": 0.01,
+    "browInnerUp": 0.06, "browDown": 0.08, "browOuterUp": 0.04, "eyeSquint": 0.08, "eyeWide": 0.05,
+    "cheekSquint": 0.04, "mouthPress": 0.06, "mouthFrown": 0.03, "mouthSmile": 0.08,
+    "mouthStretch": 0.04, "mouthShrugLower": 0.03, "mouthDimple": 0.06, "mouthRollUpper": 0.04,
+    "mouthRollLower": 0.02, "mouthPucker": 0.02, "noseSneer": 0.02, "jawForward": 0.03,
+    "jawLeft": 0.01, "jawRight": 0.01, "mouthLeft": 0.01, "mouthRight": 0.01,
 }  # fmt: skip
 _MAX_REST = 0.35
-# A slack jaw, of those who neither talk nor laugh.
-_PARTED_SHARE, _PARTED = 0.3, 0.08
+# How lips part, and in what share of faces.
+_PARTED = {"jawOpen": 0.11, "mouthLowerDown": 0.14, "mouthUpperUp": 0.08}
+_PARTED_SHARE, _MAX_PARTED = 0.55, 3.0
 # Log-normal spread of each action, and between the two sides of a face.
 _ACTION_SD, _SIDE_SD = 0.25, 0.12
 # Shares of faces with both eyes closed, one eye closed, and lids on their way.
-_CLOSED, _WINK, _HALF = 0.045, 0.02, 0.05
+_CLOSED, _WINK, _HALF = 0.04, 0.02, 0.02
 
 
 def draw_face(rng: np.random.Generator) -> Array:
@@ -159,9 +159,9 @@ def draw_face(rng: np.random.Generator) -> Array:
         common = min(rng.exponential(mean), _MAX_REST)
         for action in _sides(name):
             actions[action] += common * np.exp(_SIDE_SD * rng.standard_normal())
-    parted, slack = rng.random() < _PARTED_SHARE, rng.exponential(_PARTED)
-    if parted:
-        actions[_JAW_OPEN] += min(slack, _MAX_REST)
+    parted, width = rng.random() < _PARTED_SHARE, min(rng.exponential(), _MAX_PARTED)
+    for name, mean in _PARTED.items():
+        actions[_sides(name)] += mean * width * parted
     _move_lids(rng, actions)
     return actions.clip(0, 1)
 
