@@ -1,8 +1,9 @@
 """Faces that people make, as activations of ARKit's face actions.
 
 After Ekman and Friesen's facial action coding system: which actions go together in a smile, in
-anger, and so on. Their amounts were set by eye on the built-in head, and the shares to be those of
-photographs of people, in which 38 % smile.
+anger, and so on. Amounts and shares were set so that mouths, lips and lids of the drawn heads spread
+as in 43 photographs of people, whose mouths stand open by 0.14 of the distance of the outer eye
+corners in the median.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ FACES = {
         0.32,
         {
             "mouthSmile": 0.85, "cheekSquint": 0.4, "eyeSquint": 0.2, "mouthUpperUp": 1,
-            "mouthLowerDown": 0.9, "mouthStretch": 0.2, "mouthDimple": 0.1, "jawOpen": 0.18,
+            "mouthLowerDown": 0.9, "mouthStretch": 0.2, "mouthDimple": 0.1, "jawOpen": 0.22,
         },
         (0.6, 1.1),
     ),
@@ -53,7 +54,7 @@ FACES = {
         0.1,
         {
             "mouthSmile": 0.95, "cheekSquint": 0.5, "eyeSquint": 0.3, "mouthUpperUp": 1,
-            "mouthLowerDown": 0.7, "jawOpen": 0.4, "noseSneer": 0.15, "mouthStretch": 0.2,
+            "mouthLowerDown": 0.7, "jawOpen": 0.45, "noseSneer": 0.15, "mouthStretch": 0.2,
             "browInnerUp": 0.1,
         },
         (0.6, 1.1),
@@ -129,16 +130,18 @@ FACES = {
 
 # What a face at rest shows of each, exponentially distributed: no two people hold theirs alike.
 _REST = {
-    "browInnerUp": 0.06, "browDown": 0.08, "browOuterUp": 0.04, "eyeSquint": 0.08, "eyeWide": 0.05,
+    "browInnerUp": 0.06, "browDown": 0.08, "browOuterUp": 0.04, "eyeSquint": 0.06, "eyeWide": 0.05,
     "cheekSquint": 0.04, "mouthPress": 0.06, "mouthFrown": 0.03, "mouthSmile": 0.08,
     "mouthStretch": 0.04, "mouthShrugLower": 0.03, "mouthDimple": 0.06, "mouthRollUpper": 0.04,
     "mouthRollLower": 0.02, "mouthPucker": 0.02, "noseSneer": 0.02, "jawForward": 0.03,
     "jawLeft": 0.01, "jawRight": 0.01, "mouthLeft": 0.01, "mouthRight": 0.01,
 }  # fmt: skip
 _MAX_REST = 0.35
-# How lips part, and in what share of faces.
-_PARTED = {"jawOpen": 0.11, "mouthLowerDown": 0.14, "mouthUpperUp": 0.08}
-_PARTED_SHARE, _MAX_PARTED = 0.55, 3.0
+# How lips part, exponentially distributed too, and in what share of the faces that do nothing else
+# with them.
+_PARTED = {"jawOpen": 0.13, "mouthLowerDown": 0.16, "mouthUpperUp": 0.1}
+_PARTED_SHARE, _MAX_PARTED = 0.7, 2.0
+_LIPS = frozenset({"jawOpen", "mouthPress", "mouthPucker", "mouthRollLower", "mouthShrugLower"})
 # Log-normal spread of each action, and between the two sides of a face.
 _ACTION_SD, _SIDE_SD = 0.25, 0.12
 # Shares of faces with both eyes closed, one eye closed, and lids on their way.
@@ -160,8 +163,9 @@ def draw_face(rng: np.random.Generator) -> Array:
         for action in _sides(name):
             actions[action] += common * np.exp(_SIDE_SD * rng.standard_normal())
     parted, width = rng.random() < _PARTED_SHARE, min(rng.exponential(), _MAX_PARTED)
-    for name, mean in _PARTED.items():
-        actions[_sides(name)] += mean * width * parted
+    if parted and _LIPS.isdisjoint(face.actions):
+        for name, mean in _PARTED.items():
+            actions[_sides(name)] += mean * width
     _move_lids(rng, actions)
     return actions.clip(0, 1)
 

@@ -31,11 +31,19 @@ def test_activations_lie_inside_0_and_1(faces):
 
 def test_shares_are_those_of_photographs(faces):
     smile = faces[:, [column("mouthSmileLeft"), column("mouthSmileRight")]].mean(1)
-    assert 0.32 < (smile > 0.3).mean() < 0.44
+    assert 0.45 < (smile > 0.3).mean() < 0.6
     blink = faces[:, [column("eyeBlinkLeft"), column("eyeBlinkRight")]]
     assert 0.04 < (blink.max(1) > 0.85).mean() < 0.1
     assert 0.01 < ((blink.max(1) > 0.85) & (blink.min(1) < 0.5)).mean() < 0.04
-    assert 0.25 < (faces.max(1) < 0.3).mean() < 0.4
+    assert 0.01 < ((blink > 0.15) & (blink < 0.85)).all(1).mean() < 0.04  # lids half shut
+    assert 0.08 < (faces.max(1) < 0.35).mean() < 0.25
+
+
+def test_lips_part_only_in_faces_that_leave_them_alone(faces):
+    pressed = faces[:, [column("mouthPressLeft"), column("mouthPressRight")]].min(1) > 0.4
+    parted = faces[:, column("mouthUpperUpLeft")] > 0.05
+    still = faces[:, column("mouthSmileLeft")] < 0.3
+    assert pressed.sum() > 30 and parted[pressed].mean() < 0.1 < parted[still].mean()
 
 
 def test_actions_that_go_together_do(faces):
