@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from synthforge.alignment import UNITS_PER_METRE
@@ -36,13 +37,15 @@ class Keypoints:
 
 def region_ids(fragments: Fragments, face_regions: Tensor) -> Tensor:
     """Region of every pixel: uint8 [B, H, W]. face_regions: [F] ids of `synthforge.regions`."""
-    seen = face_regions[fragments.face_ids.clamp_min(0)]
-    return torch.where(fragments.covered, seen, BACKGROUND).to(torch.uint8)
+    regions = F.pad(face_regions.to(torch.uint8), (0, 1), value=BACKGROUND)
+    face = torch.where(fragments.covered, fragments.face_ids, len(face_regions))
+    return regions.index_select(0, face.view(-1)).view_as(face)
 
 
 def segmentation(ids: Tensor) -> Tensor:
     """Region ids [B, H, W] -> palette colours, uint8 [B, H, W, 3] RGB; exact, never blended."""
-    return torch.from_numpy(PALETTE).to(ids.device)[ids.long()]
+    colors = torch.from_numpy(PALETTE).to(ids.device)
+    return colors.index_select(0, ids.view(-1).int()).view(*ids.shape, 3)
 
 
 def depth8(fragments: Fragments) -> tuple[Tensor, Tensor]:
@@ -84,17 +87,16 @@ def normal_map(
     """Smooth normals in the camera frame, uint8 [B, H, W, 3]: (n + 1) / 2 * 255; background 0."""
     normals_gen = vertex_normals(vertices_gen, topology)
     normals_cam = rotate(camera.R_gen_cam.transpose(1, 2), normals_gen)
-    seen = fragments.interpolate(normals_cam[:, topology.faces])
-    seen = unit(seen)
-    encoded = ((seen + 1) * 127.5).round().clamp(0, 255)
-    return torch.where(fragments.covered[..., None], encoded, 0).to(torch.uint8)
+    corners = normals_cam.index_select(1, topology.faces.view(-1)).view(len(normals_cam), -1, 3, 3)
+    seen = unit(fragments.interpolate(corners))
+    encoded = ((seen + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    return encoded * fragments.covered[..., None]
 
 
 def uv_map(fragments: Fragments, topology: Topology) -> Tensor:
     """Texture coordinates, int32 [B, H, W, 3]: u and v in 1/65535, then 65535 where covered."""
-    uv = fragments.interpolate(topology.face_uvs)
-    seen = torch.cat([uv, torch.ones_like(uv[..., :1])], -1)
-    return (seen * 65535 * fragments.covered[..., None]).round().clamp(0, 65535).int()
+    uv = (fragments.interpolate(topology.face_uvs) * 65535).round().clamp(0, 65535).int()
+    return torch.cat([uv, 65535 * fragments.covered[..., None].int()], -1)
 
 
 def keypoints(landmarks_gen: Tensor, camera: Camera, fragments: Fragments) -> Keypoints:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthforge.dataset.folder import CONTACT_SHEET, told
+from synthforge.dataset.png import encode_png
 from synthforge.dataset.read import Dataset
-from synthforge.dataset.sample import encode_png
 from synthforge.dataset.scan import is_complete
 from synthforge.landmarks import (
     INNER_LIP,

@@ -29,17 +29,6 @@ class Sample:
     annotation: Mapping[str, Any]
 
 
-def encode_png(image: NDArray[Any]) -> bytes:
-    """uint8 or uint16, [H, W] or RGB [H, W, 3] -> PNG bytes."""
-    if image.dtype not in (np.uint8, np.uint16) or image.ndim not in (2, 3):
-        raise ValueError(f"cannot store {image.dtype} {image.shape} as PNG")
-    stored = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    done, encoded = cv2.imencode(".png", stored, [cv2.IMWRITE_PNG_COMPRESSION, 3])
-    if not done:
-        raise ValueError(f"OpenCV could not encode {image.dtype} {image.shape}")
-    return encoded.tobytes()
-
-
 def encode_annotation(annotation: Mapping[str, Any]) -> bytes:
     """JSON, each float32 as the shortest decimal that reads back as the same float32.
 

@@ -13,7 +13,8 @@ from typing import Any, Protocol
 from synthforge.dataset.claims import renew
 from synthforge.dataset.continuing import check_recipe
 from synthforge.dataset.folder import ANNOTATIONS, sample_path, told
-from synthforge.dataset.sample import Sample, encode_annotation, encode_png
+from synthforge.dataset.png import encode_png
+from synthforge.dataset.sample import Sample, encode_annotation
 from synthforge.whole_files import write_together
 
 _THREADS = 2

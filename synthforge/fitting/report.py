@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from synthforge.alignment import AlignmentMLP
 from synthforge.config import IMAGE_SIZE
 from synthforge.dataset.contact_sheet import draw_keypoints
-from synthforge.dataset.sample import encode_png
+from synthforge.dataset.png import encode_png
 from synthforge.fitting.checkpoint import Epoch
 from synthforge.fitting.losses import FaceSurface
 from synthforge.fitting.samples import Samples

@@ -13,8 +13,9 @@ from torch.utils.data import DataLoader
 from synthforge.camera import Camera
 from synthforge.dataset.contact_sheet import contact_sheet, write_contact_sheet
 from synthforge.dataset.folder import DatasetError
+from synthforge.dataset.png import encode_png
 from synthforge.dataset.read import Dataset
-from synthforge.dataset.sample import Sample, encode_png
+from synthforge.dataset.sample import Sample
 from synthforge.dataset.write import DatasetWriter
 from synthforge.regions import BACKGROUND, PALETTE
 

@@ -2,11 +2,10 @@
 
 import json
 
-import cv2
 import numpy as np
 import pytest
 
-from synthforge.dataset.sample import encode_annotation, encode_png
+from synthforge.dataset.sample import encode_annotation
 
 
 def test_a_float32_is_written_as_its_shortest_decimal():
@@ -40,18 +39,3 @@ def test_other_numbers_are_written_as_they_are():
 def test_annotations_hold_finite_numbers_only(value):
     with pytest.raises(ValueError, match=r"numbers only|not JSON compliant"):
         encode_annotation({"x": value})
-
-
-@pytest.mark.parametrize("shape", [(5, 4), (5, 4, 3)])
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_a_png_holds_every_bit(shape, dtype):
-    image = np.random.default_rng(0).integers(0, np.iinfo(dtype).max + 1, shape, dtype)
-    stored = cv2.imdecode(np.frombuffer(encode_png(image), np.uint8), cv2.IMREAD_UNCHANGED)
-    assert stored.dtype == dtype
-    np.testing.assert_array_equal(stored if len(shape) == 2 else stored[..., ::-1], image)
-
-
-@pytest.mark.parametrize("image", [np.zeros((4, 4), np.float32), np.zeros(4, np.uint8)])
-def test_what_is_no_image_is_refused(image):
-    with pytest.raises(ValueError, match="as PNG"):
-        encode_png(image)
