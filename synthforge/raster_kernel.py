@@ -18,8 +18,6 @@ from typing import Any
 import numba
 import numpy as np
 
-from synthforge.raster_torch import GAVE_UP
-
 _OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True}
 
 # Not Python's floats: with those numba would compute in float64.
@@ -154,14 +152,14 @@ def find_visible(vertices, faces, columns, rows, perspective_correct, cull_backf
     "float32[:,:,:,::1]",
 )
 def find_fragments(vertices, faces, columns, rows, perspective_correct, face_ids, z, barycentrics):
-    """Set z [B, H, W] and barycentrics [B, H, W, 3]."""
+    """Set z [B, H, W] and barycentrics [B, H, W, 3]: -1 where face_ids is, NaN where it is less."""
     batch, height, width = face_ids.shape
     for image in range(batch):
         for row in range(height):
             for column in range(width):
                 face = face_ids[image, row, column]
                 if face < 0:
-                    nothing = _NAN if face == GAVE_UP else -_ONE
+                    nothing = -_ONE if face == -1 else _NAN
                     z[image, row, column] = nothing
                     for k in range(3):
                         barycentrics[image, row, column, k] = nothing

@@ -99,6 +99,29 @@ def test_normals_are_in_the_camera_frame_and_outward():
     assert (encoded[~fragments.covered] == 0).all()
 
 
+def test_normals_of_a_ball_point_away_from_its_centre():
+    theta, phi = torch.meshgrid(
+        torch.linspace(0, torch.pi, 13), torch.linspace(-torch.pi, torch.pi, 25), indexing="ij"
+    )
+    directions = [theta.sin() * phi.sin(), theta.cos(), theta.sin() * phi.cos()]
+    vertices = 0.25 * torch.stack(directions, -1).view(1, -1, 3)
+    index = torch.arange(13 * 25).view(13, 25)
+    a, b, c, d = index[:-1, :-1], index[1:, :-1], index[1:, 1:], index[:-1, 1:]
+    faces = torch.cat([torch.stack(t, -1).view(-1, 3) for t in ((a, b, c), (a, c, d))])
+    camera = Camera.look_at(torch.tensor([0.2]), torch.tensor([0.1]), torch.tensor([20.0]))
+    ndc = camera.to_ndc(vertices)
+    fragments = rasterize(ndc, faces, SIZE, SIZE, perspective_correct=True)
+    topology = Topology(faces, torch.zeros(1, 2), torch.zeros_like(faces))
+    normals = annotate.normal_map(fragments, vertices, topology, camera)[0].float() / 127.5 - 1
+    points = fragments.interpolate(camera.to_cam(vertices)[:, faces])[0]
+    center = camera.to_cam(torch.zeros(1, 1, 3))[0, 0]
+    expected = torch.nn.functional.normalize(points - center, dim=-1)
+    covered = fragments.covered[0]
+    poles = points[..., 1].sub(center[1]).abs() > 0.2  # where faces are slivers
+    off = torch.rad2deg(torch.acos((normals * expected).sum(-1).clamp(-1, 1)))[covered & ~poles]
+    assert len(off) > 500 and off.mean() < 3
+
+
 def test_uv_map_gives_back_texture_coordinates():
     _, topology, camera, fragments = scene()
     uv = annotate.uv_map(fragments, topology)[0].float() / 65535

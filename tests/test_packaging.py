@@ -10,8 +10,8 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parent.parent
-# Conda calls torch pytorch; PyTorch3D is there for conda users only.
-CONDA_NAMES = {"pytorch": "torch"}
+# What conda calls otherwise; PyTorch3D is there for conda users only.
+CONDA_NAMES = {"pytorch": "torch", "python-isal": "isal"}
 CONDA_ONLY = {"pytorch3d", "pip"}
 
 

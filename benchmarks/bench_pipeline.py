@@ -1,0 +1,111 @@
+"""Images a second of a run of the built-in head, and the milliseconds of one by stage.
+
+PYTHONPATH=. python benchmarks/bench_pipeline.py [--count 12] [--repeats 3] [--extras uv,normals]
+
+The stages are CPU time; idle is the rest of the wall time. Of several repeats the least counts.
+The first image, which also builds the head, stands apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from synthforge import pipeline
+from synthforge.assembly import Rig, build_rig
+from synthforge.config import GenerateConfig
+from synthforge.dataset import write
+from synthforge.dataset.card import dataset_card
+
+# Functions by the name that their callers look up: every one but the last runs inside a run.
+STAGES = {
+    "draw": [(pipeline, "make_samples")],
+    "labels": [(pipeline, "rasterize"), (pipeline, "label")],
+    "encode": [(write, "encode_png"), (write, "encode_annotation")],
+    "write": [(write, "write_together")],
+}
+
+
+class Stopwatch:
+    """CPU seconds by stage, each function's own: without what the stages below it take."""
+
+    def __init__(self) -> None:
+        self.seconds: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        self._stages = threading.local()
+
+    def time(self, stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*arguments: Any, **options: Any) -> Any:
+            outer, self._stages.inner = getattr(self._stages, "inner", 0.0), 0.0
+            start = time.thread_time()
+            try:
+                return function(*arguments, **options)
+            finally:
+                taken = time.thread_time() - start
+                with self._lock:
+                    self.seconds[stage] += taken - self._stages.inner
+                self._stages.inner = outer + taken
+
+        return timed
+
+
+def measure(indices: range, rig: Rig, extras: Sequence[str], watch: Stopwatch) -> Counter[str]:
+    """Seconds an image of a run over these indices: by stage, "others", "idle" and "wall"."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = GenerateConfig(
+            output_dir=Path(folder) / "run",
+            num_images=len(indices),
+            start_index=indices.start,
+            extras=tuple(extras),
+        )
+        writer = write.DatasetWriter(config.output_dir, dataset_card(config, rig), config.extras)
+        writer.open()
+        watch.seconds.clear()
+        wall, cpu = time.perf_counter(), time.process_time()
+        pipeline.generate_dataset(config, rig, writer)
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        writer.close()
+    seconds = Counter(watch.seconds)
+    seconds["others"] = cpu - watch.seconds.total()
+    seconds |= {"idle": max(0.0, wall - cpu), "wall": wall}
+    return Counter({name: value / len(indices) for name, value in seconds.items()})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=12)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--extras", type=lambda text: text.split(","), default=[])
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+
+    watch = Stopwatch()
+    for stage, functions in STAGES.items():
+        for module, name in functions:
+            setattr(module, name, watch.time(stage, getattr(module, name)))
+    rig = build_rig(GenerateConfig(output_dir=Path("unused"), num_images=1, generator="mannequin"))
+    first = measure(range(1), rig, options.extras, watch)
+    print(f"the first image {first['wall'] - first['idle']:.1f} CPU s")
+    runs = [
+        measure(range(1, 1 + options.count), rig, options.extras, watch)
+        for _ in range(options.repeats)
+    ]
+    least = {name: min(run[name] for run in runs) for name in runs[0]}
+    columns = [*STAGES, "others", "idle"]
+    print(f"{'workers':8s}{'images/s':>9s}" + "".join(f"{name:>10s}" for name in columns))
+    print(
+        f"{1:<8d}{1 / least['wall']:9.2f}"
+        + "".join(f"{1000 * least[name]:7.1f} ms" for name in columns)
+    )
+
+
+if __name__ == "__main__":
+    main()
