@@ -61,8 +61,8 @@ def depth8(fragments: Fragments) -> tuple[Tensor, Tensor]:
     empty = ~covered.any(1)
     near, far = near.masked_fill(empty, 0), far.masked_fill(empty, 0)
     span = (far - near).clamp_min(torch.finfo(z.dtype).tiny)
-    steps = (z - near[:, None]).div_(span[:, None]).mul_(255).round_().clamp_(0, 255)
-    image = steps.to(torch.uint8).masked_fill_(~covered, 255)
+    steps = ((z - near[:, None]) / span[:, None] * 255).round().clamp(0, 255)
+    image = steps.to(torch.uint8).masked_fill(~covered, 255)
     return image.view_as(fragments.face_ids), torch.stack([near, far], 1)
 
 

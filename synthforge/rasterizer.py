@@ -196,8 +196,8 @@ def resolve(
         return Fragments(face_ids, z, barycentrics)
     from synthforge import raster_kernel
 
-    z = vertices_ndc.new_empty(face_ids.shape)
-    barycentrics = vertices_ndc.new_empty(*face_ids.shape, 3)
+    z = torch.empty(face_ids.shape)
+    barycentrics = torch.empty(*face_ids.shape, 3)
     raster_kernel.find_fragments(
         *_arrays(vertices_ndc, faces, columns, rows),
         perspective_correct,
