@@ -21,16 +21,17 @@ import torch
 
 from synthforge import pipeline
 from synthforge.assembly import Rig, build_rig
-from synthforge.config import GenerateConfig
-from synthforge.dataset import write
+from synthforge.config import PartsConfig, RunConfig
+from synthforge.dataset import sink
 from synthforge.dataset.card import dataset_card
+from synthforge.dataset.write import DatasetWriter
 
 # Functions by the name that their callers look up: every one but the last runs inside a run.
 STAGES = {
     "draw": [(pipeline, "make_samples")],
     "labels": [(pipeline, "rasterize"), (pipeline, "label")],
-    "encode": [(write, "encode_png"), (write, "encode_annotation")],
-    "write": [(write, "write_together")],
+    "encode": [(sink, "encode_png"), (sink, "encode_annotation")],
+    "write": [(sink, "write_together")],
 }
 
 
@@ -60,17 +61,17 @@ class Stopwatch:
 def measure(indices: range, rig: Rig, extras: Sequence[str], watch: Stopwatch) -> Counter[str]:
     """Seconds an image of a run over these indices: by stage, "others", "idle" and "wall"."""
     with tempfile.TemporaryDirectory() as folder:
-        config = GenerateConfig(
+        run = RunConfig(
             output_dir=Path(folder) / "run",
             num_images=len(indices),
             start_index=indices.start,
             extras=tuple(extras),
         )
-        writer = write.DatasetWriter(config.output_dir, dataset_card(config, rig), config.extras)
+        writer = DatasetWriter(run.output_dir, dataset_card(run, rig), run.extras)
         writer.open()
         watch.seconds.clear()
         wall, cpu = time.perf_counter(), time.process_time()
-        pipeline.generate_dataset(config, rig, writer)
+        pipeline.generate_dataset(run, rig, writer)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         writer.close()
     seconds = Counter(watch.seconds)
@@ -91,7 +92,7 @@ def main() -> None:
     for stage, functions in STAGES.items():
         for module, name in functions:
             setattr(module, name, watch.time(stage, getattr(module, name)))
-    rig = build_rig(GenerateConfig(output_dir=Path("unused"), num_images=1, generator="mannequin"))
+    rig = build_rig(PartsConfig(generator="mannequin"))
     first = measure(range(1), rig, options.extras, watch)
     print(f"the first image {first['wall'] - first['idle']:.1f} CPU s")
     runs = [
