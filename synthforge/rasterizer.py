@@ -173,6 +173,7 @@ def visible(
         )
     from synthforge import raster_kernel
 
+    _check_faces(faces, vertices_ndc)
     face_ids = torch.full((len(vertices_ndc), height, width), EMPTY)
     raster_kernel.find_visible(
         *_arrays(vertices_ndc, faces, columns, rows),
@@ -196,6 +197,9 @@ def resolve(
         return Fragments(face_ids, z, barycentrics)
     from synthforge import raster_kernel
 
+    _check_faces(faces, vertices_ndc)
+    if face_ids.numel() and face_ids.max() >= len(faces):
+        raise IndexError(f"face_ids holds {face_ids.max()}, and there are {len(faces)} faces")
     z = torch.empty(face_ids.shape)
     barycentrics = torch.empty(*face_ids.shape, 3)
     raster_kernel.find_fragments(
@@ -209,6 +213,13 @@ def resolve(
 def _pixel_grid(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """NDC of the columns [W] and rows [H]."""
     return pixel_centers(width, height, device), pixel_centers(height, width, device)
+
+
+def _check_faces(faces: Tensor, vertices: Tensor) -> None:
+    """Compiled loops would read whatever memory an index points to."""
+    count = vertices.shape[1]
+    if faces.numel() and not (faces.min() >= 0 and faces.max() < count):
+        raise IndexError(f"faces hold {faces.min()}..{faces.max()}, and there are {count} vertices")
 
 
 def _in_compiled_loops(*tensors: Tensor) -> bool:

@@ -124,6 +124,20 @@ def test_what_wants_a_gradient_gets_it_and_memory_of_any_layout_is_read():
     assert torch.equal(again, face_ids)
 
 
+@pytest.mark.parametrize("index", [-1, 120])
+def test_indices_of_no_vertex_or_face_are_errors(index):
+    vertices, faces = soup(0, vertices=120)
+    ids = visible(vertices, faces, 8, 8, perspective_correct=True)
+    faces[3, 1] = index
+    with pytest.raises(IndexError, match="120 vertices"):
+        visible(vertices, faces, 8, 8, perspective_correct=True)
+    with pytest.raises(IndexError, match="120 vertices"):
+        resolve(vertices, faces, ids, perspective_correct=True)
+    faces[3, 1] = 0
+    with pytest.raises(IndexError, match="40 faces"):
+        resolve(vertices, faces, torch.full_like(ids, 40), perspective_correct=True)
+
+
 def test_no_operation_is_fused():
     """What LLVM makes of the loops holds no fused multiply-add; it would differ from torch's."""
     loops = (raster_kernel.find_visible, raster_kernel.find_fragments, raster_kernel.interpolate)
