@@ -10,38 +10,21 @@ from synthforge.mannequin.draws import RGB, Draws, along, mix, ramp
 from synthforge.mannequin.people import ATTRIBUTE_LATENTS
 
 HAIR_STYLES = (
-    "bald",
-    "buzz",
-    "crop",
-    "side_part",
-    "swept_back",
-    "curly",
-    "afro",
-    "bob",
-    "long",
-    "bun",
-)
+    "bald", "buzz", "crop", "side_part", "swept_back", "curly", "afro", "bob", "long", "bun",
+)  # fmt: skip
 
 # Linear RGB albedo of hair, dark to light, as the amount of melanin falls.
 _HAIR_RAMP = (
-    (0.016, 0.013, 0.012),
-    (0.034, 0.021, 0.015),
-    (0.070, 0.038, 0.022),
-    (0.150, 0.085, 0.045),
-    (0.300, 0.190, 0.095),
-    (0.480, 0.350, 0.190),
-)
+    (0.016, 0.013, 0.012), (0.034, 0.021, 0.015), (0.070, 0.038, 0.022),
+    (0.150, 0.085, 0.045), (0.300, 0.190, 0.095), (0.480, 0.350, 0.190),
+)  # fmt: skip
 _GINGER = (0.260, 0.085, 0.028)
-_GREY = (0.420, 0.415, 0.410)
+_GREY_BROW = (0.260, 0.255, 0.250)
 # Linear RGB of irises: dark brown, brown, hazel, green, blue, grey.
 _IRISES = (
-    (0.035, 0.016, 0.008),
-    (0.100, 0.045, 0.018),
-    (0.170, 0.110, 0.040),
-    (0.150, 0.180, 0.090),
-    (0.140, 0.230, 0.340),
-    (0.250, 0.290, 0.310),
-)
+    (0.035, 0.016, 0.008), (0.100, 0.045, 0.018), (0.170, 0.110, 0.040),
+    (0.150, 0.180, 0.090), (0.140, 0.230, 0.340), (0.250, 0.290, 0.310),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -77,8 +60,8 @@ class Person:
     under_eye: float
     freckles: tuple[float, float]
     spots: tuple[float, float]
-    moles: tuple[float, float, float, float]
-    patches: tuple[float, float, float, float]
+    moles: tuple[float, float]
+    patches: tuple[float, float]
     mottling: float
     wrinkles: float
     pores: float
@@ -86,7 +69,6 @@ class Person:
     lipstick: float
     lip_gloss: float
     eye_shadow: float
-    eye_shadow_color: RGB
     eyeliner: float
     lash_length: float
     brow_thickness: float
@@ -128,33 +110,29 @@ def person_from(z: Tensor) -> Person:
     natural = mix(natural, _GINGER, gingerness if ginger else 0.0)
     grey = min(1.0, ramp(36, 76, years + d.bell(0, 15)) * d.u(0.6, 1.15))
     grey *= ramp(0.0, 0.15, grey)
+    # What is left of the colour fades as hair turns grey.
+    level = 0.6 * natural[0] + 0.4 * natural[2]
+    natural = mix(natural, (level, level, level), 0.85 * grey)
     dyed, grey_left, dye = d.chance(0.5 * (1 - male) * grown), d.u(0, 0.4), along(_HAIR_RAMP, d.u())
     hair_color = mix(natural, dye, 0.8 * (1 - dark_haired)) if dyed else natural
     grey *= grey_left if dyed else 1.0
     hair = _hair(d, male, (years - 15) / 70, dark, hair_color, grey)
 
-    brow_color = mix(mix(natural, _HAIR_RAMP[1], 0.55), _GREY, grey * 0.6)
+    brow_color = mix(mix(natural, _HAIR_RAMP[1], 0.55), _GREY_BROW, grey * 0.5)
     made_up = (1 - male) * ramp(15, 19, years) * d.u() ** 1.2
-    lip_red = d.u()
-    lipstick_color = mix((0.36, 0.022, 0.032), (0.42, 0.12, 0.11), lip_red)
+    lipstick_color = mix((0.36, 0.022, 0.032), (0.42, 0.12, 0.11), d.u())
     lipstick_color = mix(lipstick_color, (0.16, 0.018, 0.045), 0.8 * d.u() ** 3)
     lipstick = made_up * ramp(0.35, 0.8, d.u()) * 0.9
-    stubble = (
-        ramp(0.45, 0.95, male)
-        * (0.10 + 0.85 * d.u() ** 1.5)
-        * ramp(15, 23, years)
-        * (1 - 0.5 * grey)
-    )
+    stubble = ramp(0.45, 0.95, male) * ramp(15, 23, years) * (1 - 0.5 * grey)
+    stubble *= 0.10 + 0.85 * d.u() ** 1.5
     bearded, fullness = d.chance(0.34), d.u(0.25, 1.0)
     beard = fullness if bearded and male > 0.75 and years > 19 else 0.0
     iris = along(_IRISES, (d.u() ** 1.3) * (1 - dark_haired) + 0.12 * dark_haired * d.u())
 
     freckled = ramp(0.70, 0.95, d.u()) * fair * 1.2 * (1 - 0.8 * asian)
     spotted = 1.2 * old * d.u() ** 1.5 + 0.15 * grown * d.u() ** 4
-
-    def mole() -> float:
-        return ramp(0.72, 1.0, d.u()) * (0.3 + 0.7 * grown)
-
+    mole, other_mole = (ramp(0.72, 1.0, d.u()) * (0.3 + 0.7 * grown) for _ in range(2))
+    thick_brows = d.bell(0.25 + (0.1 + 0.35 * male) * grown, 0.2 + 0.18 * grown)
     return Person(
         melanin=melanin,
         redness=d.bell(0.42, 0.45) * (1 - 0.4 * dark),
@@ -164,8 +142,8 @@ def person_from(z: Tensor) -> Person:
         under_eye=d.u() ** 1.5 * (0.15 + 0.3 * grown + 0.6 * old),
         freckles=(freckled * d.u(), freckled * d.u()),
         spots=(spotted * d.u(), spotted * d.u()),
-        moles=(mole(), mole(), mole(), mole()),
-        patches=(d.u(-1, 1), d.u(-1, 1), d.u(-1, 1), d.u(-1, 1)),
+        moles=(mole, other_mole),
+        patches=(d.u(-1, 1), d.u(-1, 1)),
         mottling=d.u(0.35, 1.0) * (0.35 + 0.35 * grown + 0.6 * old),
         wrinkles=ramp(32, 82, years) * d.u(0.6, 1.0) + 0.06 * grown,
         pores=d.u(0.3, 1.0) * (0.2 + 0.8 * grown),
@@ -173,12 +151,9 @@ def person_from(z: Tensor) -> Person:
         lipstick=lipstick,
         lip_gloss=d.u(0.2, 0.7) + 0.5 * made_up * d.u(),
         eye_shadow=made_up * ramp(0.5, 1.0, d.u()),
-        eye_shadow_color=mix((0.10, 0.06, 0.05), d.color(0.6, 0.3), 0.5 * d.u()),
         eyeliner=made_up * ramp(0.3, 0.9, d.u()),
         lash_length=0.0040 + 0.0030 * (1 - male) * d.u() + 0.0015 * d.u(),
-        brow_thickness=min(
-            1.0, max(0.0, d.bell(0.25 + (0.1 + 0.35 * male) * grown, 0.2 + 0.18 * grown))
-        ),
+        brow_thickness=min(1.0, max(0.0, thick_brows)),
         brow_density=d.u(0.55, 1.0) * (1 - 0.35 * old * (1 - male)),
         brow_color=brow_color,
         iris=iris,

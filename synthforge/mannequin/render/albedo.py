@@ -24,13 +24,14 @@ from synthforge.mannequin.render.skin_maps import (
 
 # Log linear-RGB albedo of the fairest skin, and what pigments at full strength add to it.
 # Fitted by eye to published skin reflectances (Krishnaswamy & Baranoski 2004, figure 5).
-_FAIR = (-0.27, -0.68, -0.97)
+_FAIR = (-0.27, -0.68, -0.90)
 _MELANIN = (-2.00, -2.38, -2.66)
 _HEMOGLOBIN = (-0.05, -0.36, -0.30)
 # Lips have less melanin above their blood: a cooler red.
 _LIP_BLOOD = (-0.06, -0.40, -0.24)
-_CAROTENE = (0.0, -0.05, -0.22)
+_CAROTENE = (0.0, -0.04, -0.15)
 _VEIN = (-0.34, -0.30, -0.20)
+_EYE_SHADOW = (0.09, 0.06, 0.06)
 # Linear RGB under grey hair.
 _GREY_ROOTS = (0.13, 0.125, 0.12)
 
@@ -68,50 +69,43 @@ def pigments(person: Person) -> dict[str, RGB]:
     dark = person.melanin
     pale = 1 - dark
     blood = _HEMOGLOBIN
-    lip_natural = _plus((_LIP_BLOOD, 1.15 * pale + 0.55), (_MELANIN, 0.12 * dark + 0.05))
+    lip_natural = _plus((_LIP_BLOOD, 1.05 * pale + 0.5), (_MELANIN, 0.12 * dark + 0.05))
     lip_painted = _towards(person.lip_color, skin)
     lip = _plus((lip_natural, 1 - person.lipstick), (lip_painted, person.lipstick))
     brow = _plus((_towards(person.brow_color, skin), 0.30 * person.brow_density))
     shadow = _plus(((-0.42, -0.36, -0.26), 0.62 * person.stubble * pale + 0.2 * person.stubble))
     black = (-1.7, -1.8, -1.8)
-    table: dict[str, RGB] = {
+    return {
         "base": skin,
         "mottling_red": _plus((blood, 0.075 * person.mottling * person.patches[0])),
         "mottling_brown": _plus((_MELANIN, 0.009 * person.mottling * person.patches[1])),
-        "mottling_other": _plus(
-            (blood, 0.06 * person.mottling * person.patches[2]),
-            (_MELANIN, 0.007 * person.mottling * person.patches[3]),
+        "blush": _plus((blood, 0.5 * person.blush * (0.5 + 0.5 * pale))),
+        "nose_red": _plus(
+            (blood, 0.65 * (0.3 + person.redness) * (0.4 + 0.6 * pale)), (_MELANIN, 0.04)
         ),
-        "blush": _plus((blood, 0.75 * person.blush * (0.5 + 0.5 * pale))),
-        "nose_red": _plus((blood, 0.55 * (0.3 + person.redness) * (0.4 + 0.6 * pale))),
         "ear_red": _plus((blood, 0.45)),
-        "under_eye": _plus((_VEIN, 1.1 * person.under_eye + 0.12), (_MELANIN, 0.06 * dark)),
+        "under_eye": _plus((_VEIN, 0.9 * person.under_eye + 0.08), (_MELANIN, 0.06 * dark)),
         "lid": _plus((blood, 0.28), (_MELANIN, 0.02 + 0.03 * dark)),
         "lip": lip,
         "lip_line": (-0.75, -0.85, -0.8),
         "lip_texture": (-0.05, -0.07, -0.07),
-        "freckles_0": _plus((_MELANIN, 0.24 * person.freckles[0])),
-        "freckles_1": _plus((_MELANIN, 0.24 * person.freckles[1])),
-        "spots_0": _plus((_MELANIN, 0.07 * person.spots[0])),
-        "spots_1": _plus((_MELANIN, 0.07 * person.spots[1])),
-        **{f"moles_{k}": _plus((_MELANIN, 0.5 * mole)) for k, mole in enumerate(person.moles)},
+        **{f"freckles_{k}": _plus((_MELANIN, 0.24 * x)) for k, x in enumerate(person.freckles)},
+        **{f"spots_{k}": _plus((_MELANIN, 0.07 * x)) for k, x in enumerate(person.spots)},
+        **{f"moles_{k}": _plus((_MELANIN, 0.5 * x)) for k, x in enumerate(person.moles)},
         "pores": _plus((_MELANIN, -0.022 * person.pores), (blood, -0.08 * person.pores)),
         "beard_shadow": shadow,
         "brow_shadow": brow,
-        "lash_line": _plus((black, 0.55 + 0.25 * person.eyeliner)),
-        "eye_shadow": _plus((_towards(person.eye_shadow_color, skin), 0.24 * person.eye_shadow)),
+        "lash_line": _plus((black, 0.45 + 0.3 * person.eyeliner)),
+        "eye_shadow": _plus((_towards(_EYE_SHADOW, skin), 0.24 * person.eye_shadow)),
         "eyeliner": _plus((black, 1.3 * person.eyeliner)),
         "waterline": _plus((_towards((0.46, 0.22, 0.19), skin), 0.6)),
         "nostril": (-1.5, -2.0, -2.0),
         "mouth_dark": _plus((_towards((0.24, 0.060, 0.055), skin), 1.0)),
         "tooth": _towards((0.72, 0.65, 0.53), skin),
         "gum": _towards((0.42, 0.12, 0.11), skin),
-        "teeth_back": (-1.2, -1.4, -1.6),
+        "teeth_back": (-0.7, -0.8, -0.9),
         "wrinkles": _plus((blood, 0.30 * person.wrinkles), (_MELANIN, 0.07 * person.wrinkles)),
-        "forehead": _plus((_MELANIN, 0.018)),
-        "neck": _plus((_MELANIN, 0.02)),
     }
-    return table
 
 
 def _tint_scalp(person: Person, hairline: Tensor, log_albedo: Tensor) -> None:

@@ -24,9 +24,8 @@ def background(scene: Scene, size: int, device: torch.device | str) -> Tensor:
         return _photograph(scene, scene.surroundings, size, device)
     generator = torch.Generator().manual_seed(scene.seed)
     colors = torch.tensor(scene.backdrop_colors)
-    image = {
-        "studio": _studio, "room": _room, "bokeh": _bokeh, "foliage": _foliage, "sky": _sky
-    }[scene.backdrop](colors, generator)  # fmt: skip
+    painted = {"studio": _studio, "room": _room, "foliage": _foliage}[scene.backdrop]
+    image = painted(colors, generator)
     level = (sum(scene.surroundings.sky) + sum(scene.key.color)) / 6 * scene.backdrop_brightness
     return resized((image * level).to(device), size, size).clamp_(0)
 
@@ -85,22 +84,6 @@ def _room(colors: Tensor, generator: torch.Generator) -> Tensor:
     return blurred(image, sigma)
 
 
-def _bokeh(colors: Tensor, generator: torch.Generator) -> Tensor:
-    x, y = _grid()
-    base = _blend(_field(3, 1, generator)[0], colors[0] * 0.08, colors[1] * 0.3)
-    radius = 0.06 + 0.10 * torch.rand(1, generator=generator)
-    place = torch.rand(40, 3, generator=generator)
-    distance = torch.sqrt(
-        (x - 2.4 * place[:, 0, None, None] + 1.2) ** 2
-        + (y - 2.4 * place[:, 1, None, None] + 1.2) ** 2
-    )
-    size = radius * (0.6 + 0.8 * place[:, 2, None, None])
-    disc = sigmoid((size - distance) * 60) * (0.7 + 0.5 * (distance / size).clamp(max=1) ** 3)
-    light = 0.4 * colors[torch.arange(40) % 5] + 0.25 * torch.rand(40, 1, generator=generator) ** 2
-    lights = [fixed_order_sum(disc * channel[:, None, None], 0) for channel in light.unbind(1)]
-    return base + torch.stack(lights)
-
-
 def _foliage(colors: Tensor, generator: torch.Generator) -> Tensor:
     fine, broad = _field(18, 1, generator)[0], _field(4, 1, generator)[0]
     green = torch.tensor([0.07, 0.16, 0.035]) + 0.05 * colors[0]
@@ -109,14 +92,3 @@ def _foliage(colors: Tensor, generator: torch.Generator) -> Tensor:
     image = _blend(weight, green * 0.5, gold)
     gaps = sigmoid((_field(12, 1, generator)[0] - 0.86) * 40)
     return blurred(image + gaps * 1.2, 1.2 + 2.5 * float(torch.rand(1, generator=generator)))
-
-
-def _sky(colors: Tensor, generator: torch.Generator) -> Tensor:
-    _, y = _grid()
-    cloud = (0.6 * _field(4, 1, generator)[0] + 0.4 * _field(10, 1, generator)[0]).clamp(0, 1)
-    blue = torch.tensor([0.22, 0.42, 0.78]) + 0.15 * colors[0]
-    white = torch.tensor([0.95, 0.97, 1.0])
-    horizon = sigmoid((y - 0.55) * 6)
-    image = _blend((cloud * 1.3 - 0.2).clamp(0, 1), blue, white)
-    ground = 0.25 * colors[1] + 0.12
-    return blurred(image * (1 - horizon) + ground[:, None, None] * horizon, 2.0)

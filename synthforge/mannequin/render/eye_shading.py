@@ -1,4 +1,4 @@
-"""Eyeballs, shaded analytically: iris and pupil behind a wet cornea, sclera with fine veins."""
+"""Eyeballs, shaded analytically: iris and pupil behind a wet cornea."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from synthforge.mannequin.person import Person
-from synthforge.mannequin.render.arithmetic import atan2, dot, exp, turned
+from synthforge.mannequin.render.arithmetic import atan2, dot, turned
 from synthforge.mannequin.render.fields import interpolate, smoothstep
 from synthforge.mannequin.render.lighting import schlick
 from synthforge.mannequin.render.maps import read, resized
@@ -21,7 +21,7 @@ _MESH_GLOBE = 16.6 / 12
 _IRIS_RADIUS = 0.475
 _PUPIL_RADIUS = 0.185
 _IRIS_DEPTH = 0.10
-_SCLERA = (0.62, 0.57, 0.54)
+_SCLERA = (0.50, 0.455, 0.43)
 _SCLERA_PIGMENT = (0.16, 0.18, 0.22)
 _VEINS = (0.62, 0.24, 0.20)
 _COLLAR = (0.14, 0.075, 0.03)
@@ -29,8 +29,8 @@ _TABLE = (48, 512)
 
 
 @functools.cache
-def _tables(device: torch.device | str) -> Tensor:
-    """float32 [2, R, T], polar noise with zero mean: iris fibres and veins of the sclera."""
+def _fibres(device: torch.device | str) -> Tensor:
+    """float32 [1, R, T], polar noise with zero mean: the iris's fibres."""
     generator = torch.Generator().manual_seed(71)
 
     def noise(rings: int, turns: int) -> Tensor:
@@ -38,8 +38,7 @@ def _tables(device: torch.device | str) -> Tensor:
         return resized(cells.float(), *_TABLE)
 
     fibres, broad = noise(_TABLE[0] // 12, _TABLE[1]), noise(_TABLE[0] // 6, _TABLE[1] // 8)
-    veins = exp(-((noise(6, 64) / 0.16) ** 2))
-    return torch.cat([0.6 * fibres + 0.5 * broad, veins]).to(device)
+    return (0.6 * fibres + 0.5 * broad).to(device)
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ def shade_eye(
     turn = atan2(iris_plane[:, 1], iris_plane[:, 0]) / torch.pi
     radius = _IRIS_RADIUS * person.iris_size
     iris = _iris(person, r / radius, r, turn)
-    sclera = _sclera(person, eye_local[:, 0].abs(), r, turn)
+    sclera = _sclera(person, eye_local[:, 0].abs())
     albedo = sclera + (iris - sclera) * smoothstep(radius + 0.022, radius - 0.022, r)[:, None]
 
     cosine = dot(turned(eye.rotation, globe), like(scene.key.direction))
@@ -100,7 +99,7 @@ def _under_lids(eye: Eye, place: Tensor) -> Tensor:
     inner, outer = eye.upper_lid[0, 0], eye.upper_lid[-1, 0]
     to_corner = (2 * x - inner - outer).abs() / (outer - inner)
     return (
-        (1 - 0.60 * smoothstep(0.24, 0.0, below_upper))
+        (1 - 0.50 * smoothstep(0.24, 0.0, below_upper))
         * (1 - 0.22 * smoothstep(0.10, 0.0, above_lower))
         * (1 - 0.35 * smoothstep(0.5, 1.0, to_corner))
     )
@@ -118,17 +117,11 @@ def _refracted(eye_local: Tensor, towards_viewer: Tensor) -> Tensor:
     return xy - depth[:, None] * towards_viewer[:2]
 
 
-def _polar(channel: int, turn: Tensor, radius: Tensor) -> Tensor:
-    """One table at angles [N] in half turns and radii [N] in [0, 1]."""
-    column = ((turn + 1) % 2) * ((_TABLE[1] - 1) / 2)
-    row = radius.clamp(0, 1) * (_TABLE[0] - 1)
-    return read(_tables(turn.device)[channel, None], column, row)[0]
-
-
 def _iris(person: Person, relative: Tensor, r: Tensor, turn: Tensor) -> Tensor:
     """Albedo [N, 3]: fibres, a brown collar round the pupil, a dark limbus."""
     like = r.new_tensor
-    fibre = _polar(0, turn + 2 * person.eye_pattern, relative)
+    column = ((turn + 2 * person.eye_pattern + 1) % 2) * ((_TABLE[1] - 1) / 2)
+    fibre = read(_fibres(r.device), column, relative.clamp(0, 1) * (_TABLE[0] - 1))[0]
     collar = 0.35 * smoothstep(0.75, 0.35, relative)[:, None]
     color = like(person.iris) * (1 - collar) + collar * like(_COLLAR)
     color = color * (1 + 0.38 * fibre[:, None]).clamp(0.3, 2.0)
@@ -137,13 +130,12 @@ def _iris(person: Person, relative: Tensor, r: Tensor, turn: Tensor) -> Tensor:
     return color * (1 - pupil) + 0.004 * pupil
 
 
-def _sclera(person: Person, sideways: Tensor, r: Tensor, turn: Tensor) -> Tensor:
-    """Albedo [N, 3]: off-white, less so with dark skin, redder in the corners and along veins."""
-    vein = _polar(1, 3 * turn, r) * smoothstep(0.5, 0.9, r)
-    red = smoothstep(0.5, 0.95, sideways) * (0.22 + 0.5 * person.sclera_redness)
-    red = (red + 0.25 * vein * (0.2 + person.sclera_redness)).clamp(0, 0.7)[:, None]
-    white = r.new_tensor(_SCLERA) - person.melanin * r.new_tensor(_SCLERA_PIGMENT)
-    return white + (r.new_tensor(_VEINS) - white) * red
+def _sclera(person: Person, sideways: Tensor) -> Tensor:
+    """Albedo [N, 3]: off-white, less so with dark skin, redder in the corners."""
+    red = smoothstep(0.5, 0.95, sideways)[:, None] * (0.25 + 0.45 * person.sclera_redness)
+    like = sideways.new_tensor
+    white = like(_SCLERA) - person.melanin * like(_SCLERA_PIGMENT)
+    return white + (like(_VEINS) - white) * red
 
 
 def _reflection(scene: Scene, normal: Tensor, key_lit: Tensor) -> Tensor:

@@ -53,6 +53,17 @@ def resized(maps: Tensor, height: int, width: int) -> Tensor:
     return maps
 
 
+def doubled(maps: Tensor) -> Tensor:
+    """[C, H, W] -> [C, 2 H, 2 W], bilinear; borders are repeated outwards."""
+    for dim in (1, 2):
+        size = maps.shape[dim]
+        before = torch.cat([maps.narrow(dim, 0, 1), maps.narrow(dim, 0, size - 1)], dim)
+        after = torch.cat([maps.narrow(dim, 1, size - 1), maps.narrow(dim, size - 1, 1)], dim)
+        pair = torch.stack([0.75 * maps + 0.25 * before, 0.75 * maps + 0.25 * after], dim + 1)
+        maps = pair.flatten(dim, dim + 1)
+    return maps
+
+
 def defocused(maps: Tensor, radius: float) -> Tensor:
     """[C, H, W] averaged over discs of `radius` cells, as a lens out of focus does it.
 

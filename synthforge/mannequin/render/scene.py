@@ -11,9 +11,14 @@ from synthforge.mannequin.draws import RGB, Draws, mix, scaled, seed_of
 from synthforge.mannequin.render.panoramas import panoramas
 from synthforge.mannequin.render.surroundings import Dome, Place, Vector
 
-# The share of scenes in photographed places, and of these the share lit by a flash.
+# Shares of scenes: in photographed places, lit by the camera's flash, of half the resolution and
+# compressed, black and white.
 _PHOTOGRAPHED = 0.65
-_FLASHED = 0.08
+_FLASHED = 0.28
+_SMALL = 0.28
+_MONOCHROME = 0.03
+# How often a place is chosen beside the others: plain ones are recognised.
+_RARELY = {"lobby": 0.3, "apartment": 0.5, "night": 0.5, "sky": 0.4, "esplanade": 0.6}
 # A place's strongest light is the key where it comes this much from the camera's side and is this
 # strong beside the rest.
 _KEY_FROM_FRONT = 0.25
@@ -41,8 +46,9 @@ class Light:
 class Scene:
     """The light, the camera's settings and what is behind the person.
 
-    key: casts shadows; fills: add to the surroundings' light. backdrop: what is behind the person
-    where the surroundings are no place.
+    key: casts shadows; fills: add to the surroundings' light. blur: pixels. small: the camera's
+    resolution is half the image's; then compression is the JPEG quantization of luma, in levels of
+    the lowest frequency. backdrop: what is behind the person where the surroundings are no place.
     """
 
     surroundings: Dome | Place
@@ -57,6 +63,8 @@ class Scene:
     grain: float
     coarse_grain: bool
     blur: float
+    small: bool
+    compression: float
     backdrop: str
     backdrop_colors: tuple[RGB, ...]
     backdrop_brightness: float
@@ -66,18 +74,19 @@ class Scene:
 def scene_from(z: Tensor) -> Scene:
     """z: [256], z[256:] of a sample's latent."""
     d = Draws(z)
-    backdrop = d.pick({"studio": 0.36, "room": 0.22, "bokeh": 0.16, "foliage": 0.16, "sky": 0.10})
+    backdrop = d.pick({"studio": 0.32, "room": 0.48, "foliage": 0.20})
     colors = tuple(d.color(0.6, 0.8) for _ in range(5))
-    exposure = d.bell(-0.06, 0.34)
+    exposure = d.bell(-0.12, 0.40)
     # A few are far too dark or too bright.
     missed, amount = d.u(), d.u()
     if missed < 0.10:
         exposure -= 0.25 + 0.55 * amount
     elif missed > 0.95:
         exposure += 0.15 + 0.30 * amount
-    lighting = _photographed(d) if d.chance(_PHOTOGRAPHED) else _procedural(d)
-    surroundings, key, fills, white_balance = lighting
-    coarse = d.chance(0.4)
+    flashed = d.chance(_FLASHED)
+    light = _photographed if d.chance(_PHOTOGRAPHED) else _procedural
+    surroundings, key, fills, white_balance = light(d, flashed)
+    coarse, small, defocus = d.chance(0.4), d.chance(_SMALL), d.u()
     return Scene(
         surroundings=surroundings,
         key=key,
@@ -85,28 +94,30 @@ def scene_from(z: Tensor) -> Scene:
         white_balance=white_balance,
         exposure=math.exp(exposure),
         contrast=d.bell(1.0, 0.16),
-        saturation=d.bell(0.90, 0.18),
+        saturation=0.0 if d.chance(_MONOCHROME) else d.bell(0.84, 0.24),
         sharpening=0.9 * d.u() ** 2,
         vignette=d.u() ** 2 * 0.35,
         grain=(0.003 + 0.012 * d.u() ** 2 + 0.015 * d.u() ** 8) * (0.65 if coarse else 1.0),
         coarse_grain=coarse,
-        # Some are out of focus, shaken or enlarged.
-        blur=0.35 + 0.55 * d.u() ** 2 + 1.3 * d.u() ** 8,
+        # Some are out of focus or shaken.
+        blur=0.35 + 0.6 * defocus**2 + (0.0 if small else 1.6) * defocus**6,
+        small=small,
+        compression=1.5 + 8.0 * d.u() ** 2,
         backdrop=backdrop,
         backdrop_colors=colors,
-        backdrop_brightness=math.exp(d.bell(-0.2, 0.9)),
+        backdrop_brightness=math.exp(d.bell(-0.6, 0.9)) * (0.4 if flashed else 1.0),
         seed=seed_of(z),
     )
 
 
-def _procedural(d: Draws) -> _Lighting:
+def _procedural(d: Draws, flashed: bool) -> _Lighting:
     """Surroundings, key, fills and the camera's white balance."""
-    warm = d.bell(0, 1.0)
-    key_color = _temperature(warm)
-    azimuth, elevation = d.bell(0, 1.25), d.bell(0.55, 0.65)
+    warm, ambient = d.bell(0, 1.0), d.u(0.14, 0.50)
+    azimuth, elevation = d.bell(0, 1.25), d.bell(0.40, 0.75)
     softness = d.u() ** 0.8
     key_strength = d.u(0.55, 1.5) * (1.25 - 0.45 * softness)
-    key = Light(_direction(azimuth, elevation), scaled(key_color, key_strength), softness)
+    lamp = Light(_direction(azimuth, elevation), scaled(_temperature(warm), key_strength), softness)
+    key = _flash(d, ambient) if flashed else lamp
     fill_azimuth = -math.copysign(d.u(0.4, 1.6), azimuth)
     fill = Light(
         _direction(fill_azimuth, d.u(-0.2, 0.8)),
@@ -119,19 +130,20 @@ def _procedural(d: Draws) -> _Lighting:
         scaled(_temperature(d.bell(0, 1.2)), d.u() ** 2 * 1.6),
         1.0,
     )
-    ambient = d.u(0.14, 0.50)
     tint = _temperature(d.bell(-0.5 * warm, 0.8))
     ground_tint = d.color(0.5, 1.0)
     dome = Dome(
         sky=scaled(tint, ambient * 1.25),
-        ground=scaled(mix(tint, ground_tint, 0.4), ambient * d.u(0.25, 0.75)),
+        ground=scaled(mix(tint, ground_tint, 0.4), ambient * d.u(0.35, 0.9)),
     )
-    return dome, key, (fill, rim), _temperature(-0.85 * warm + d.bell(0, 0.35))
+    share = 0.25 if flashed else 0.85
+    return dome, key, (fill, rim), _temperature(-share * warm + _cast(d))
 
 
-def _photographed(d: Draws) -> _Lighting:
+def _photographed(d: Draws, flashed: bool) -> _Lighting:
     """As `_procedural`."""
-    index = int(d.u(0, len(panoramas()) - 1e-6))
+    names = [panorama.name for panorama in panoramas()]
+    index = names.index(d.pick({name: _RARELY.get(name, 1.0) for name in names}))
     key_x, _, key_z = panoramas()[index].key_direction
     # Half of the photographers look away from the strongest light.
     azimuth = math.atan2(-key_x, key_z) + d.bell(0, 1.4)
@@ -150,19 +162,26 @@ def _photographed(d: Draws) -> _Lighting:
     limit = min(1.0, d.u(1.5, 4.0) * around / max(strength, 1e-6))
     strongest = Light(place.key_direction, scaled(sun, limit), min(1.0, spread))
     from_front = place.key_direction[2] > _KEY_FROM_FRONT and strength > _KEY_SHARE * around
-    flashed, lamp = d.chance(_FLASHED), _lamp(d, place)
-    if flashed:
-        flash = scaled(_temperature(d.bell(-0.2, 0.3)), d.u(1.5, 4.0) * around)
-        key = Light(_direction(d.bell(0, 0.2), d.bell(0.1, 0.1)), flash, 0.05)
-    else:
-        key = strongest if from_front else lamp
+    lamp = _flash(d, around) if flashed else _lamp(d, place)
+    key = strongest if from_front and not flashed else lamp
     fills = () if key is strongest else (strongest,)
     lit = [f + 0.62 * k for f, k in zip(place.facing, key.color, strict=True)]
     # The camera takes out most of the light's tint.
     share = d.u(0.55, 1.0)
     r, g, b = (math.exp(share * math.log(lit[1] / channel)) for channel in lit)
-    tint = _temperature(d.bell(0, 0.3))
+    tint = _temperature(_cast(d))
     return place, key, fills, (r * tint[0], g * tint[1], b * tint[2])
+
+
+def _flash(d: Draws, around: float) -> Light:
+    """On the camera, beside surroundings of radiance `around`."""
+    color = scaled(_temperature(d.bell(-0.1, 0.4)), d.u(1.2, 6.0) * around)
+    return Light(_direction(d.bell(0, 0.2), d.bell(0.12, 0.14)), color, 0.25)
+
+
+def _cast(d: Draws) -> float:
+    """What the camera leaves of a light's warmth: mostly little."""
+    return 1.2 * d.bell(0, 1) ** 3
 
 
 def _lamp(d: Draws, place: Place) -> Light:

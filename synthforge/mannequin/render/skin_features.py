@@ -29,6 +29,8 @@ from synthforge.regions import REGION_ID
 
 _SEED = 20240607
 _FAR_M = 0.05
+# In each map.
+_MOLES = 6
 
 Maps = dict[str, Tensor]
 
@@ -126,8 +128,8 @@ def _tones(points: Points, medium: Tensor) -> Maps:
     brow_y = mean(brow_curve(points.head)[:, 1], 0)
     _, y, z = points.mirrored.unbind(-1)
     nose_tip, nose_base = mark[30], mark[33]
-    below_chin = y - mark[8, 1] + 0.35 * (nose_base[2] - z - 0.03).clamp(min=0)
-    nose_red = points.near(30, 0.016, 0.013) + 0.6 * points.near(35, 0.007, 0.008)
+    bridge = points.around(0.0, mark[28, 1], 0.019, 0.022)
+    nose_red = bridge + 0.5 * points.near(30, 0.016, 0.013) + 0.4 * points.near(35, 0.007, 0.008)
     nostril_x = (0.5 * (mark[34, 0] + mark[35, 0])).abs()
     under_nose = smoothstep(-0.2, -0.75, points.normals[:, 1]) * (z > nose_base[2] - 0.02)
     x = points.mirrored[:, 0]
@@ -135,20 +137,17 @@ def _tones(points: Points, medium: Tensor) -> Maps:
         "base": torch.ones_like(y),
         "mottling_red": (points.noise(0.025, 2, 3) + 0.5 * medium) * points.skin,
         "mottling_brown": (points.noise(0.020, 2, 4) + 0.6 * medium) * points.skin,
-        "mottling_other": points.noise(0.016, 2, 80) * points.skin,
         "blush": points.around(0.043, eye[1] - 0.034, 0.020, 0.017) * points.skin,
-        "nose_red": (nose_red + 0.35 * points.near(8, 0.022, 0.014)) * points.skin,
+        "nose_red": (nose_red + 0.2 * points.near(8, 0.022, 0.014)) * points.skin,
         "ear_red": points.within("left_ear", "right_ear"),
         "nostril": bell(x - nostril_x, 0.0034)
         * bell(y - nose_base[1] - 0.0005, 0.0040)
         * under_nose,
-        "forehead": smoothstep(0.01, 0.03, y - brow_y) * points.front,
-        "neck": smoothstep(-0.012, -0.035, below_chin),
         "oil": (
             0.55
             + 0.45 * points.around(0.0, brow_y + 0.022, 0.035, 0.02)
             + 0.55 * points.around(nose_tip[0], nose_tip[1], 0.013, 0.03)
-            + 0.25 * points.around(0.038, eye[1] - 0.022, 0.016, 0.012)
+            + 0.35 * points.around(0.038, eye[1] - 0.024, 0.018, 0.014)
             - 0.2 * (1 - points.front)
         ),
     }
@@ -167,17 +166,16 @@ def _blemishes(points: Points) -> Maps:
         spots = smoothstep(1.25, 1.9, points.noise(0.0075, 1, 60 + k) + spot_patch)
         maps[f"freckles_{k}"] = freckles * sunny
         maps[f"spots_{k}"] = spots * (points.front * 0.6 + 0.4) * points.bare
-    for k in range(4):
         maps[f"moles_{k}"] = _moles(points, _SEED + 70 + k) * points.bare
     return maps
 
 
-def _moles(points: Points, seed: int, count: int = 5) -> Tensor:
+def _moles(points: Points, seed: int) -> Tensor:
     """Round moles of 1 to 3 mm at random places of the face."""
     generator = torch.Generator().manual_seed(seed)
     on_face = torch.nonzero(points.front > 0.5).squeeze(1)
-    chosen = on_face[torch.randint(len(on_face), (count,), generator=generator)]
-    radii = 0.0006 + 0.0010 * torch.rand(count, generator=generator) ** 2
+    chosen = on_face[torch.randint(len(on_face), (_MOLES,), generator=generator)]
+    radii = 0.0006 + 0.0010 * torch.rand(_MOLES, generator=generator) ** 2
     total = torch.zeros(len(points.positions))
     for center, radius in zip(points.positions[chosen], radii.tolist(), strict=True):
         distance = length(points.positions - center)

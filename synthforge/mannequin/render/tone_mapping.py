@@ -6,10 +6,12 @@ import functools
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from synthforge.mannequin.render.arithmetic import steps
-from synthforge.mannequin.render.maps import blurred
+from synthforge.mannequin.render.jpeg import compressed
+from synthforge.mannequin.render.maps import blurred, doubled
 from synthforge.mannequin.render.scene import Scene
 
 _GRAIN_SIZE = 640
@@ -32,7 +34,15 @@ def _grain(device: torch.device | str, coarse: bool) -> Tensor:
 
 
 def tone_map(scene: Scene, linear: Tensor) -> Tensor:
-    """Scene-linear RGB [3, H, W] -> image [3, H, W] in [-1, 1]."""
+    """Scene-linear RGB [3, H, W] -> image [3, H, W] in [-1, 1]. H and W: multiples of 32."""
+    if not scene.small:
+        return _developed(scene, linear)
+    image = _developed(scene, F.avg_pool2d(linear, 2))
+    return doubled(compressed(image, scene.compression / 128)).clamp_(-1, 1)
+
+
+def _developed(scene: Scene, linear: Tensor) -> Tensor:
+    """`tone_map` at the camera's resolution."""
     like = linear.new_tensor
     _, height, width = linear.shape
     balance = like(scene.white_balance)[:, None, None]
@@ -57,8 +67,8 @@ def tone_map(scene: Scene, linear: Tensor) -> Tensor:
 def exposure(scene: Scene) -> float:
     """Image value of a radiance of 1: automatic, reads the light and not the person."""
     ambient = sum(scene.surroundings.facing) / 3
-    # By how much a light comes from the camera's side.
-    key = (0.35 + 0.45 * max(0.0, scene.key.direction[2])) * sum(scene.key.color) / 3
+    # By how much a light comes from the camera's side; what faces a light beside must not be white.
+    key = (0.45 + 0.35 * max(0.0, scene.key.direction[2])) * sum(scene.key.color) / 3
     fill = sum(max(0.0, f.direction[2]) ** 2 * sum(f.color) / 3 for f in scene.fills)
     return scene.exposure * 0.775 / (ambient + fill + key)
 

@@ -16,11 +16,11 @@ def wrinkle_depth(positions: Tensor, head: Template, wobble: Tensor, broken: Ten
 
     wobble: [N], smooth noise that bends the lines; broken: [N], noise that interrupts them.
     """
-    x, y, z = positions[:, 0].abs(), *positions[:, 1:].unbind(1)
+    x, y = positions[:, 0].abs(), positions[:, 1]
     lines = _forehead(x, y, head, wobble) + _round_eyes(x, y, head, wobble)
     lines = lines * (0.75 + 0.35 * broken).clamp(0.15, 1.2)
     frown = _frown(positions[:, 0], y, head, wobble)
-    return (lines + frown + _round_mouth(x, y, head, wobble) + _neck(x, y, z, wobble)).clamp(0, 1.2)
+    return (lines + frown + _round_mouth(x, y, head, wobble)).clamp(0, 1.2)
 
 
 def _forehead(x: Tensor, y: Tensor, head: Template, wobble: Tensor) -> Tensor:
@@ -74,12 +74,3 @@ def _round_mouth(x: Tensor, y: Tensor, head: Template, wobble: Tensor) -> Tensor
     upright = 0.5 + 0.5 * torch.sign(((x + 0.0006 * wobble) * 250) % 1 - 0.7)
     above_lip = smoothstep(0.0, 0.002, y - lip_y) * smoothstep(0.009, 0.003, y - lip_y)
     return total + 0.25 * upright * above_lip * smoothstep(0.022, 0.012, x)
-
-
-def _neck(x: Tensor, y: Tensor, z: Tensor, wobble: Tensor) -> Tensor:
-    """Two rings round the throat."""
-    total = torch.zeros_like(x)
-    for height in (-0.128, -0.148):
-        line = height + 4.0 * x * x + 0.0012 * wobble
-        total += 0.5 * bell(y - line, 0.0016)
-    return total * smoothstep(-0.08, -0.04, z) * smoothstep(0.055, 0.035, x)
