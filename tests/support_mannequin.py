@@ -1,6 +1,7 @@
 """Samples of the built-in head for the renderer's tests."""
 
 import functools
+from dataclasses import dataclass
 
 import torch
 
@@ -8,6 +9,18 @@ from synthforge.config import MANNEQUIN_SAMPLING
 from synthforge.generators.mannequin import mannequin_parts
 from synthforge.mannequin.people import draw_people
 from synthforge.sampling import SampleId
+
+
+@dataclass(frozen=True)
+class Dome:
+    """Surroundings of one radiance, linear RGB."""
+
+    facing: tuple[float, float, float]
+
+    def radiance(self, directions):
+        return directions.new_tensor(self.facing).expand(len(directions), 3)
+
+    reflected = radiance
 
 
 @functools.cache

@@ -4,14 +4,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from support_mannequin import latent, rotation
+from support_mannequin import Dome, latent, rotation
 
 from synthforge.alignment import place_in_generator
 from synthforge.mannequin.render.background import background
 from synthforge.mannequin.render.lighting import Light, fit_rotation, irradiance, key_shadow
 from synthforge.mannequin.render.occlusion import directions, look_from, visibility
 from synthforge.mannequin.render.scene import scene_from
-from synthforge.mannequin.render.surroundings import Dome
 from synthforge.mannequin.render.template import template
 from synthforge.mannequin.render.tone_mapping import tone_map
 
@@ -62,7 +61,7 @@ def test_the_forehead_sees_more_sky_than_the_inner_eye_and_the_chin_s_underside(
 
 def test_a_uniform_sky_gives_its_own_radiance_to_what_is_open(scene):
     head = template()
-    grey = replace(scene, surroundings=Dome((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)), fills=())
+    grey = replace(scene, surroundings=Dome((0.5, 0.5, 0.5)), fills=())
     eye = torch.eye(3)
     light = irradiance(grey, head.normals, head.topology, eye, eye)
     assert torch.allclose(light[nearest_vertex(30)], torch.full((3,), 0.5), atol=0.06)
@@ -122,9 +121,9 @@ def test_grain_is_as_strong_as_the_scene_says_and_shows_in_the_shadows(scene):
     assert spread(grainy, 0.3) < 0.9 * spread(grainy, 0.05)
 
 
-@pytest.mark.parametrize("kind", ["studio", "room", "foliage"])
+@pytest.mark.parametrize("kind", ["place", "studio", "room"])
 def test_backdrops_are_images(scene, kind):
-    studio = replace(scene, backdrop=kind, surroundings=Dome((0.5, 0.5, 0.6), (0.2, 0.2, 0.1)))
+    studio = replace(scene, backdrop=kind)
     image = background(studio, 96, "cpu")
     assert image.shape == (3, 96, 96)
     assert image.min() >= 0 and torch.isfinite(image).all()

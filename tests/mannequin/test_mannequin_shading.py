@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from support_mannequin import latent
+from support_mannequin import Dome, latent
 
 from synthforge.alignment import place_in_generator
 from synthforge.camera import Camera
@@ -18,7 +18,6 @@ from synthforge.mannequin.render.scalp import head_in_own_frame
 from synthforge.mannequin.render.scene import scene_from
 from synthforge.mannequin.render.shading import shade
 from synthforge.mannequin.render.strands import Strands, shade_strands, splat
-from synthforge.mannequin.render.surroundings import Dome
 from synthforge.mannequin.render.template import template
 from synthforge.rasterizer import rasterize
 
@@ -36,7 +35,7 @@ def person():
 def scene():
     """One white light from the camera, and nothing else."""
     dark = (0.0, 0.0, 0.0)
-    return replace(scene_from(latent(2)), key=FRONT, fills=(), surroundings=Dome(dark, dark))
+    return replace(scene_from(latent(2)), key=FRONT, fills=(), surroundings=Dome(dark))
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +126,7 @@ def test_hair_has_the_colour_of_the_person_s(person, scene, body, camera):
     image = torch.zeros(3, SIZE * SIZE)
     seen = splat([group], camera, SIZE, torch.full((SIZE * SIZE,), 99.0))[0]
     shadow = shadow_of(body, group.points.flatten(1)[:, ::50])
-    sky = replace(scene, surroundings=Dome((1.0, 1.0, 1.0), (1.0, 1.0, 1.0)))
+    sky = replace(scene, surroundings=Dome((1.0, 1.0, 1.0)))
     covered = torch.zeros(SIZE * SIZE)
     shade_strands(image, covered, group, seen, sky, shadow, torch.eye(3), own.frame.origin)
     r, g, b = image.sum(1)

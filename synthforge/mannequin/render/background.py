@@ -1,4 +1,4 @@
-"""What is behind the person, out of focus: photographed or procedural."""
+"""What is behind the person, out of focus: photographed or painted."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import torch
 from torch import Tensor
 
 from flame_pytorch.lbs import fixed_order_sum
-from synthforge.mannequin.render.arithmetic import exp, sigmoid, steps
+from synthforge.mannequin.render.arithmetic import exp, steps
 from synthforge.mannequin.render.maps import blurred, defocused, resized
 from synthforge.mannequin.render.scene import Scene
-from synthforge.mannequin.render.surroundings import Place
 from synthforge.mannequin.render.tone_mapping import exposure
 
 _SIZE = 128
@@ -20,27 +19,23 @@ _BRIGHTEST = 4.0
 
 def background(scene: Scene, size: int, device: torch.device | str) -> Tensor:
     """Scene-linear RGB [3, size, size]."""
-    if isinstance(scene.surroundings, Place):
-        return _photograph(scene, scene.surroundings, size, device)
+    if scene.backdrop == "place":
+        place = scene.surroundings
+        sharp = place.view(_SIZE_OF_PHOTOGRAPHS).to(device)
+        image = defocused(sharp, place.defocus * _SIZE_OF_PHOTOGRAPHS)
+        # Brighter than this would eat the edges of what is before it.
+        return resized(image, size, size).clamp_(0, _BRIGHTEST / exposure(scene))
     generator = torch.Generator().manual_seed(scene.seed)
-    colors = torch.tensor(scene.backdrop_colors)
-    painted = {"studio": _studio, "room": _room, "foliage": _foliage}[scene.backdrop]
-    image = painted(colors, generator)
-    level = (sum(scene.surroundings.sky) + sum(scene.key.color)) / 6 * scene.backdrop_brightness
-    return resized((image * level).to(device), size, size).clamp_(0)
+    painted = _studio if scene.backdrop == "studio" else _room
+    image = painted(torch.tensor(scene.backdrop_colors), generator)
+    image *= scene.backdrop_brightness * scene.exposure / exposure(scene)
+    return resized(image.to(device), size, size).clamp_(0)
 
 
-def _photograph(scene: Scene, place: Place, size: int, device: torch.device | str) -> Tensor:
-    sharp = place.view(_SIZE_OF_PHOTOGRAPHS).to(device)
-    image = defocused(sharp, place.defocus * _SIZE_OF_PHOTOGRAPHS)
-    # Brighter than this would eat the edges of what is before it.
-    return resized(image, size, size).clamp_(0, _BRIGHTEST / exposure(scene))
-
-
-def _field(cells: int, channels: int, generator: torch.Generator) -> Tensor:
-    """Smooth noise in about [0, 1], [channels, _SIZE, _SIZE]."""
-    noise = torch.rand(channels, cells + 3, cells + 3, generator=generator)
-    return resized(noise, _SIZE, _SIZE).clamp_(0, 1)
+def _field(cells: int, generator: torch.Generator) -> Tensor:
+    """Smooth noise in about [0, 1], [_SIZE, _SIZE]."""
+    noise = torch.rand(1, cells + 3, cells + 3, generator=generator)
+    return resized(noise, _SIZE, _SIZE)[0].clamp_(0, 1)
 
 
 def _blend(weight: Tensor, a: Tensor, b: Tensor) -> Tensor:
@@ -61,7 +56,7 @@ def _studio(colors: Tensor, generator: torch.Generator) -> Tensor:
     x, y = _grid()
     cx, cy, width = (torch.rand(3, generator=generator) * 1.6 - 0.8).unbind()
     glow = exp(-((x - cx) ** 2 + (y - cy) ** 2) / (0.8 + 0.6 * width.abs()) ** 2)
-    mottle = _field(5, 1, generator)[0]
+    mottle = _field(5, generator)
     base = _greyed(colors[0], 0.65)
     return _blend(glow * (0.8 + 0.2 * mottle), base * 0.35, base * 1.1)
 
@@ -70,7 +65,7 @@ def _room(colors: Tensor, generator: torch.Generator) -> Tensor:
     """Walls, shelves, windows and door frames as soft rectangles."""
     x, y = _grid()
     wall = _greyed(colors[0], 0.5)
-    image = _blend(_field(2, 1, generator)[0], wall * 0.6, wall)
+    image = _blend(_field(2, generator), wall * 0.6, wall)
     for k in range(14):
         cx, cy, w, h, tone = torch.rand(5, generator=generator).unbind()
         inside = ((x - 2.2 * cx + 1.1).abs() < 0.06 + 0.45 * w**2) & (
@@ -82,13 +77,3 @@ def _room(colors: Tensor, generator: torch.Generator) -> Tensor:
         image = torch.where(inside, color[:, None, None], image)
     sigma = 2.2 + 4.5 * float(torch.rand(1, generator=generator))
     return blurred(image, sigma)
-
-
-def _foliage(colors: Tensor, generator: torch.Generator) -> Tensor:
-    fine, broad = _field(18, 1, generator)[0], _field(4, 1, generator)[0]
-    green = torch.tensor([0.07, 0.16, 0.035]) + 0.05 * colors[0]
-    gold = torch.tensor([0.55, 0.62, 0.32]) + 0.2 * colors[1]
-    weight = (0.55 * fine + 0.75 * broad - 0.25).clamp(0, 1) ** 2
-    image = _blend(weight, green * 0.5, gold)
-    gaps = sigmoid((_field(12, 1, generator)[0] - 0.86) * 40)
-    return blurred(image + gaps * 1.2, 1.2 + 2.5 * float(torch.rand(1, generator=generator)))

@@ -9,14 +9,14 @@ from torch import Tensor
 
 from synthforge.mannequin.draws import RGB, Draws, mix, scaled, seed_of
 from synthforge.mannequin.render.panoramas import panoramas
-from synthforge.mannequin.render.surroundings import Dome, Place, Vector
+from synthforge.mannequin.render.surroundings import Place, Vector
 
-# Shares of scenes: in photographed places, lit by the camera's flash, of half the resolution and
-# compressed, black and white.
-_PHOTOGRAPHED = 0.65
+# Shares of scenes: lit by the camera's flash, of half the resolution and compressed, black and
+# white, and by what is behind the person.
 _FLASHED = 0.28
 _SMALL = 0.28
 _MONOCHROME = 0.03
+_BACKDROPS = {"place": 0.68, "studio": 0.16, "room": 0.16}
 # How often a place is chosen beside the others: plain ones are recognised.
 _RARELY = {"lobby": 0.3, "apartment": 0.5, "night": 0.5, "sky": 0.4, "esplanade": 0.6}
 # A place's strongest light is the key where it comes this much from the camera's side and is this
@@ -25,9 +25,6 @@ _KEY_FROM_FRONT = 0.25
 _KEY_SHARE = 0.3
 # A light of this size is as soft as can be.
 _SOFT_SPREAD_RAD = 0.2
-
-# Surroundings, key, fills, white balance.
-_Lighting = tuple[Dome | Place, "Light", tuple["Light", ...], RGB]
 
 
 @dataclass(frozen=True)
@@ -48,10 +45,11 @@ class Scene:
 
     key: casts shadows; fills: add to the surroundings' light. blur: pixels. small: the camera's
     resolution is half the image's; then compression is the JPEG quantization of luma, in levels of
-    the lowest frequency. backdrop: what is behind the person where the surroundings are no place.
+    the lowest frequency. backdrop: the place, or what is painted of backdrop_colors, at a mean
+    image value of about backdrop_brightness.
     """
 
-    surroundings: Dome | Place
+    surroundings: Place
     key: Light
     fills: tuple[Light, ...]
     exposure: float
@@ -74,7 +72,7 @@ class Scene:
 def scene_from(z: Tensor) -> Scene:
     """z: [256], z[256:] of a sample's latent."""
     d = Draws(z)
-    backdrop = d.pick({"studio": 0.32, "room": 0.48, "foliage": 0.20})
+    backdrop = d.pick(_BACKDROPS)
     colors = tuple(d.color(0.6, 0.8) for _ in range(5))
     exposure = d.bell(-0.12, 0.40)
     # A few are far too dark or too bright.
@@ -84,11 +82,10 @@ def scene_from(z: Tensor) -> Scene:
     elif missed > 0.95:
         exposure += 0.15 + 0.30 * amount
     flashed = d.chance(_FLASHED)
-    light = _photographed if d.chance(_PHOTOGRAPHED) else _procedural
-    surroundings, key, fills, white_balance = light(d, flashed)
+    place, key, fills, white_balance = _lighting(d, flashed)
     coarse, small, defocus = d.chance(0.4), d.chance(_SMALL), d.u()
     return Scene(
-        surroundings=surroundings,
+        surroundings=place,
         key=key,
         fills=fills,
         white_balance=white_balance,
@@ -105,43 +102,13 @@ def scene_from(z: Tensor) -> Scene:
         compression=1.5 + 8.0 * d.u() ** 2,
         backdrop=backdrop,
         backdrop_colors=colors,
-        backdrop_brightness=math.exp(d.bell(-0.6, 0.9)) * (0.4 if flashed else 1.0),
+        backdrop_brightness=math.exp(d.bell(-0.4, 1.0)) * (0.4 if flashed else 1.0),
         seed=seed_of(z),
     )
 
 
-def _procedural(d: Draws, flashed: bool) -> _Lighting:
+def _lighting(d: Draws, flashed: bool) -> tuple[Place, Light, tuple[Light, ...], RGB]:
     """Surroundings, key, fills and the camera's white balance."""
-    warm, ambient = d.bell(0, 1.0), d.u(0.14, 0.50)
-    azimuth, elevation = d.bell(0, 1.25), d.bell(0.40, 0.75)
-    softness = d.u() ** 0.8
-    key_strength = d.u(0.55, 1.5) * (1.25 - 0.45 * softness)
-    lamp = Light(_direction(azimuth, elevation), scaled(_temperature(warm), key_strength), softness)
-    key = _flash(d, ambient) if flashed else lamp
-    fill_azimuth = -math.copysign(d.u(0.4, 1.6), azimuth)
-    fill = Light(
-        _direction(fill_azimuth, d.u(-0.2, 0.8)),
-        scaled(_temperature(d.bell(-warm * 0.4, 0.8)), d.u(0.05, 0.55)),
-        1.0,
-    )
-    rim_side = 1 if d.u() > 0.5 else -1
-    rim = Light(
-        _direction(rim_side * d.u(2.0, 2.8), d.u(0.1, 0.9)),
-        scaled(_temperature(d.bell(0, 1.2)), d.u() ** 2 * 1.6),
-        1.0,
-    )
-    tint = _temperature(d.bell(-0.5 * warm, 0.8))
-    ground_tint = d.color(0.5, 1.0)
-    dome = Dome(
-        sky=scaled(tint, ambient * 1.25),
-        ground=scaled(mix(tint, ground_tint, 0.4), ambient * d.u(0.35, 0.9)),
-    )
-    share = 0.25 if flashed else 0.85
-    return dome, key, (fill, rim), _temperature(-share * warm + _cast(d))
-
-
-def _photographed(d: Draws, flashed: bool) -> _Lighting:
-    """As `_procedural`."""
     names = [panorama.name for panorama in panoramas()]
     index = names.index(d.pick({name: _RARELY.get(name, 1.0) for name in names}))
     key_x, _, key_z = panoramas()[index].key_direction
@@ -188,9 +155,9 @@ def _lamp(d: Draws, place: Place) -> Light:
     """A window, wall or reflector where a place has no light for the face."""
     around, behind = sum(place.facing) / 3, sum(place.behind) / 3
     color = mix(_temperature(d.bell(0, 0.6)), scaled(place.facing, 1 / around), 0.5)
-    softness = d.u(0.2, 1.0)
+    softness = d.u(0.1, 1.0)
     strength = d.u(0.5, 1.8) * max(around, 0.5 * behind) * (1.25 - 0.45 * softness)
-    towards = _direction(d.bell(0, 1.2), d.bell(0.5, 0.5))
+    towards = _direction(d.bell(0, 1.25), d.bell(0.42, 0.6))
     return Light(towards, scaled(color, strength), softness)
 
 

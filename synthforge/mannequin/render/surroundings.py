@@ -1,4 +1,4 @@
-"""What is round the person: light from every direction, photographed or procedural."""
+"""What is round the person: light from every direction, from photographs."""
 
 from __future__ import annotations
 
@@ -14,28 +14,6 @@ from synthforge.mannequin.render.panoramas import Panorama, look_up, panoramas
 
 # Directions and positions are in viewer axes: x right, y up, z to the viewer.
 Vector = tuple[float, float, float]
-
-
-@dataclass(frozen=True)
-class Dome:
-    """A sky that fades into the ground. sky, ground: radiance overhead and underfoot."""
-
-    sky: RGB
-    ground: RGB
-
-    @property
-    def facing(self) -> RGB:
-        """Radiance of a uniform sphere that would light a surface facing the camera alike."""
-        r, g, b = ((s + g) / 2 for s, g in zip(self.sky, self.ground, strict=True))
-        return r, g, b
-
-    def radiance(self, directions: Tensor) -> Tensor:
-        """Linear RGB [N, 3] from directions [N, 3]."""
-        height = (0.5 + 0.5 * directions[:, 1:2]).clamp(0, 1)
-        sky, ground = (directions.new_tensor(color) for color in (self.sky, self.ground))
-        return ground * (1 - height) + sky * height
-
-    reflected = radiance
 
 
 @dataclass(frozen=True)
@@ -58,7 +36,7 @@ class Place:
 
     @functools.cached_property
     def facing(self) -> RGB:
-        """As `Dome.facing`, without the panorama's strongest light."""
+        """Radiance of a uniform sphere that lights a surface facing the camera alike, no key."""
         return self.panorama.light_on(self._towards_camera(1.0))
 
     @functools.cached_property
@@ -77,7 +55,7 @@ class Place:
         return x, y, z
 
     def radiance(self, directions: Tensor) -> Tensor:
-        """As `Dome.radiance`; blurred, so that few directions stand for all."""
+        """Linear RGB [N, 3] from directions [N, 3]; blurred, so that few stand for all."""
         return self._seen(self.panorama.soft, directions)
 
     def reflected(self, directions: Tensor) -> Tensor:
