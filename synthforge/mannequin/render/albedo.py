@@ -72,7 +72,7 @@ def pigments(person: Person) -> dict[str, RGB]:
     lip_natural = _plus((_LIP_BLOOD, 1.05 * pale + 0.5), (_MELANIN, 0.12 * dark + 0.05))
     lip_painted = _towards(person.lip_color, skin)
     lip = _plus((lip_natural, 1 - person.lipstick), (lip_painted, person.lipstick))
-    brow = _plus((_towards(person.brow_color, skin), 0.30 * person.brow_density))
+    brow = _plus((_towards(person.brow_color, skin), 0.26 * person.brow_density))
     shadow = _plus(((-0.42, -0.36, -0.26), 0.62 * person.stubble * pale + 0.2 * person.stubble))
     black = (-1.7, -1.8, -1.8)
     return {
@@ -81,7 +81,7 @@ def pigments(person: Person) -> dict[str, RGB]:
         "mottling_brown": _plus((_MELANIN, 0.009 * person.mottling * person.patches[1])),
         "blush": _plus((blood, 0.5 * person.blush * (0.5 + 0.5 * pale))),
         "nose_red": _plus(
-            (blood, 0.65 * (0.3 + person.redness) * (0.4 + 0.6 * pale)), (_MELANIN, 0.04)
+            (blood, 0.65 * (0.3 + person.redness) * (0.4 + 0.6 * pale)), (_MELANIN, 0.055)
         ),
         "ear_red": _plus((blood, 0.45)),
         "under_eye": _plus((_VEIN, 0.9 * person.under_eye + 0.08), (_MELANIN, 0.06 * dark)),
@@ -99,7 +99,7 @@ def pigments(person: Person) -> dict[str, RGB]:
         "eye_shadow": _plus((_towards(_EYE_SHADOW, skin), 0.24 * person.eye_shadow)),
         "eyeliner": _plus((black, 1.3 * person.eyeliner)),
         "waterline": _plus((_towards((0.46, 0.22, 0.19), skin), 0.6)),
-        "nostril": (-1.5, -2.0, -2.0),
+        "nostril": (-1.3, -1.7, -1.7),
         "mouth_dark": _plus((_towards((0.24, 0.060, 0.055), skin), 1.0)),
         "tooth": _towards((0.72, 0.65, 0.53), skin),
         "gum": _towards((0.42, 0.12, 0.11), skin),

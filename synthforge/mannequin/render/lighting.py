@@ -38,6 +38,8 @@ _FAR = 9.0
 # Half the width of the shadow map, generator units.
 _SHADOW_EXTENT = 0.72
 _SHADOW_BIAS = 0.008
+# How far light reaches into hair.
+_HAIR_REACH = 0.022
 _POISSON = (
     (-0.33, -0.12), (0.42, 0.10), (0.05, 0.48), (-0.10, -0.60),
     (0.72, -0.50), (-0.80, 0.30), (-0.42, 0.82), (0.55, 0.78), (-0.70, -0.66),
@@ -123,11 +125,11 @@ class Shadow:
         """[3, N] generator -> [3, N]: x left, y up in [-1, 1] of the map, depth from the light."""
         return _to_light(points_gen, self.rotation, self.center)
 
-    def lit(self, points_light: Tensor, bias: float = _SHADOW_BIAS) -> Tensor:
+    def lit(self, points_light: Tensor) -> Tensor:
         """Share of the key light that reaches points [3, N] of `to_light` on skin: [N]."""
         x, y, z = points_light
         total = torch.zeros_like(x)
-        limit = z - bias / _SHADOW_EXTENT
+        limit = z - _SHADOW_BIAS / _SHADOW_EXTENT
         for texel in self._texels_round(x, y, self.radius, _POISSON):
             total += self.solid_depth.view(-1).index_select(0, texel) >= limit
         cells = self.hair_depth.shape[0] / 2
@@ -137,14 +139,14 @@ class Shadow:
         behind = ((z - depth) * (_SHADOW_EXTENT / 0.03)).clamp_(0, 1)
         return total * (1 / len(_POISSON)) * exp(-behind * density.clamp_(max=1.1))
 
-    def transmitted(self, points_light: Tensor, reach: float = 0.022) -> Tensor:
-        """Light that gets through hair to points [3, N]: fades over `reach` behind the first."""
+    def transmitted(self, points_light: Tensor) -> Tensor:
+        """Light that gets through hair to points [3, N]: fades behind the first."""
         x, y, z = points_light
         total = torch.zeros_like(x)
         offsets = _POISSON[:5]
         for texel in self._texels_round(x, y, max(self.radius, 0.01), offsets):
             behind = z - self.depth.view(-1).index_select(0, texel)
-            total += exp((behind * _SHADOW_EXTENT - 0.004).clamp_(min=0) * (-1 / reach))
+            total += exp((behind * _SHADOW_EXTENT - 0.004).clamp_(min=0) * (-1 / _HAIR_REACH))
         return total * (1 / len(offsets))
 
     def _texels_round(

@@ -49,20 +49,15 @@ class Panorama:
 
         Smooth enough to be summed over the 96 directions of mannequin.occlusion.
         """
-        towards = pixel_directions(_SOFT_HEIGHT).flatten(1)
         small = F.avg_pool2d(self.reflected, 2)
         height, width = small.shape[1:]
-        source = pixel_directions(height).flatten(1)
-        weight = solid_angles(height).expand(-1, width).flatten()
-        light = small.flatten(1).T
-        maps = []
-        for cells in towards.split(2 * _SOFT_HEIGHT, 1):
-            lobe = dot(source[:, :, None], cells[:, None], 0).clamp_(min=0)
-            for _ in range(5):
-                lobe *= lobe
-            lobe *= weight[:, None]
-            maps.append(weighted_sum(lobe, light) / fixed_order_sum(lobe, 0))
-        return torch.stack(maps, 1)
+        source, towards = pixel_directions(height), pixel_directions(_SOFT_HEIGHT)
+        lobe = dot(source.flatten(1)[..., None], towards.flatten(1)[:, None], 0).clamp_(min=0)
+        for _ in range(5):
+            lobe *= lobe
+        lobe *= solid_angles(height).expand(-1, width).reshape(-1, 1)
+        light = weighted_sum(lobe, small.flatten(1).T) / fixed_order_sum(lobe, 0)
+        return light.view(3, _SOFT_HEIGHT, -1)
 
     def light_on(self, normal: tuple[float, float, float]) -> RGB:
         """Radiance of a uniform sphere that would light a surface as this one does, without key."""

@@ -13,8 +13,8 @@ from synthforge.mannequin.render.surroundings import Place, Vector
 
 # Shares of scenes: lit by the camera's flash, of half the resolution and compressed, black and
 # white, and by what is behind the person.
-_FLASHED = 0.28
-_SMALL = 0.28
+_FLASHED = 0.33
+_SMALL = 0.38
 _MONOCHROME = 0.03
 _BACKDROPS = {"place": 0.68, "studio": 0.16, "room": 0.16}
 # How often a place is chosen beside the others: plain ones are recognised.
@@ -97,12 +97,12 @@ def scene_from(z: Tensor) -> Scene:
         grain=(0.003 + 0.012 * d.u() ** 2 + 0.015 * d.u() ** 8) * (0.65 if coarse else 1.0),
         coarse_grain=coarse,
         # Some are out of focus or shaken.
-        blur=0.35 + 0.6 * defocus**2 + (0.0 if small else 1.6) * defocus**6,
+        blur=0.35 + 0.8 * defocus**2 + (0.0 if small else 1.6) * defocus**6,
         small=small,
         compression=1.5 + 8.0 * d.u() ** 2,
         backdrop=backdrop,
         backdrop_colors=colors,
-        backdrop_brightness=math.exp(d.bell(-0.4, 1.0)) * (0.4 if flashed else 1.0),
+        backdrop_brightness=math.exp(d.bell(-0.5, 1.0)) * (0.4 if flashed else 1.0),
         seed=seed_of(z),
     )
 
@@ -142,7 +142,7 @@ def _lighting(d: Draws, flashed: bool) -> tuple[Place, Light, tuple[Light, ...],
 
 def _flash(d: Draws, around: float) -> Light:
     """On the camera, beside surroundings of radiance `around`."""
-    color = scaled(_temperature(d.bell(-0.1, 0.4)), d.u(1.2, 6.0) * around)
+    color = scaled(_temperature(d.bell(-0.1, 0.4)), d.u(1.5, 7.0) * around)
     return Light(_direction(d.bell(0, 0.2), d.bell(0.12, 0.14)), color, 0.25)
 
 

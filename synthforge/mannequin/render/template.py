@@ -57,12 +57,10 @@ class Template:
 def brow_curve(head: Template) -> Tensor:
     """Middle of the subject's left brow, inner to outer end: float32 [33, 3].
 
-    Annotators put the brow's landmarks on its upper edge, the first where it is still thin.
+    Annotators put the brow's landmarks on its upper half.
     """
-    mark = head.landmarks[LEFT_BROW] - head.landmarks.new_tensor([0.0, 0.0036, 0.0])
-    mark[0] += 0.2 * (mark[1] - mark[0])
-    mark[4] += 0.2 * (mark[4] - mark[3])
-    return smooth_curve(mark, 33)
+    lower = head.landmarks.new_tensor([0.0, 0.0013, 0.0])
+    return smooth_curve(head.landmarks[LEFT_BROW] - lower, 33)
 
 
 @functools.cache
