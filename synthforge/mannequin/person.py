@@ -84,7 +84,6 @@ class Person:
     clothing: RGB
     neckline: float
     collar: int
-    eye_pattern: float
 
 
 def person_from(z: Tensor) -> Person:
@@ -166,7 +165,6 @@ def person_from(z: Tensor) -> Person:
         clothing=d.color(0.75, 0.6),
         neckline=d.u(),
         collar=int(d.u(0, 3.999)),
-        eye_pattern=d.u(),
     )
 
 

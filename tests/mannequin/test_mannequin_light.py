@@ -121,7 +121,7 @@ def test_grain_is_as_strong_as_the_scene_says_and_shows_in_the_shadows(scene):
     assert spread(grainy, 0.3) < 0.9 * spread(grainy, 0.05)
 
 
-@pytest.mark.parametrize("kind", ["place", "studio", "room"])
+@pytest.mark.parametrize("kind", ["place", "wall", "room"])
 def test_backdrops_are_images(scene, kind):
     studio = replace(scene, backdrop=kind)
     image = background(studio, 96, "cpu")

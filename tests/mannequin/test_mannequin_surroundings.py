@@ -16,8 +16,8 @@ from synthforge.mannequin.render.tone_mapping import exposure, tone_map
 
 
 def place(name, azimuth=0.0, pitch=0.0, roll=0.0, defocus=0.02):
-    index = [panorama.name for panorama in panoramas()].index(name)
-    return Place(index, rotation_of_camera(azimuth, pitch, roll), 0.5, defocus)
+    panorama = next(panorama for panorama in panoramas() if panorama.name == name)
+    return Place(panorama, rotation_of_camera(azimuth, pitch, roll), 0.5, defocus)
 
 
 @pytest.fixture(scope="module")

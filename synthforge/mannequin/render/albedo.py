@@ -88,7 +88,6 @@ def pigments(person: Person) -> dict[str, RGB]:
         "lid": _plus((blood, 0.28), (_MELANIN, 0.02 + 0.03 * dark)),
         "lip": lip,
         "lip_line": (-0.75, -0.85, -0.8),
-        "lip_texture": (-0.05, -0.07, -0.07),
         **{f"freckles_{k}": _plus((_MELANIN, 0.24 * x)) for k, x in enumerate(person.freckles)},
         **{f"spots_{k}": _plus((_MELANIN, 0.07 * x)) for k, x in enumerate(person.spots)},
         **{f"moles_{k}": _plus((_MELANIN, 0.5 * x)) for k, x in enumerate(person.moles)},

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from flame_pytorch.lbs import fixed_order_sum
-from synthforge.mannequin.render.arithmetic import exp, steps
+from synthforge.mannequin.render.arithmetic import mean, steps
 from synthforge.mannequin.render.maps import blurred, defocused, resized
 from synthforge.mannequin.render.scene import Scene
 from synthforge.mannequin.render.tone_mapping import exposure
@@ -26,8 +25,8 @@ def background(scene: Scene, size: int, device: torch.device | str) -> Tensor:
         # Brighter than this would eat the edges of what is before it.
         return resized(image, size, size).clamp_(0, _BRIGHTEST / exposure(scene))
     generator = torch.Generator().manual_seed(scene.seed)
-    painted = _studio if scene.backdrop == "studio" else _room
-    image = painted(torch.tensor(scene.backdrop_colors), generator)
+    furniture = 14 if scene.backdrop == "room" else 0
+    image = _room(torch.tensor(scene.backdrop_colors), furniture, generator)
     image *= scene.backdrop_brightness * scene.exposure / exposure(scene)
     return resized(image.to(device), size, size).clamp_(0)
 
@@ -38,41 +37,19 @@ def _field(cells: int, generator: torch.Generator) -> Tensor:
     return resized(noise, _SIZE, _SIZE)[0].clamp_(0, 1)
 
 
-def _blend(weight: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    return a[:, None, None] + (b - a)[:, None, None] * weight
-
-
-def _greyed(color: Tensor, share: float) -> Tensor:
-    return (1 - share) * color + share * (fixed_order_sum(color, 0) / 3)
-
-
-def _grid() -> tuple[Tensor, Tensor]:
+def _room(colors: Tensor, furniture: int, generator: torch.Generator) -> Tensor:
+    """A wall, with shelves, door frames and at last a window as soft rectangles."""
     axis = steps(-1, 1, _SIZE)
     y, x = torch.meshgrid(axis, axis, indexing="ij")
-    return x, y
-
-
-def _studio(colors: Tensor, generator: torch.Generator) -> Tensor:
-    x, y = _grid()
-    cx, cy, width = (torch.rand(3, generator=generator) * 1.6 - 0.8).unbind()
-    glow = exp(-((x - cx) ** 2 + (y - cy) ** 2) / (0.8 + 0.6 * width.abs()) ** 2)
-    mottle = _field(5, generator)
-    base = _greyed(colors[0], 0.65)
-    return _blend(glow * (0.8 + 0.2 * mottle), base * 0.35, base * 1.1)
-
-
-def _room(colors: Tensor, generator: torch.Generator) -> Tensor:
-    """Walls, shelves, windows and door frames as soft rectangles."""
-    x, y = _grid()
-    wall = _greyed(colors[0], 0.5)
-    image = _blend(_field(2, generator), wall * 0.6, wall)
-    for k in range(14):
+    wall = 0.5 * colors[0] + 0.5 * mean(colors[0], 0)
+    image = wall[:, None, None] * (0.5 + 0.6 * _field(2, generator))
+    for k in range(furniture):
         cx, cy, w, h, tone = torch.rand(5, generator=generator).unbind()
         inside = ((x - 2.2 * cx + 1.1).abs() < 0.06 + 0.45 * w**2) & (
             (y - 2.2 * cy + 1.1).abs() < 0.08 + 0.8 * h**2
         )
         color = colors[1 + k % 4] * (0.25 + 1.4 * tone**2)
-        if k == 13:
+        if k == furniture - 1:
             color = torch.tensor([1.6, 1.7, 1.8]) * (0.3 + tone)
         image = torch.where(inside, color[:, None, None], image)
     sigma = 2.2 + 4.5 * float(torch.rand(1, generator=generator))

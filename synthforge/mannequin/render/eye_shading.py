@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from synthforge.mannequin.person import Person
-from synthforge.mannequin.render.arithmetic import atan2, dot, turned
+from synthforge.mannequin.render.arithmetic import dot, turned
 from synthforge.mannequin.render.fields import interpolate, smoothstep
 from synthforge.mannequin.render.lighting import schlick
-from synthforge.mannequin.render.maps import read, resized
 from synthforge.mannequin.render.scene import Scene
 from synthforge.mesh import unit
 
@@ -25,20 +23,6 @@ _SCLERA = (0.50, 0.455, 0.43)
 _SCLERA_PIGMENT = (0.16, 0.18, 0.22)
 _VEINS = (0.62, 0.24, 0.20)
 _COLLAR = (0.14, 0.075, 0.03)
-_TABLE = (48, 512)
-
-
-@functools.cache
-def _fibres(device: torch.device | str) -> Tensor:
-    """float32 [1, R, T], polar noise with zero mean: the iris's fibres."""
-    generator = torch.Generator().manual_seed(71)
-
-    def noise(rings: int, turns: int) -> Tensor:
-        cells = torch.randn(1, rings, turns, generator=generator, dtype=torch.float64)
-        return resized(cells.float(), *_TABLE)
-
-    fibres, broad = noise(_TABLE[0] // 12, _TABLE[1]), noise(_TABLE[0] // 6, _TABLE[1] // 8)
-    return (0.6 * fibres + 0.5 * broad).to(device)
 
 
 @dataclass(frozen=True)
@@ -72,11 +56,9 @@ def shade_eye(
     shade = _under_lids(eye, turned(eye.head_rotation, eye_local))
     globe = eye_local
     eye_local = eye_local * _MESH_GLOBE
-    iris_plane = _refracted(eye_local, eye.rotation[2])
-    r = _radius(iris_plane) + (eye_local[:, 2] < 0).float()
-    turn = atan2(iris_plane[:, 1], iris_plane[:, 0]) / torch.pi
+    r = _radius(_refracted(eye_local, eye.rotation[2])) + (eye_local[:, 2] < 0).float()
     radius = _IRIS_RADIUS * person.iris_size
-    iris = _iris(person, r / radius, r, turn)
+    iris = _iris(person, r / radius, r)
     sclera = _sclera(person, eye_local[:, 0].abs())
     albedo = sclera + (iris - sclera) * smoothstep(radius + 0.022, radius - 0.022, r)[:, None]
 
@@ -117,14 +99,11 @@ def _refracted(eye_local: Tensor, towards_viewer: Tensor) -> Tensor:
     return xy - depth[:, None] * towards_viewer[:2]
 
 
-def _iris(person: Person, relative: Tensor, r: Tensor, turn: Tensor) -> Tensor:
-    """Albedo [N, 3]: fibres, a brown collar round the pupil, a dark limbus."""
+def _iris(person: Person, relative: Tensor, r: Tensor) -> Tensor:
+    """Albedo [N, 3]: a brown collar round the pupil, a dark limbus."""
     like = r.new_tensor
-    column = ((turn + 2 * person.eye_pattern + 1) % 2) * ((_TABLE[1] - 1) / 2)
-    fibre = read(_fibres(r.device), column, relative.clamp(0, 1) * (_TABLE[0] - 1))[0]
     collar = 0.35 * smoothstep(0.75, 0.35, relative)[:, None]
     color = like(person.iris) * (1 - collar) + collar * like(_COLLAR)
-    color = color * (1 + 0.38 * fibre[:, None]).clamp(0.3, 2.0)
     color = color * (1 - 0.82 * smoothstep(0.80, 1.0, relative)[:, None])
     pupil = smoothstep(_PUPIL_RADIUS + 0.03, _PUPIL_RADIUS - 0.015, r)[:, None]
     return color * (1 - pupil) + 0.004 * pupil

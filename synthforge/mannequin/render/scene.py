@@ -16,7 +16,7 @@ from synthforge.mannequin.render.surroundings import Place, Vector
 _FLASHED = 0.33
 _SMALL = 0.38
 _MONOCHROME = 0.03
-_BACKDROPS = {"place": 0.68, "studio": 0.16, "room": 0.16}
+_BACKDROPS = {"place": 0.68, "wall": 0.16, "room": 0.16}
 # How often a place is chosen beside the others: plain ones are recognised.
 _RARELY = {"lobby": 0.3, "apartment": 0.5, "night": 0.5, "sky": 0.4, "esplanade": 0.6}
 # A place's strongest light is the key where it comes this much from the camera's side and is this
@@ -109,22 +109,22 @@ def scene_from(z: Tensor) -> Scene:
 
 def _lighting(d: Draws, flashed: bool) -> tuple[Place, Light, tuple[Light, ...], RGB]:
     """Surroundings, key, fills and the camera's white balance."""
-    names = [panorama.name for panorama in panoramas()]
-    index = names.index(d.pick({name: _RARELY.get(name, 1.0) for name in names}))
-    key_x, _, key_z = panoramas()[index].key_direction
+    places = {panorama.name: panorama for panorama in panoramas()}
+    panorama = places[d.pick({name: _RARELY.get(name, 1.0) for name in places})]
+    key_x, _, key_z = panorama.key_direction
     # Half of the photographers look away from the strongest light.
     azimuth = math.atan2(-key_x, key_z) + d.bell(0, 1.4)
     azimuth = d.u(-math.pi, math.pi) if d.chance(0.5) else azimuth
     place = Place(
-        index=index,
+        panorama=panorama,
         rotation=rotation_of_camera(azimuth, d.bell(0.02, 0.20), d.bell(0, 0.08)),
         half_width=d.u(0.35, 0.85),
         defocus=0.005 + 0.035 * d.u() ** 1.7,
     )
     around = sum(place.facing) / 3
-    sun = scaled(place.panorama.key_irradiance, 1 / math.pi)
+    sun = scaled(panorama.key_irradiance, 1 / math.pi)
     strength = sum(sun) / 3
-    spread = place.panorama.key_spread_rad / _SOFT_SPREAD_RAD + 0.3 * d.u() ** 2
+    spread = panorama.key_spread_rad / _SOFT_SPREAD_RAD + 0.3 * d.u() ** 2
     # Walls and the photographer's reflector lighten the shadows.
     limit = min(1.0, d.u(1.5, 4.0) * around / max(strength, 1e-6))
     strongest = Light(place.key_direction, scaled(sun, limit), min(1.0, spread))

@@ -95,9 +95,9 @@ class Points:
         x, y, _ = self.head.landmarks[landmark]
         return self.around(x, y, width_x, width_y)
 
-    def distance(self, curve: Tensor, reach: float, mirrored: bool = True) -> Tensor:
+    def distance(self, curve: Tensor, reach: float) -> Tensor:
         """Distance seen from the front to a curve [M, 3], up to `reach` from its middle."""
-        xy = (self.mirrored if mirrored else self.positions)[:, :2]
+        xy = self.mirrored[:, :2]
         dx, dy = (xy - mean(curve[:, :2], 0)).unbind(1)
         close = dx * dx + dy * dy < reach * reach
         distance = torch.full_like(xy[:, 0], _FAR_M)
@@ -220,14 +220,13 @@ def _mouth(points: Points, fine: Tensor, medium: Tensor) -> Maps:
     """Lips with their lines and the dark line between them."""
     mark = points.head.landmarks
     outline = smooth_curve(mark[OUTER_LIP], 60, closed=True)
-    border = points.distance(torch.cat([outline, outline[:1]]), 0.05, mirrored=False)
+    border = points.distance(torch.cat([outline, outline[:1]]), 0.05)
     corner_to_corner = [48, 60, 61, 62, 63, 64, 54]
-    parting = points.distance(smooth_curve(mark[corner_to_corner], 32), 0.05, mirrored=False)
+    parting = points.distance(smooth_curve(mark[corner_to_corner], 32), 0.05)
     lines = sine(points.positions[:, 0] * 5200 + 2.5 * medium) * 0.5 + 0.5 * fine
     return {
         "lip": points.lip * smoothstep(-0.0002, 0.0016, border),
         "lip_line": points.lip * bell(parting, 0.0013),
-        "lip_texture": lines * points.lip,
         "lip_height": lines * points.lip * 6e-5,
         **_inside_mouth(points),
     }

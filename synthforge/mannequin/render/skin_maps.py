@@ -26,7 +26,7 @@ _NOISE_SEED = 20240607
 # Order of the mixed maps.
 PIGMENT_MAPS = (
     "base", "mottling_red", "mottling_brown", "blush", "nose_red", "ear_red", "under_eye", "lid",
-    "lip", "lip_line", "lip_texture", "freckles_0", "freckles_1", "spots_0", "spots_1", "moles_0",
+    "lip", "lip_line", "freckles_0", "freckles_1", "spots_0", "spots_1", "moles_0",
     "moles_1", "pores", "beard_shadow", "brow_shadow", "lash_line", "eye_shadow", "eyeliner",
     "waterline", "nostril", "mouth_dark", "tooth", "gum", "teeth_back", "wrinkles",
 )  # fmt: skip

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from synthforge.mannequin.draws import RGB
 from synthforge.mannequin.render.arithmetic import steps, turned
-from synthforge.mannequin.render.panoramas import Panorama, look_up, panoramas
+from synthforge.mannequin.render.panoramas import Panorama, look_up
 
 # Directions and positions are in viewer axes: x right, y up, z to the viewer.
 Vector = tuple[float, float, float]
@@ -20,19 +20,15 @@ Vector = tuple[float, float, float]
 class Place:
     """A panorama round the person, turned, and how the camera sees what is behind.
 
-    index: of render.panoramas.panoramas(). rotation: rows, viewer axes to the panorama's.
+    rotation: rows, viewer axes to the panorama's.
     half_width: of the image plane at distance 1. defocus: radius of a blurred point, in image
     widths.
     """
 
-    index: int
+    panorama: Panorama
     rotation: tuple[Vector, Vector, Vector]
     half_width: float
     defocus: float
-
-    @property
-    def panorama(self) -> Panorama:
-        return panoramas()[self.index]
 
     @functools.cached_property
     def facing(self) -> RGB:
