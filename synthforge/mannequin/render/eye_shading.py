@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from synthforge.mannequin.person import Person
-from synthforge.mannequin.render.arithmetic import dot, turned
+from synthforge.mannequin.render.albedo import skin_log_albedo
+from synthforge.mannequin.render.arithmetic import dot, exp, turned
 from synthforge.mannequin.render.fields import interpolate, smoothstep
 from synthforge.mannequin.render.lighting import schlick
 from synthforge.mannequin.render.scene import Scene
@@ -53,7 +54,7 @@ def shade_eye(
     ambient: [N, 3] environment irradiance; key_lit: [N] share of the key that arrives.
     """
     like = eye_local.new_tensor
-    shade = _under_lids(eye, turned(eye.head_rotation, eye_local))
+    shade, poking = _under_lids(eye, turned(eye.head_rotation, eye_local))
     globe = eye_local
     eye_local = eye_local * _MESH_GLOBE
     r = _radius(_refracted(eye_local, eye.rotation[2])) + (eye_local[:, 2] < 0).float()
@@ -70,21 +71,27 @@ def shade_eye(
     bulge = 1.1 * smoothstep(_IRIS_RADIUS * 1.25, _IRIS_RADIUS * 0.8, r)[:, None]
     cornea = unit(globe * torch.cat([1 + bulge, 1 + bulge, 1 + 0 * bulge], -1))
     glint = _reflection(scene, turned(eye.rotation, cornea), key_lit)
-    return albedo * light * shade[:, None] + glint * shade.clamp(0.25)[:, None]
+    color = albedo * light * shade[:, None] + glint * shade.clamp(0.25)[:, None]
+    skin = exp(like(skin_log_albedo(person))) * light
+    return color + (skin - color) * poking[:, None]
 
 
-def _under_lids(eye: Eye, place: Tensor) -> Tensor:
-    """Share of light [N] that lids and lashes leave, most taken from above; place: [N, 3]."""
+def _under_lids(eye: Eye, place: Tensor) -> tuple[Tensor, Tensor]:
+    """Share of light [N] that lids and lashes leave, most taken from above; place: [N, 3].
+
+    And 1 where the globe pokes through a lid, which is to be seen as skin, [N].
+    """
     x, y, _ = place.unbind(-1)
     below_upper = interpolate(x, *eye.upper_lid.unbind(1)) - y
     above_lower = y - interpolate(x, *eye.lower_lid.unbind(1))
     inner, outer = eye.upper_lid[0, 0], eye.upper_lid[-1, 0]
     to_corner = (2 * x - inner - outer).abs() / (outer - inner)
-    return (
+    shade = (
         (1 - 0.50 * smoothstep(0.24, 0.0, below_upper))
         * (1 - 0.22 * smoothstep(0.10, 0.0, above_lower))
         * (1 - 0.35 * smoothstep(0.5, 1.0, to_corner))
     )
+    return shade, smoothstep(-0.04, -0.09, torch.minimum(below_upper, above_lower))
 
 
 def _radius(xy: Tensor) -> Tensor:
