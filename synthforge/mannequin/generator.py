@@ -17,7 +17,7 @@ from synthforge.generator import GeneratorOutput
 from synthforge.mannequin.head.baked import baked_head
 from synthforge.mannequin.people import LATENT_SIZE, draw_people
 from synthforge.mannequin.person import person_from
-from synthforge.mannequin.render.albedo import skin_texture
+from synthforge.mannequin.render.albedo import skin_albedo, skin_texture
 from synthforge.mannequin.render.arithmetic import product
 from synthforge.mannequin.render.background import background
 from synthforge.mannequin.render.body import clothed, eyes_of, surface_of
@@ -148,6 +148,7 @@ class Mannequin:
         )
         light = irradiance(
             scene,
+            skin_albedo(person),
             body.normals,
             head.topology,
             product(R_view_gen, R_gen_head),

@@ -57,6 +57,12 @@ def skin_log_albedo(person: Person) -> RGB:
     )
 
 
+def skin_albedo(person: Person) -> RGB:
+    """Linear RGB of plain skin."""
+    r, g, b = (math.exp(channel) for channel in skin_log_albedo(person))
+    return r, g, b
+
+
 def _towards(color: RGB, base: RGB) -> RGB:
     """The pigment that turns skin of log-albedo `base` into `color` (linear RGB)."""
     r, g, b = (math.log(max(c, 1e-3)) - s for c, s in zip(color, base, strict=True))

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from synthforge.mannequin.person import Person
-from synthforge.mannequin.render.albedo import skin_log_albedo
-from synthforge.mannequin.render.arithmetic import dot, exp, turned
+from synthforge.mannequin.render.albedo import skin_albedo
+from synthforge.mannequin.render.arithmetic import dot, turned
 from synthforge.mannequin.render.fields import interpolate, smoothstep
 from synthforge.mannequin.render.lighting import schlick
 from synthforge.mannequin.render.scene import Scene
@@ -72,7 +72,7 @@ def shade_eye(
     cornea = unit(globe * torch.cat([1 + bulge, 1 + bulge, 1 + 0 * bulge], -1))
     glint = _reflection(scene, turned(eye.rotation, cornea), key_lit)
     color = albedo * light * shade[:, None] + glint * shade.clamp(0.25)[:, None]
-    skin = exp(like(skin_log_albedo(person))) * light
+    skin = like(skin_albedo(person)) * light
     return color + (skin - color) * poking[:, None]
 
 

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from flame_pytorch.lbs import fixed_order_sum
+from synthforge.mannequin.draws import RGB
 from synthforge.mannequin.render.arithmetic import (
     dot,
     exp,
@@ -32,6 +33,8 @@ from synthforge.rasterizer import rasterize
 
 # Newton's iteration for a rotation doubles its digits each step.
 _NEWTON_STEPS = 12
+# Share of the key's light on what surrounds a fold.
+_KEY_ON_FOLDS = 0.35
 _SHADOW_SIZE = 368
 _HAIR_SHADOW_SIZE = 128
 _FAR = 9.0
@@ -80,6 +83,7 @@ def schlick(f0: float, cosine: Tensor) -> Tensor:
 
 def irradiance(
     scene: Scene,
+    skin: RGB,
     normals: Tensor,
     topology: Topology,
     R_view_head: Tensor,
@@ -87,8 +91,9 @@ def irradiance(
 ) -> Tensor:
     """Environment light at every vertex, with its shadows: linear RGB [V, 3].
 
-    normals: [V, 3] of the posed head, generator frame. topology: of the head. Light scatters below
-    the skin, red light farthest: neighbours share it, red most.
+    skin: albedo; folds are lit by the skin round them. normals: [V, 3] of the posed head, generator
+    frame. topology: of the head. Light scatters below the skin, red light farthest: neighbours
+    share it, red most.
     """
     device = normals.device
     head_directions = directions().to(device)
@@ -98,9 +103,12 @@ def irradiance(
     cosine = (x * a + y * b + z * c).clamp_(min=0)
     cosine *= visibility(str(device))
     bare = weighted_sum(cosine, light).T * (4 / DIRECTIONS)
+    blocked = (1 - fixed_order_sum(cosine, 0) * (4 / DIRECTIONS)).clamp_(min=0)[:, None]
+    like = bare.new_tensor
+    bare += blocked * (like(skin) * (mean(bare, 0) + _KEY_ON_FOLDS * like(scene.key.color)))
     near = neighbour_mean(bare, topology)
     far = neighbour_mean(near, topology)
-    share = bare.new_tensor([0.75, 0.45, 0.25])
+    share = like([0.75, 0.45, 0.25])
     return bare + share * (0.5 * near + 0.5 * far - bare)
 
 

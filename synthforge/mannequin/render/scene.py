@@ -76,11 +76,8 @@ def scene_from(z: Tensor) -> Scene:
     colors = tuple(d.color(0.6, 0.8) for _ in range(5))
     exposure = d.bell(-0.12, 0.40)
     # A few are far too dark or too bright.
-    missed, amount = d.u(), d.u()
-    if missed < 0.10:
-        exposure -= 0.25 + 0.55 * amount
-    elif missed > 0.95:
-        exposure += 0.15 + 0.30 * amount
+    dark, bright, amount = d.chance(0.10), d.chance(0.05), d.u()
+    exposure += bright * (0.15 + 0.30 * amount) - dark * (0.25 + 0.55 * amount)
     flashed = d.chance(_FLASHED)
     place, key, fills, white_balance = _lighting(d, flashed)
     coarse, small, defocus = d.chance(0.4), d.chance(_SMALL), d.u()
@@ -133,10 +130,10 @@ def _lighting(d: Draws, flashed: bool) -> tuple[Place, Light, tuple[Light, ...],
     key = strongest if from_front and not flashed else lamp
     fills = () if key is strongest else (strongest,)
     lit = [f + 0.62 * k for f, k in zip(place.facing, key.color, strict=True)]
-    # The camera takes out most of the light's tint.
+    # The camera takes out most of the light's tint; now and then it leaves or adds much.
     share = d.u(0.55, 1.0)
     r, g, b = (math.exp(share * math.log(lit[1] / channel)) for channel in lit)
-    tint = _temperature(_cast(d))
+    tint = _temperature(1.2 * d.bell(0, 1) ** 3)
     return place, key, fills, (r * tint[0], g * tint[1], b * tint[2])
 
 
@@ -144,11 +141,6 @@ def _flash(d: Draws, around: float) -> Light:
     """On the camera, beside surroundings of radiance `around`."""
     color = scaled(_temperature(d.bell(-0.1, 0.4)), d.u(1.5, 7.0) * around)
     return Light(_direction(d.bell(0, 0.2), d.bell(0.12, 0.14)), color, 0.25)
-
-
-def _cast(d: Draws) -> float:
-    """What the camera leaves of a light's warmth: mostly little."""
-    return 1.2 * d.bell(0, 1) ** 3
 
 
 def _lamp(d: Draws, place: Place) -> Light:
