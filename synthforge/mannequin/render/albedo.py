@@ -100,7 +100,7 @@ def pigments(person: Person) -> dict[str, RGB]:
         "pores": _plus((_MELANIN, -0.022 * person.pores), (blood, -0.08 * person.pores)),
         "beard_shadow": shadow,
         "brow_shadow": brow,
-        "lash_line": _plus((black, 0.45 + 0.3 * person.eyeliner)),
+        "lash_line": _plus((black, 0.36 + 0.35 * person.eyeliner)),
         "eye_shadow": _plus((_towards(_EYE_SHADOW, skin), 0.24 * person.eye_shadow)),
         "eyeliner": _plus((black, 1.3 * person.eyeliner)),
         "waterline": _plus((_towards((0.46, 0.22, 0.19), skin), 0.6)),

@@ -87,7 +87,7 @@ def _under_lids(eye: Eye, place: Tensor) -> tuple[Tensor, Tensor]:
     inner, outer = eye.upper_lid[0, 0], eye.upper_lid[-1, 0]
     to_corner = (2 * x - inner - outer).abs() / (outer - inner)
     shade = (
-        (1 - 0.50 * smoothstep(0.24, 0.0, below_upper))
+        (1 - 0.45 * smoothstep(0.24, 0.0, below_upper))
         * (1 - 0.22 * smoothstep(0.10, 0.0, above_lower))
         * (1 - 0.35 * smoothstep(0.5, 1.0, to_corner))
     )
