@@ -11,13 +11,13 @@ from synthforge.mannequin.draws import RGB, Draws, mix, scaled, seed_of
 from synthforge.mannequin.render.panoramas import panoramas
 from synthforge.mannequin.render.surroundings import Place, Vector
 
-# Shares of scenes: lit by the camera's flash, of half the resolution and compressed, black and
-# white, and by what is behind the person.
+# Shares of scenes: lit by a flash on the camera; taken at half the resolution and compressed; black
+# and white; with each kind of backdrop.
 _FLASHED = 0.33
 _SMALL = 0.38
 _MONOCHROME = 0.03
 _BACKDROPS = {"place": 0.68, "wall": 0.16, "room": 0.16}
-# How often a place is chosen beside the others: plain ones are recognised.
+# Frequency of places that one recognises when they come again; 1 for all others.
 _RARELY = {"lobby": 0.3, "apartment": 0.5, "night": 0.5, "sky": 0.4, "esplanade": 0.6}
 # A place's strongest light is the key where it comes this much from the camera's side and is this
 # strong beside the rest.

@@ -1,4 +1,4 @@
-"""What is round the person: light from every direction, from photographs."""
+"""What surrounds the person: light from every direction, from photographs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Vector = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Place:
-    """A panorama round the person, turned, and how the camera sees what is behind.
+    """A panorama around the person, turned, and how the camera sees what is behind.
 
     rotation: rows, viewer axes to the panorama's.
     half_width: of the image plane at distance 1. defocus: radius of a blurred point, in image

@@ -1,4 +1,4 @@
-"""From scene-linear light to the image: exposure, white balance, tone curve, blur, grain."""
+"""From scene-linear light to the image: exposure, white balance, tone curve, blur, grain, JPEG."""
 
 from __future__ import annotations
 
@@ -67,7 +67,8 @@ def _developed(scene: Scene, linear: Tensor) -> Tensor:
 def exposure(scene: Scene) -> float:
     """Image value of a radiance of 1: automatic, reads the light and not the person."""
     ambient = sum(scene.surroundings.facing) / 3
-    # By how much a light comes from the camera's side; what faces a light beside must not be white.
+    # By how much a light comes from the camera's side. Not less for one from the side, or pale skin
+    # that faces it would be white.
     key = (0.45 + 0.35 * max(0.0, scene.key.direction[2])) * sum(scene.key.color) / 3
     fill = sum(max(0.0, f.direction[2]) ** 2 * sum(f.color) / 3 for f in scene.fills)
     return scene.exposure * 0.775 / (ambient + fill + key)
