@@ -29,6 +29,8 @@ from synthforge.regions import REGION_ID
 
 _SEED = 20240607
 _FAR_M = 0.05
+# Middle of the mesh's nostril.
+_NOSTRIL_X = 0.0097
 # In each map.
 _MOLES = 6
 
@@ -130,7 +132,6 @@ def _tones(points: Points, medium: Tensor) -> Maps:
     nose_tip, nose_base = mark[30], mark[33]
     bridge = points.around(0.0, mark[28, 1], 0.019, 0.022)
     nose_red = bridge + 0.5 * points.near(30, 0.016, 0.013) + 0.4 * points.near(35, 0.007, 0.008)
-    nostril_x = (0.5 * (mark[34, 0] + mark[35, 0])).abs()
     under_nose = smoothstep(-0.2, -0.75, points.normals[:, 1]) * (z > nose_base[2] - 0.02)
     x = points.mirrored[:, 0]
     return {
@@ -140,8 +141,8 @@ def _tones(points: Points, medium: Tensor) -> Maps:
         "blush": points.around(0.043, eye[1] - 0.034, 0.020, 0.017) * points.skin,
         "nose_red": (nose_red + 0.2 * points.near(8, 0.022, 0.014)) * points.skin,
         "ear_red": points.within("left_ear", "right_ear"),
-        "nostril": bell(x - nostril_x, 0.0034)
-        * bell(y - nose_base[1] - 0.0005, 0.0040)
+        "nostril": bell(x - _NOSTRIL_X, 0.0036)
+        * bell(y - nose_base[1] - 0.0066, 0.0046)
         * under_nose,
         "oil": (
             0.55
