@@ -41,8 +41,6 @@ _FAR = 9.0
 # Half the width of the shadow map, generator units.
 _SHADOW_EXTENT = 0.72
 _SHADOW_BIAS = 0.008
-# How far light reaches into hair.
-_HAIR_REACH = 0.022
 _POISSON = (
     (-0.33, -0.12), (0.42, 0.10), (0.05, 0.48), (-0.10, -0.60),
     (0.72, -0.50), (-0.80, 0.30), (-0.42, 0.82), (0.55, 0.78), (-0.70, -0.66),
@@ -147,14 +145,14 @@ class Shadow:
         behind = ((z - depth) * (_SHADOW_EXTENT / 0.03)).clamp_(0, 1)
         return total * (1 / len(_POISSON)) * exp(-behind * density.clamp_(max=1.1))
 
-    def transmitted(self, points_light: Tensor) -> Tensor:
-        """Light that gets through hair to points [3, N]: fades behind the first."""
+    def transmitted(self, points_light: Tensor, reach: float = 0.022) -> Tensor:
+        """Light that gets through hair to points [3, N]: fades over `reach` behind the first."""
         x, y, z = points_light
         total = torch.zeros_like(x)
         offsets = _POISSON[:5]
         for texel in self._texels_round(x, y, max(self.radius, 0.01), offsets):
             behind = z - self.depth.view(-1).index_select(0, texel)
-            total += exp((behind * _SHADOW_EXTENT - 0.004).clamp_(min=0) * (-1 / _HAIR_REACH))
+            total += exp((behind * _SHADOW_EXTENT - 0.004).clamp_(min=0) * (-1 / reach))
         return total * (1 / len(offsets))
 
     def _texels_round(
