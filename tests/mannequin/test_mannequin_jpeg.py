@@ -37,6 +37,9 @@ def test_colour_is_stored_more_coarsely(noise):
     checks = (torch.arange(32)[:, None] + torch.arange(64)) % 2 * 0.4
     red = torch.stack([checks, -0.299 / 0.587 * checks, torch.zeros(32, 64)])
     assert compressed(red, 1e-4).std((1, 2)).max() < 0.01 < red.std((1, 2)).min() + 0.02
+    slope = torch.linspace(0, 1, 32)[:, None].expand(32, 64)
+    slow = torch.stack([slope, 0 * slope, 1 - slope])
+    assert torch.allclose(compressed(slow, 1e-4), slow, atol=0.02)
     assert compressed(checks.expand(3, -1, -1), 1e-4).std((1, 2)).min() > 0.19
 
 
