@@ -27,7 +27,7 @@ STAGES = (
     "irradiance",
     "surface_of",
     "visible",
-    "resolve",
+    "pixel_faces",
     "shade",
     "splat",
     "shade_strands",

@@ -24,6 +24,7 @@ from synthforge.mannequin.render.body import clothed, eyes_of, surface_of
 from synthforge.mannequin.render.facial_hair import facial_hair
 from synthforge.mannequin.render.hair import grow_hair
 from synthforge.mannequin.render.lighting import fit_rotation, irradiance, key_shadow
+from synthforge.mannequin.render.pixel_faces import pixel_faces
 from synthforge.mannequin.render.scalp import head_in_own_frame
 from synthforge.mannequin.render.scene import scene_from
 from synthforge.mannequin.render.shading import shade
@@ -31,7 +32,7 @@ from synthforge.mannequin.render.strands import shade_strands, splat
 from synthforge.mannequin.render.template import Template, template
 from synthforge.mannequin.render.tone_mapping import tone_map
 from synthforge.mesh import Mesh
-from synthforge.rasterizer import rasterize, resolve, visible
+from synthforge.rasterizer import rasterize, visible
 from synthforge.sampling import SAMPLE_FORMAT, Parameters, SampleId
 
 # z[:256] is the person, the rest the scene.
@@ -162,10 +163,12 @@ class Mannequin:
         face_ids = visible(
             ndc, head.faces, size, size, perspective_correct=True, cull_backfaces=True
         )
-        fragments = resolve(ndc, head.faces, face_ids, perspective_correct=True)
-        image = shade(surface, fragments, texture, person, scene, shadow, R_view_gen, eyes)
-        covered = fragments.covered.view(-1).float()
-        z_behind = torch.where(covered > 0, fragments.z.view(-1), 99.0)
+        faces_seen = pixel_faces(ndc[0], head.faces, face_ids[0])
+        colors = shade(surface, faces_seen, texture, person, scene, shadow, R_view_gen, eyes)
+        # The last stands for samples that see no face.
+        image = F.pad(colors, (0, 1)).index_select(1, faces_seen.of_sample)
+        covered = (faces_seen.of_sample < len(faces_seen)).float()
+        z_behind = F.pad(faces_seen.z, (0, 1), value=99.0).index_select(0, faces_seen.of_sample)
         for group, seen in zip(groups, splat(groups, camera, size, z_behind), strict=True):
             shade_strands(image, covered, group, seen, scene, shadow, R_view_gen, center)
         layers = torch.cat([image, covered[None]]).view(1, 4, size, size)

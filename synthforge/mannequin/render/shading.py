@@ -16,9 +16,9 @@ from synthforge.mannequin.render.eye_shading import Eye, shade_eye
 from synthforge.mannequin.render.fields import bell
 from synthforge.mannequin.render.lighting import Shadow, schlick
 from synthforge.mannequin.render.maps import read
+from synthforge.mannequin.render.pixel_faces import PixelFaces
 from synthforge.mannequin.render.scene import Scene
 from synthforge.mesh import cross, unit
-from synthforge.rasterizer import Fragments
 
 # Pixels shaded at once: their intermediates stay in a core's cache.
 _CHUNK = {"cpu": 1 << 14, "cuda": 1 << 22}
@@ -59,7 +59,7 @@ def surface_gradients(vertices: Tensor, faces: Tensor, face_uvs: Tensor) -> Tens
 
 def shade(
     surface: Surface,
-    fragments: Fragments,
+    seen: PixelFaces,
     texture: Tensor,
     person: Person,
     scene: Scene,
@@ -67,15 +67,11 @@ def shade(
     R_view_gen: Tensor,
     eyes: Sequence[Eye],
 ) -> Tensor:
-    """float32 [3, S * S] linear RGB; 0 where nothing is seen. One image.
+    """float32 [3, P], linear RGB of the P pairs of pixels and faces.
 
     texture: [8, T, T] of albedo.skin_texture. eyes: the right and the left one.
     """
-    face_ids = fragments.face_ids[0].view(-1)
-    weights = fragments.barycentrics[0].view(-1, 3)
-    image = torch.zeros(3, len(face_ids), device=weights.device)
-    covered = torch.nonzero(face_ids >= 0).squeeze(1)
-    like = image.new_tensor
+    like = texture.new_tensor
     key = turned(R_view_gen.T, like(scene.key.direction))
     viewer = R_view_gen[2]
     halfway = unit(key + viewer)
@@ -83,9 +79,9 @@ def shade(
     fresnel = schlick(_F0, dot(halfway, viewer))
     creeping = 0.8 * like(_SKIN_WRAP)[:, None]
     size = texture.shape[-1]
-    for pixels in covered.split(_CHUNK.get(image.device.type, 1 << 18)):
-        face = face_ids.index_select(0, pixels)
-        w = weights.index_select(0, pixels)
+    colors = []
+    at_once = _CHUNK.get(texture.device.type, 1 << 18)
+    for face, w in zip(seen.face.split(at_once), seen.weights.split(at_once, 1), strict=True):
         value = _blend(w, surface.corners.flatten(0, 1).index_select(1, face).view(14, 3, -1))
         normal, ambient, in_shadow, place, (u, v) = value.split((3, 3, 3, 3, 2))
         texel = read(texture, u * size - 0.5, (1 - v) * size - 0.5)
@@ -120,7 +116,7 @@ def shade(
             ball = torch.nonzero(eye == k).squeeze(1)
             if len(ball):
                 a, b, c = surface.eye_local.index_select(0, face[ball]).unbind(1)
-                wa, wb, wc = w[ball, :, None].unbind(1)
+                wa, wb, wc = w[:, ball, None]
                 color[:, ball] = shade_eye(
                     person,
                     scene,
@@ -129,13 +125,13 @@ def shade(
                     ambient[:, ball].T,
                     0.4 + 0.6 * lit[ball],
                 ).T
-        image.index_copy_(1, pixels, color)
-    return image
+        colors.append(color)
+    return torch.cat(colors, 1)
 
 
 def _blend(weights: Tensor, corners: Tensor) -> Tensor:
-    """[N, 3] barycentrics and [C, 3, N] corner values -> [C, N]."""
-    wa, wb, wc = weights.T.contiguous()
+    """[3, N] barycentrics and [C, 3, N] corner values -> [C, N]."""
+    wa, wb, wc = weights
     a, b, c = corners.unbind(1)
     return (a * wa).add_(b * wb).add_(c * wc)
 
