@@ -64,7 +64,7 @@ def _brows(person: Person, template: Template, head: Head) -> Strands:
     points = _bent(root + 0.0002 * normal, direction + 0.13 * normal, bend, length)
     color = points.new_tensor(person.brow_color) * exp(0.2 * roots.random[:, 3:4])
     return Strands(
-        head.frame.from_local(points), color, torch.ones_like(color[:, 0]), 6, 0.3, (0.9, 0.45)
+        head.frame.from_local(points), color, torch.ones_like(color[:, 0]), 0.3, (0.8, 0.25)
     )
 
 
@@ -80,7 +80,7 @@ def _lashes(person: Person, head: Head, landmarks: Tensor) -> Strands:
     points = torch.cat([_lid_lashes(person, *lid) for lid in lids], 1)
     color = points.new_tensor(_LASH_COLOR).expand(points.shape[1], 3).contiguous()
     return Strands(
-        head.frame.from_local(points), color, torch.ones_like(color[:, 0]), 7, 0.2, (0.9, 0.35)
+        head.frame.from_local(points), color, torch.ones_like(color[:, 0]), 0.2, (1.2, 0.3)
     )
 
 
@@ -111,7 +111,7 @@ def _stubble(person: Person, template: Template, head: Head) -> Strands:
     points = _bent(root, direction, 0 * direction, length)
     color = strand_colors(person.brow_color, person.hair.grey, roots.random, roots.random)
     return Strands(
-        head.frame.from_local(points), color, torch.ones_like(color[:, 0]), 1, 0.1, (0.7, 0.45)
+        head.frame.from_local(points), color, torch.ones_like(color[:, 0]), 0.1, (0.5, 0.2)
     )
 
 
@@ -132,7 +132,7 @@ def _beard(person: Person, template: Template, head: Head) -> Strands:
     bend = torch.stack([0.25 * roots.random[:, 4], -0.35 + 0 * below, 0.2 * roots.random[:, 5]], -1)
     points = _bent(root, direction, bend, length)
     color = strand_colors(person.hair.color, person.hair.grey, roots.random, roots.random)
-    return Strands(head.frame.from_local(points), color, 0.5 + 0.5 * below, 8, 0.4, (0.95, 0.5))
+    return Strands(head.frame.from_local(points), color, 0.5 + 0.5 * below, 0.4, (0.8, 0.3))
 
 
 def _beard_area(person: Person, roots: Roots, template: Template) -> Tensor:

@@ -26,7 +26,6 @@ from synthforge.mannequin.render.arithmetic import (
 )
 from synthforge.mannequin.render.combing import Comb
 from synthforge.mannequin.render.hair_styles import (
-    Growth,
     at_parting,
     growth_of,
     in_fringe,
@@ -39,8 +38,10 @@ from synthforge.mannequin.render.template import Template
 from synthforge.mesh import cross, unit
 
 _GREY = (0.36, 0.352, 0.342)
-# Of the supersampled image, about: sets how densely strands are sampled.
-_PIXELS_PER_METRE = 4000.0
+# Of one strand, root and tip.
+_DEPTH = (1.2, 0.5)
+# A guide's, before its curls are added.
+_GUIDE_KNOTS = 17
 _STRANDS_AT_ONCE = {"cpu": 1024}
 # Strands beside a guide end at one of so many shares of its length.
 _ENDS = 4
@@ -77,27 +78,25 @@ def _grow_guides(comb: Comb, guides: Roots, shoulders: Shoulders, head: Head) ->
     scalp, faces = comb.scalp, comb.head.faces
     p = guides.posed(head.vertices, faces)
     normal = unit(guides.posed(head.normals, faces))
-    steps_each = style.knots - 1
-    step = (growth.length / steps_each)[:, None]
+    step = (growth.length / (_GUIDE_KNOTS - 1))[:, None]
     direction = comb.direction(p)
     tangent = unit(direction - dot(direction, normal)[:, None] * normal)
     lift = growth.lift[:, None]
     heading = unit(normal * lift + tangent * (1 - lift))
     heading = unit(heading + guides.random[:, 4:7] * (0.05 + 0.10 * hair.frizz))
-    pull = p.new_tensor((0.0, -16 * style.gravity / style.knots, 0.0))
-    keep = style.stiffness ** (16 / style.knots)
+    pull = p.new_tensor((0.0, -style.gravity, 0.0))
     stand_off = torch.zeros_like(growth.length)
     curve = [p]
-    for index in range(1, style.knots):
+    for index in range(1, _GUIDE_KNOTS):
         wanted = comb.direction(p)
         out = unit(p - scalp.center)
         # Combing along the surface: what points into the head is taken away.
         inward = dot(wanted, out)[:, None].clamp(max=0)
         hug = style.hug * (stand_off / 0.012).clamp(0, 1)[:, None]
         wanted = unit(wanted - inward * out) - hug * out
-        heading = unit(heading * keep + wanted * (1 - keep) + pull)
+        heading = unit(heading * style.stiffness + wanted * (1 - style.stiffness) + pull)
         p = p + heading * step
-        rise = min(1.0, index / (0.25 * style.knots))
+        rise = min(1.0, index / (0.25 * _GUIDE_KNOTS))
         p, stand_off = scalp.keep_out(p, growth.layer * rise)
         if style.ends is not None:
             p = shoulders.keep_out(p, growth.layer)
@@ -121,12 +120,12 @@ def strand_colors(color: RGB, grey: float, lock: Tensor, random: Tensor) -> Tens
     return natural + share * (random.new_tensor(_GREY) * tone.sqrt() - natural)
 
 
-def _shortened(curves: Tensor, ragged: float) -> Tensor:
-    """Curves [3, G, T] cut to _ENDS lengths: [3, _ENDS * G, T]."""
+def _shortened(curves: Tensor, ragged: float, knots: int) -> Tensor:
+    """Curves [3, G, T] cut to _ENDS lengths: [3, _ENDS * G, knots]."""
     last = curves.shape[2] - 1
     cut = []
     for rank in range(_ENDS):
-        place = steps(0, last * (1 - ragged * rank / (_ENDS - 1)), last + 1, curves.device)
+        place = steps(0, last * (1 - ragged * rank / (_ENDS - 1)), knots, curves.device)
         low = place.long().clamp(max=last - 1)
         start, end = curves.index_select(2, low), curves.index_select(2, low + 1)
         cut.append(start + (end - start) * (place - low))
@@ -177,7 +176,7 @@ def _along_guides(comb: Comb, curves: Tensor, roots: Roots, guides: Roots, head:
     rank = (normal_cdf(roots.random[:, 11]) * _ENDS).long().clamp(0, _ENDS - 1)
     # In the generator's frame already: turning the sums would cost more.
     points = _sums(
-        head.frame.from_local(_shortened(curves, style.ragged)),
+        head.frame.from_local(_shortened(curves, style.ragged, knots)),
         roots.guide + rank * curves.shape[1],
         head.frame.turned_from_local(amounts),
         basis,
@@ -188,8 +187,8 @@ def _along_guides(comb: Comb, curves: Tensor, roots: Roots, guides: Roots, head:
         points,
         strand_colors(comb.hair.color, comb.hair.grey, guides.random[roots.guide], roots.random),
         0.35 + 0.65 * exposed,
-        _samples(growth, mean_length),
         style.shine,
+        _DEPTH,
     )
 
 
@@ -208,13 +207,6 @@ def _sums(curves: Tensor, guide: Tensor, amounts: Tensor, basis: Tensor) -> Tens
     return torch.cat(parts, 1)
 
 
-def _samples(growth: Growth, mean_length: float) -> int:
-    """Points drawn on each span: close to one a pixel along a strand, as far as time allows."""
-    winding = 1 + 8 * growth.curl_radius / growth.curl_length
-    wanted = min(max(mean_length * winding * _PIXELS_PER_METRE / 1.3, 8), 900)
-    return max(1, round(wanted / (growth.style.knots - 1)))
-
-
 def _bun(comb: Comb, roots: Roots, head: Head) -> Strands:
     """A knot of hair: strands wound round a ball."""
     count, knots = 3500, 32
@@ -229,4 +221,4 @@ def _bun(comb: Comb, roots: Roots, head: Head) -> Strands:
     points = (points + center[:, None]).transpose(0, 1).contiguous()
     exposed = ((radius[:, 0] - radius.amin()) / (radius.amax() - radius.amin())).clamp(0, 1)
     colors = strand_colors(comb.hair.color, comb.hair.grey, random, random)
-    return Strands(head.frame.from_local(points), colors, 0.2 + 0.8 * exposed, 10, 1.0)
+    return Strands(head.frame.from_local(points), colors, 0.2 + 0.8 * exposed, 1.0, _DEPTH)

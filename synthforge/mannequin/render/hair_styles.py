@@ -103,12 +103,12 @@ STYLES = {
     ),
     "bob": Style(
         comb=_PARTED, ends=(0.035, -0.035), fringe=True, lift=(0.12, 0.20), stiffness=0.55,
-        gravity=0.10, hug=0.7, knots=28, strands=12000, clump=0.5, ragged=0.12,
+        gravity=0.10, hug=0.7, knots=28, strands=9000, clump=0.5, ragged=0.12,
         curl_radius=(0, 0.004), curl_length=(0.07, 0.07), shine=1.0,
     ),
     "long": Style(
         comb=(*_PARTED, ("past_shoulder", 0.5)), ends=(-0.060, -0.210), fringe=True,
-        lift=(0.12, 0.20), stiffness=0.55, gravity=0.10, hug=0.7, knots=32, strands=10000,
+        lift=(0.12, 0.20), stiffness=0.55, gravity=0.10, hug=0.7, knots=32, strands=7000,
         clump=0.6, curl_radius=(0, 0.009), curl_length=(0.075, 0.075), shine=1.0,
     ),
     "bun": Style(

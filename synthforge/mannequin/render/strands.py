@@ -5,16 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from flame_pytorch.lbs import fixed_order_sum
 from synthforge.camera import Camera
-from synthforge.mannequin.render.arithmetic import dot, length, turned, turned_planes
+from synthforge.mannequin.render.arithmetic import dot, exp, length, turned, turned_planes
 from synthforge.mannequin.render.lighting import Shadow, ambient_cube
 from synthforge.mannequin.render.scene import Scene
 from synthforge.mesh import unit
 
-_EMPTY = torch.iinfo(torch.int64).max
+# Points of a span, to choose from; a point's index is span * _MOST + its number.
+_POINTS = (1, 2, 3, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
+_MOST = _POINTS[-1]
+# `Splat.layers` is counted in cells of so many pixels' side, where a span has many points in one
+# of so many.
+_CELL = 4
 _POINTS_AT_ONCE = {"cpu": 1 << 16, "cuda": 1 << 22}
 _PIXELS_AT_ONCE = {"cpu": 1 << 14, "cuda": 1 << 22}
 
@@ -26,17 +32,15 @@ class Strands:
     points: float32 [3, N, T], generator frame.
     color: float32 [N, 3], linear RGB albedo.
     exposed: float32 [N], 0 deep inside the hair to 1 on its outside.
-    samples: points drawn on each span between control points.
     shine: strength of the highlights.
-    opacity: at the root and at the tip, over the skin behind; strands behind don't show through.
+    depth: optical depth of one strand over a pixel at its root and at its tip: about its width.
     """
 
     points: Tensor
     color: Tensor
     exposed: Tensor
-    samples: int
     shine: float
-    opacity: tuple[float, float] = (1.0, 1.0)
+    depth: tuple[float, float]
 
     @property
     def mean_length(self) -> Tensor:
@@ -50,75 +54,113 @@ class Strands:
         """Of each curve."""
         return self.points.shape[2] - 1
 
-    @property
-    def samples_each(self) -> int:
-        """Points drawn along a curve."""
-        return self.spans * self.samples
-
     def __len__(self) -> int:
         return self.points.shape[1]
 
 
 @dataclass(frozen=True)
 class Splat:
-    """The P pixels in which a group is seen: pixel, index (strand * samples_each + sample): [P]."""
+    """The P pixels in which a group is seen, [P] each.
+
+    pixel; span: strand * spans + span; share: 0-1 along the span; layers: how many strands lie
+    over one another there.
+    """
 
     pixel: Tensor
-    index: Tensor
+    span: Tensor
+    share: Tensor
+    layers: Tensor
 
 
 def splat(groups: list[Strands], camera: Camera, size: int, z_behind: Tensor) -> list[Splat]:
     """Visible strands of each group in an image of `size` squared, in front of `z_behind` [S*S].
 
-    Points race for their pixel with (z, index) packed into one integer, as in the rasterizer.
+    Spans are cut into points a pixel apart or less. Points race for their pixel with (z, index)
+    packed into one integer, as in the rasterizer.
     """
     device = z_behind.device
-    # One entry more than there are pixels: points outside the image go there.
-    keys = torch.full((size * size + 1,), _EMPTY, dtype=torch.int64, device=device)
-    keys[:-1] = (z_behind.contiguous().view(torch.int32).long() << 32) | 0xFFFFFFFF
+    # A border of one pixel takes the points outside the image.
+    side = size + 2
+    edge = F.pad(z_behind.view(1, size, size), (1, 1, 1, 1)).view(-1)
+    keys = (edge.view(torch.int32).long() << 32) | 0xFFFFFFFF
+    cells = -(-side // _CELL)
     R = camera.R_gen_cam[0].T
     shift = -turned(R, camera.center_gen[0])
     K = camera.K[0]
-    base = 0
+    first, points, counted = 0, [], {1: [], _CELL: []}
     for group in groups:
         x, y, z = turned_planes(R, group.points) + shift[:, None, None]
         u = ((K[0, 0] * x + K[0, 1] * y) / z + K[0, 2]) * size
         v = (K[1, 1] * y / z + K[1, 2]) * size
         knots = torch.stack([u, v, z])
-        start, end = knots[..., :-1].flatten(1), knots[..., 1:].flatten(1)
-        sample = torch.arange(group.samples, device=device)[:, None]
-        shares = sample * (1 / group.samples)
-        at_once = max(1, _POINTS_AT_ONCE.get(device.type, 1 << 18) // group.samples)
-        for spans in _in_sight(knots, size, z_behind).split(at_once):
-            first = start.index_select(1, spans)
-            step = end.index_select(1, spans) - first
-            u, v, z = (a + shares * b for a, b in zip(first, step, strict=True))
-            inside = (u >= 0) & (u < size) & (v >= 0) & (v < size) & (z > 0)
-            pixel = torch.where(inside, v.int() * size + u.int(), size * size).long()
-            index = spans * group.samples + sample + base
-            key = (z.view(torch.int32).long() << 32) | index
-            keys.scatter_reduce_(0, pixel.flatten(), key.flatten(), "amin")
-        base += len(group) * group.samples_each
-    index = keys[:-1] & 0xFFFFFFFF
-    result, base = [], 0
-    for group in groups:
-        count = len(group) * group.samples_each
-        pixel = torch.nonzero((index >= base) & (index < base + count)).squeeze(1)
-        result.append(Splat(pixel, index[pixel] - base))
-        base += count
+        start, step = knots[..., :-1].flatten(1), (knots[..., 1:] - knots[..., :-1]).flatten(1)
+        longest = step[:2].abs().amax(0)
+        wanted = torch.searchsorted(longest.new_tensor(_POINTS[:-1]), longest)
+        points.append(wanted)
+        in_sight = _in_sight(knots, size, z_behind)
+        wanted = wanted.index_select(0, in_sight)
+        for choice, count in enumerate(_POINTS):
+            chosen = in_sight[wanted == choice]
+            point = torch.arange(count, device=device)[:, None]
+            shares = point * (1 / count)
+            every = _CELL if count % _CELL == 0 else 1
+            for spans in chosen.split(max(1, _POINTS_AT_ONCE.get(device.type, 1 << 18) // count)):
+                at, along = start.index_select(1, spans), step.index_select(1, spans)
+                u, v, z = (a + shares * b for a, b in zip(at, along, strict=True))
+                column = u.add_(1).clamp_(0, side - 1).int()
+                row = v.add_(1).clamp_(0, side - 1).int()
+                index = (spans + first) * _MOST + point
+                key = (z.view(torch.int32).long() << 32) | index
+                pixel = (row * side + column).long()
+                keys.scatter_reduce_(0, pixel.flatten(), key.flatten(), "amin")
+                cell = (row[::every] // _CELL) * cells + column[::every] // _CELL
+                counted[every].append(cell.flatten())
+        first += len(group) * group.spans
+    layers = sum(
+        torch.bincount(torch.cat(parts), minlength=cells * cells) * every
+        for every, parts in counted.items() if parts
+    )
+    layers = F.avg_pool2d(layers.float().view(1, cells, cells), 3, 1, 1).view(-1) / _CELL**2
+    return _won(groups, keys.view(side, side)[1:-1, 1:-1], points, layers, cells)
+
+
+def _won(
+    groups: list[Strands], keys: Tensor, points: list[Tensor], layers: Tensor, cells: int
+) -> list[Splat]:
+    """What is left in keys [S, S] after the race. points: each group's choices of _POINTS."""
+    size = len(keys)
+    index = (keys & 0xFFFFFFFF).reshape(-1)
+    seen = torch.nonzero(index != 0xFFFFFFFF).squeeze(1)
+    index = index.index_select(0, seen)
+    result, first = [], 0
+    for group, wanted in zip(groups, points, strict=True):
+        end = first + len(group) * group.spans
+        own = torch.nonzero((index >= first * _MOST) & (index < end * _MOST)).squeeze(1)
+        pixel = seen.index_select(0, own)
+        which = index.index_select(0, own) - first * _MOST
+        span = which >> (_MOST.bit_length() - 1)
+        count = which.new_tensor(_POINTS)[wanted.index_select(0, span)]
+        row = torch.div(pixel, size, rounding_mode="floor")
+        column = pixel - row * size
+        cell = (row + 1) // _CELL * cells + (column + 1) // _CELL
+        share = (which - span * _MOST).float() / count
+        result.append(Splat(pixel, span, share, layers.index_select(0, cell)))
+        first = end
     return result
 
 
 def _in_sight(knots: Tensor, size: int, z_behind: Tensor) -> Tensor:
     """int64 [S], spans of curves with knots [u, v, z] [3, N, T] that may be seen.
 
-    Left out are those whose two ends are behind the surface or beyond the same border.
+    Left out are those whose two ends are behind the surface or beyond the same border, and those
+    that reach behind the camera.
     """
     u, v, z = knots
     pixel = v.long().clamp(0, size - 1) * size + u.long().clamp(0, size - 1)
     behind = z > z_behind.index_select(0, pixel.flatten()).view_as(z)
     out = [behind, u < 0, u >= size, v < 0, v >= size]
     hidden = torch.stack([ends[:, :-1] & ends[:, 1:] for ends in out]).any(0)
+    hidden |= (z[:, :-1] <= 0) | (z[:, 1:] <= 0)
     return torch.nonzero(~hidden.flatten()).squeeze(1)
 
 
@@ -143,17 +185,15 @@ def shade_strands(
     key_color = like(scene.key.color)[:, None]
     cube = ambient_cube(scene, R_view_gen)
     points, colors = group.points.flatten(1), group.color.T.contiguous()
-    knots = group.points.shape[2]
     split = _PIXELS_AT_ONCE.get(image.device.type, 1 << 18)
-    for pixel, index in zip(seen.pixel.split(split), seen.index.split(split), strict=True):
-        strand = torch.div(index, group.samples_each, rounding_mode="floor")
-        sample = index - strand * group.samples_each
-        span = torch.div(sample, group.samples, rounding_mode="floor")
-        knot = strand * knots + span
+    parts = (part.split(split) for part in (seen.pixel, seen.span, seen.share, seen.layers))
+    for pixel, span, share, layers in zip(*parts, strict=True):
+        strand = torch.div(span, group.spans, rounding_mode="floor")
+        knot = span + strand
         start = points.index_select(1, knot)
         step = points.index_select(1, knot + 1) - start
         tangent = unit(step, 0)
-        position = start + step * ((sample - span * group.samples) * (1 / group.samples))
+        position = start + step * share
         outward = unit(position - center[:, None], 0)
         color = colors.index_select(1, strand)
         exposed = group.exposed.index_select(0, strand)
@@ -168,17 +208,14 @@ def shade_strands(
         tint = 0.75 * sin_tl + group.shine * 0.8 * tinted
         glow = tint * color + group.shine * 0.05 * white
         ambient = _from_cube(cube, outward)
-        along = sample * (1 / group.samples_each)
+        along = (span - strand * group.spans + share) * (1 / group.spans)
         shade = 0.38 + 0.62 * exposed * (0.45 + 0.55 * along)
         total = (glow * key_color * (lit * facing) + color * ambient * 1.1) * shade
-        if group.opacity != (1.0, 1.0):
-            root, tip = group.opacity
-            opacity = root + (tip - root) * along
-            behind, through = image.index_select(1, pixel), covered.index_select(0, pixel)
-            total = behind + opacity * (total - behind)
-            covered.index_copy_(0, pixel, through + opacity * (1 - through))
-        else:
-            covered[pixel] = 1.0
+        root, tip = group.depth
+        passed = exp(-(root + (tip - root) * along) * layers.clamp(min=1))
+        behind, through = image.index_select(1, pixel), covered.index_select(0, pixel)
+        total += passed * (behind - total)
+        covered.index_copy_(0, pixel, 1 - passed * (1 - through))
         image.index_copy_(1, pixel, total)
 
 
