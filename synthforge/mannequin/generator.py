@@ -30,7 +30,7 @@ from synthforge.mannequin.render.scene import scene_from
 from synthforge.mannequin.render.shading import shade
 from synthforge.mannequin.render.strands import shade_strands, splat
 from synthforge.mannequin.render.template import Template, template
-from synthforge.mannequin.render.tone_mapping import tone_map
+from synthforge.mannequin.render.tone_mapping import exposure, tone_map
 from synthforge.mesh import Mesh
 from synthforge.rasterizer import rasterize, visible
 from synthforge.sampling import SAMPLE_FORMAT, Parameters, SampleId
@@ -165,15 +165,18 @@ class Mannequin:
         )
         faces_seen = pixel_faces(ndc[0], head.faces, face_ids[0])
         colors = shade(surface, faces_seen, texture, person, scene, shadow, R_view_gen, eyes)
+        of_sample = faces_seen.of_sample
         # The last stands for samples that see no face.
-        image = F.pad(colors, (0, 1)).index_select(1, faces_seen.of_sample)
-        covered = (faces_seen.of_sample < len(faces_seen)).float()
-        z_behind = F.pad(faces_seen.z, (0, 1), value=99.0).index_select(0, faces_seen.of_sample)
+        image = F.pad(colors, (0, 1)).index_select(1, of_sample)
+        z_behind = F.pad(faces_seen.z, (0, 1), value=99.0).index_select(0, of_sample)
+        covered = (of_sample < len(faces_seen)).float()
         for group, seen in zip(groups, splat(groups, camera, size, z_behind), strict=True):
             shade_strands(image, covered, group, seen, scene, shadow, R_view_gen, center)
         layers = torch.cat([image, covered[None]]).view(1, 4, size, size)
         layers = F.avg_pool2d(layers, _SUPERSAMPLING)[0]
         behind = background(scene, _IMAGE_SIZE, self.device)
+        # Mixed as tones, not as light: a bright backdrop would eat edges and thin hair.
+        behind = behind / (1 + layers[3:] * exposure(scene) * behind)
         return tone_map(scene, layers[:3] + (1 - layers[3:]) * behind)
 
 

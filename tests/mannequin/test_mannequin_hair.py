@@ -1,5 +1,6 @@
 """Strands: where they grow, how they are drawn."""
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -150,8 +151,8 @@ def test_splat_is_a_z_buffer_of_points():
             points=0.25 * torch.randn(3, count, 4, generator=generator),
             color=torch.zeros(count, 3),
             exposed=torch.ones(count),
-            samples=3,
             shine=1.0,
+            depth=(1.0, 0.5),
         )
         for count in (30, 20)
     ]
@@ -161,29 +162,48 @@ def test_splat_is_a_z_buffer_of_points():
 
     nearest = {}
     for g, group in enumerate(groups):
-        knots = torch.arange(3 * group.samples) / group.samples
         pixels, z = camera.project(group.points.permute(1, 2, 0).reshape(1, -1, 3), size)
-        pixels, z = pixels.view(len(group), 4, 2), z.view(len(group), 4)
-        for strand in range(len(group)):
-            for k, place in enumerate(knots.tolist()):
-                i = min(int(place), 2)
-                t = place - i
-                x, y = (pixels[strand, i] * (1 - t) + pixels[strand, i + 1] * t).tolist()
-                depth = float(z[strand, i] * (1 - t) + z[strand, i + 1] * t)
-                if not (0 <= x < size and 0 <= y < size) or depth >= float(z_behind[0]):
-                    continue
-                pixel = int(y) * size + int(x)
-                if depth < nearest.get(pixel, (9e9,))[0]:
-                    nearest[pixel] = (depth, g, strand * group.samples_each + k)
+        knots = torch.cat([pixels[0], z[0, :, None]], 1).view(len(group), 4, 3)
+        for strand, span in itertools.product(range(len(group)), range(3)):
+            start, end = knots[strand, span], knots[strand, span + 1]
+            for t in torch.linspace(0, 1, 400).tolist():
+                x, y, depth = (start + t * (end - start)).tolist()
+                if 0 <= x < size and 0 <= y < size and depth < float(z_behind[0]):
+                    pixel = int(y) * size + int(x)
+                    if depth < nearest.get(pixel, (9e9,))[0]:
+                        nearest[pixel] = (depth, g, strand, (span + t) / 3)
     found = {
-        int(pixel): (g, int(index))
+        int(pixel): (g, int(strand), float(along))
         for g, part in enumerate(seen)
-        for pixel, index in zip(part.pixel, part.index, strict=True)
+        for pixel, strand, along in zip(part.pixel, part.strand, part.along, strict=True)
     }
     assert len(found) > 50
-    agree = sum(found.get(pixel) == value[1:] for pixel, value in nearest.items())
-    assert agree >= 0.98 * len(nearest)
-    assert len(found) == pytest.approx(len(nearest), abs=2)
+    # Points a pixel apart miss corners that a line cuts.
+    assert set(found) <= set(nearest) and len(found) > 0.85 * len(nearest)
+    agree = [found[pixel][:2] == nearest[pixel][1:3] for pixel in found]
+    assert sum(agree) > 0.75 * len(found)
+    apart = [abs(found[p][2] - nearest[p][3]) for p, same in zip(found, agree, strict=True) if same]
+    assert sorted(apart)[len(apart) // 2] < 0.05
+
+
+def test_strands_cover_without_gaps_and_by_their_number():
+    """A line of strands that cross the image: every row is hit, and less passes where more lie."""
+    size = 64
+    camera = support_mannequin.samples(1)[2]
+    y = torch.linspace(-0.3, 0.3, 3)
+    line = torch.stack([0 * y, y, 0 * y])[:, None]
+
+    def drawn(count):
+        strands = Strands(
+            line.expand(-1, count, -1), torch.zeros(count, 3), torch.ones(count), 0.0, (0.5, 0.5)
+        )
+        return splat([strands], camera, size, torch.full((size * size,), 99.0))[0]
+
+    one, many = drawn(1), drawn(30)
+    rows = one.pixel.div(size, rounding_mode="floor").unique()
+    assert torch.equal(rows, torch.arange(rows[0], rows[-1] + 1)) and len(rows) > 20
+    assert torch.allclose(one.passed, torch.full_like(one.passed, math.exp(-0.5)), rtol=1e-3)
+    assert many.passed.median() < 0.5 * one.passed.median()
 
 
 def test_the_template_s_frames():

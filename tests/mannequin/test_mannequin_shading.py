@@ -1,5 +1,6 @@
 """What each part of the light adds: highlights, reflections, shadows of skin and hair."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -14,12 +15,13 @@ from synthforge.mannequin.render.body import clothed, surface_of
 from synthforge.mannequin.render.eye_shading import Eye, shade_eye
 from synthforge.mannequin.render.hair import grow_hair
 from synthforge.mannequin.render.lighting import Light, key_shadow
+from synthforge.mannequin.render.pixel_faces import pixel_faces
 from synthforge.mannequin.render.scalp import head_in_own_frame
 from synthforge.mannequin.render.scene import scene_from
 from synthforge.mannequin.render.shading import shade
 from synthforge.mannequin.render.strands import Strands, shade_strands, splat
 from synthforge.mannequin.render.template import template
-from synthforge.rasterizer import rasterize
+from synthforge.rasterizer import visible
 
 SIZE = 128
 FRONT = Light((0.0, 0.0, 1.0), (1.0, 1.0, 1.0), 0.0)
@@ -69,7 +71,8 @@ def test_skin_that_faces_the_light_is_not_in_its_own_shadow(body):
 def test_black_skin_shows_the_highlight_alone(person, scene, body, camera):
     """It is there, brightest where the surface mirrors the light, and more of it on oily skin."""
     ndc = camera.to_ndc(body.vertices[None])
-    fragments = rasterize(ndc, template().faces, SIZE, SIZE, perspective_correct=True)
+    face_ids = visible(ndc, template().faces, SIZE, SIZE, perspective_correct=True)
+    seen = pixel_faces(ndc[0], template().faces, face_ids[0])
     texture = skin_texture(person).clone()
     texture[ALBEDO] = 0
     shadow = shadow_of(body)
@@ -77,10 +80,10 @@ def test_black_skin_shows_the_highlight_alone(person, scene, body, camera):
 
     def shine(oiliness):
         oily = replace(person, oiliness=oiliness, clothing=(0.0, 0.0, 0.0))
-        return shade(surface, fragments, texture, oily, scene, shadow, torch.eye(3), ())[0]
+        return shade(surface, seen, texture, oily, scene, shadow, torch.eye(3), ())[0]
 
     dull, oily = shine(0.0), shine(1.0)
-    normal = body.normals[template().faces].mean(1)[fragments.face_ids[0].flatten().clamp(min=0)]
+    normal = body.normals[template().faces].mean(1)[seen.face]
     brightest = oily > 0.8 * oily.max()
     assert oily.max() > 0.02
     assert normal[brightest, 2].mean() > 0.9
@@ -141,7 +144,7 @@ def test_strands_shine_along_the_light(scene, camera):
     shadow = shadow_of_nothing()
 
     def brightness(points):
-        strands = Strands(points, torch.full((1, 3), 0.1), torch.ones(1), 40, 1.0)
+        strands = Strands(points, torch.full((1, 3), 0.1), torch.ones(1), 1.0, (9.0, 9.0))
         image = torch.zeros(3, SIZE * SIZE)
         seen = splat([strands], camera, SIZE, torch.full((SIZE * SIZE,), 99.0))[0]
         center = torch.tensor([0.0, 0.0, -1.0])
@@ -157,19 +160,20 @@ def test_thin_strands_let_the_skin_through(scene, camera):
     points = torch.stack([length, 0 * length, 0 * length])[:, None]
     size = SIZE * SIZE
 
-    def painted(opacity, behind):
-        strands = Strands(points, torch.zeros(1, 3), torch.ones(1), 40, 0.0, opacity)
+    def painted(depth, behind):
+        strands = Strands(points, torch.zeros(1, 3), torch.ones(1), 0.0, depth)
         image, covered = torch.full((3, size), behind), torch.full((size,), 0.5)
         seen = splat([strands], camera, SIZE, torch.full((size,), 99.0))[0]
         center = torch.tensor([0.0, 0.0, -1.0])
         shadow = shadow_of_nothing()
         shade_strands(image, covered, strands, seen, scene, shadow, torch.eye(3), center)
-        order = seen.index.argsort()
+        order = seen.along.argsort()
         return image[0, seen.pixel[order]], covered[seen.pixel[order]]
 
-    solid, full = painted((1.0, 1.0), 0.8)
-    assert solid.abs().max() < 1e-6 and (full == 1).all()
-    thin, some = painted((0.75, 0.25), 0.8)
+    solid, full = painted((30.0, 30.0), 0.8)
+    assert solid.abs().max() < 1e-6 and (full > 0.9999).all()
+    # Optical depths that let a quarter through and three quarters.
+    thin, some = painted((math.log(4), math.log(4 / 3)), 0.8)
     assert thin[0] == pytest.approx(0.8 * 0.25, abs=0.02)
     assert thin[-1] == pytest.approx(0.8 * 0.75, abs=0.02)
     assert some[0] == pytest.approx(0.875, abs=0.02) and some[-1] == pytest.approx(0.625, abs=0.02)

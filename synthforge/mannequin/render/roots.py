@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from scipy.spatial import cKDTree
@@ -70,21 +70,20 @@ def _on_surface(head: Template, weight: Tensor, count: int, seed: int) -> Roots:
     area = length(cross(b - a, c - a)) * weight
     cumulative = torch.cumsum(area.double(), 0)
     # Stratified along the list of faces, then shuffled: any leading part is evenly spread.
-    pick = (
-        torch.randperm(count, generator=generator) + torch.rand(count, generator=generator)
-    ) / count
+    pick = torch.randperm(count, generator=generator) + torch.rand(count, generator=generator)
+    pick = pick / count
     face = torch.searchsorted(cumulative, pick.double() * cumulative[-1]).clamp(max=len(area) - 1)
     u, v = torch.rand(2, count, generator=generator)
     fold = u + v > 1
     u, v = torch.where(fold, 1 - u, u), torch.where(fold, 1 - v, v)
     bary = torch.stack([1 - u - v, u, v], -1)
-    roots = Roots(
-        face, bary, torch.zeros(count, 3), torch.zeros(count, 2),
-        torch.zeros(count, dtype=torch.long), _normal(count, generator),
-    )  # fmt: skip
-    return Roots(
-        face, bary, roots.posed(head.vertices, head.faces), roots.place, roots.guide, roots.random
-    )
+    return _roots(head, face, bary, torch.zeros(count, 2), _normal(count, generator))
+
+
+def _roots(head: Template, face: Tensor, bary: Tensor, place: Tensor, random: Tensor) -> Roots:
+    """Without guides."""
+    roots = Roots(face, bary, bary, place, torch.zeros_like(face), random)
+    return replace(roots, position=roots.posed(head.vertices, head.faces))
 
 
 @functools.cache
@@ -101,9 +100,8 @@ def scalp_roots(device: torch.device | str = "cpu") -> Roots:
     height = hairline_height(roots.position)
     kept = roots.take(height + 0.0015 * roots.random[:, 11] > 0)
     _, nearest = cKDTree(kept.position[:GUIDES].numpy()).query(kept.position.numpy())
-    nearest = torch.from_numpy(nearest)
-    place = torch.stack([hairline_height(kept.position), torch.zeros(len(nearest))], -1)
-    return Roots(kept.face, kept.bary, kept.position, place, nearest, kept.random)
+    place = torch.stack([hairline_height(kept.position), kept.place[:, 1]], -1)
+    return replace(kept, place=place, guide=torch.from_numpy(nearest))
 
 
 @functools.cache
@@ -118,9 +116,8 @@ def beard_roots(device: torch.device | str = "cpu") -> Roots:
     row = ((1 - uv[:, 1]) * TEXTURE_SIZE).long().clamp(0, TEXTURE_SIZE - 1)
     density = zone[row * TEXTURE_SIZE + column]
     corners = head.vertices[head.faces]
-    lips = torch.isin(
-        head.region, torch.tensor([REGION_ID[n] for n in ("upper_lip", "lower_lip", "inner_mouth")])
-    )
+    mouth_parts = [REGION_ID[n] for n in ("upper_lip", "lower_lip", "inner_mouth")]
+    lips = torch.isin(head.region, torch.tensor(mouth_parts))
     density = torch.where(lips | head.eyeball[head.faces[:, 0]], 0.0, density)
     density = density * smoothstep(-0.036, -0.012, mean(corners, 1)[:, 1] - head.landmarks[8, 1])
     density = torch.where(density > 0.12, density, 0.0)
@@ -128,8 +125,7 @@ def beard_roots(device: torch.device | str = "cpu") -> Roots:
     mouth = head.landmarks[54]
     moustache = (y > mouth[1]) & (x.abs() < mouth[0])
     roots = _on_surface(head, density * (1 + 1.5 * moustache), _BEARD_ROOTS, _SEED + 1)
-    place = torch.stack([density[roots.face], torch.zeros(len(roots.face))], -1)
-    return Roots(roots.face, roots.bary, roots.position, place, roots.guide, roots.random)
+    return replace(roots, place=torch.stack([density[roots.face], roots.place[:, 1]], -1))
 
 
 @functools.cache
@@ -148,26 +144,17 @@ def brow_roots(device: torch.device | str = "cpu") -> Roots:
     width = width * (0.55 + 0.45 * smoothstep(0.0, 0.22, along))
     point = curve[knot].clone()
     point[:, 1] += across * width
-    left = _project_front(head, point)
-    right = _project_front(head, point * torch.tensor([-1.0, 1.0, 1.0]))
-    place = torch.stack([along, across], -1).repeat(2, 1)
-    face = torch.cat([left[0], right[0]])
-    bary = torch.cat([left[1], right[1]])
-    roots = Roots(
-        face, bary, torch.zeros(len(face), 3), place,
-        torch.zeros(len(face), dtype=torch.long), random.repeat(2, 1),
-    )  # fmt: skip
-    position = roots.posed(head.vertices, head.faces)
-    return Roots(face, bary, position, place, roots.guide, roots.random)
+    both = torch.cat([point, point * torch.tensor([-1.0, 1.0, 1.0])])
+    place = torch.stack([along, across], -1)
+    return _roots(head, *_project_front(head, both), place.repeat(2, 1), random.repeat(2, 1))
 
 
 def _project_front(head: Template, points: Tensor) -> tuple[Tensor, Tensor]:
     """The triangle seen from the front at each point's (x, y), and barycentrics there."""
     extent, size = 0.1, 768
     center = mean(head.landmarks[LEFT_BROW], 0) * torch.tensor([0.0, 1.0, 0.0])
-    ndc = (head.vertices - center) * torch.tensor([-1.0, 1.0, -1.0]) / extent + torch.tensor(
-        [0, 0, 3.0]
-    )
+    ndc = (head.vertices - center) * torch.tensor([-1.0, 1.0, -1.0]) / extent
+    ndc[:, 2] += 3
     fragments = rasterize(
         ndc[None], head.faces, size, size, perspective_correct=False, cull_backfaces=False
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,10 +17,9 @@ from synthforge.mannequin.render.scene import Scene
 from synthforge.mesh import unit
 
 # Points of a span, to choose from; a point's index is span * _MOST + its number.
-_POINTS = (1, 2, 3, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
+_POINTS = (1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 96, 128, 192, 256)
 _MOST = _POINTS[-1]
-# `Splat.layers` is counted in cells of so many pixels' side, where a span has many points in one
-# of so many.
+# Points are counted in cells of so many pixels' side; where a span has many, one of so many.
 _CELL = 4
 _POINTS_AT_ONCE = {"cpu": 1 << 16, "cuda": 1 << 22}
 _PIXELS_AT_ONCE = {"cpu": 1 << 14, "cuda": 1 << 22}
@@ -62,106 +62,109 @@ class Strands:
 class Splat:
     """The P pixels in which a group is seen, [P] each.
 
-    pixel; span: strand * spans + span; share: 0-1 along the span; layers: how many strands lie
-    over one another there.
+    pixel; strand; along: 0 at the root to 1 at the tip; passed: share of the light from behind
+    that the strands over one another there let through.
     """
 
     pixel: Tensor
-    span: Tensor
-    share: Tensor
-    layers: Tensor
+    strand: Tensor
+    along: Tensor
+    passed: Tensor
 
 
 def splat(groups: list[Strands], camera: Camera, size: int, z_behind: Tensor) -> list[Splat]:
-    """Visible strands of each group in an image of `size` squared, in front of `z_behind` [S*S].
+    """Visible strands of each group in an image of `size` squared, in front of `z_behind` [S*S]."""
+    projected = [_projected(group, camera, size, z_behind) for group in groups]
+    start, step, in_sight = (torch.cat(part, -1) for part in zip(*projected, strict=True))
+    longest = step[:2].abs().amax(0)
+    choice = torch.searchsorted(longest.new_tensor(_POINTS[:-1]), longest)
+    spans = torch.nonzero(in_sight).squeeze(1)
+    chosen, order = torch.sort(choice.index_select(0, spans))
+    numbers = torch.bincount(chosen, minlength=len(_POINTS)).tolist()
+    by_count = spans.index_select(0, order).split(numbers)
+    index, layers = _race(start, step, by_count, size, z_behind)
 
-    Spans are cut into points a pixel apart or less. Points race for their pixel with (z, index)
-    packed into one integer, as in the rasterizer.
+    seen = torch.nonzero(index != 0xFFFFFFFF).squeeze(1)
+    index = index.index_select(0, seen)
+    result, first = [], 0
+    for group in groups:
+        end = first + len(group) * group.spans
+        own = torch.nonzero((index >= first * _MOST) & (index < end * _MOST)).squeeze(1)
+        pixel, point = seen.index_select(0, own), index.index_select(0, own)
+        span = torch.div(point, _MOST, rounding_mode="floor")
+        count = choice.new_tensor(_POINTS)[choice.index_select(0, span)]
+        share = (point - span * _MOST).float() / count
+        strand = torch.div(span - first, group.spans, rounding_mode="floor")
+        along = (span - first - strand * group.spans + share) * (1 / group.spans)
+        root, tip = group.depth
+        over = layers.index_select(0, pixel).clamp_(min=1)
+        result.append(Splat(pixel, strand, along, exp((-root - (tip - root) * along) * over)))
+        first = end
+    return result
+
+
+def _projected(
+    group: Strands, camera: Camera, size: int, z_behind: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Start and step of its S spans, [3, S] each, u and v in pixels and z; which may be seen [S].
+
+    Not seen are those whose two ends are behind the surface or beyond the same border, and those
+    that reach behind the camera.
     """
-    device = z_behind.device
+    R, K = camera.R_gen_cam[0].T, camera.K[0]
+    x, y, z = turned_planes(R, group.points) - turned(R, camera.center_gen[0])[:, None, None]
+    u = ((K[0, 0] * x + K[0, 1] * y) / z + K[0, 2]) * size
+    v = (K[1, 1] * y / z + K[1, 2]) * size
+    pixel = v.long().clamp(0, size - 1) * size + u.long().clamp(0, size - 1)
+    behind = z > z_behind.index_select(0, pixel.flatten()).view_as(z)
+    out = [behind, u < 0, u >= size, v < 0, v >= size]
+    both = [ends[:, :-1] & ends[:, 1:] for ends in out]
+    hidden = torch.stack([*both, z[:, :-1] <= 0, z[:, 1:] <= 0]).any(0)
+    knots = torch.stack([u, v, z])
+    step = knots[..., 1:] - knots[..., :-1]
+    return knots[..., :-1].flatten(1), step.flatten(1), ~hidden.flatten()
+
+
+def _race(
+    start: Tensor, step: Tensor, by_count: Sequence[Tensor], size: int, z_behind: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Cut spans into points, which race for their pixel with (z, index) packed into one integer.
+
+    by_count: for each of _POINTS, the spans that are cut into so many: a pixel apart or less.
+    Returns by pixel, [S * S]: index of the first point, 2^32 - 1 where it is the surface; about
+    how many strands lie over one another.
+    """
+    device = start.device
     # A border of one pixel takes the points outside the image.
     side = size + 2
     edge = F.pad(z_behind.view(1, size, size), (1, 1, 1, 1)).view(-1)
     keys = (edge.view(torch.int32).long() << 32) | 0xFFFFFFFF
     cells = -(-side // _CELL)
-    R = camera.R_gen_cam[0].T
-    shift = -turned(R, camera.center_gen[0])
-    K = camera.K[0]
-    first, points, counted = 0, [], {1: [], _CELL: []}
-    for group in groups:
-        x, y, z = turned_planes(R, group.points) + shift[:, None, None]
-        u = ((K[0, 0] * x + K[0, 1] * y) / z + K[0, 2]) * size
-        v = (K[1, 1] * y / z + K[1, 2]) * size
-        knots = torch.stack([u, v, z])
-        start, step = knots[..., :-1].flatten(1), (knots[..., 1:] - knots[..., :-1]).flatten(1)
-        longest = step[:2].abs().amax(0)
-        wanted = torch.searchsorted(longest.new_tensor(_POINTS[:-1]), longest)
-        points.append(wanted)
-        in_sight = _in_sight(knots, size, z_behind)
-        wanted = wanted.index_select(0, in_sight)
-        for choice, count in enumerate(_POINTS):
-            chosen = in_sight[wanted == choice]
-            point = torch.arange(count, device=device)[:, None]
-            shares = point * (1 / count)
-            every = _CELL if count % _CELL == 0 else 1
-            for spans in chosen.split(max(1, _POINTS_AT_ONCE.get(device.type, 1 << 18) // count)):
-                at, along = start.index_select(1, spans), step.index_select(1, spans)
-                u, v, z = (a + shares * b for a, b in zip(at, along, strict=True))
-                column = u.add_(1).clamp_(0, side - 1).int()
-                row = v.add_(1).clamp_(0, side - 1).int()
-                index = (spans + first) * _MOST + point
-                key = (z.view(torch.int32).long() << 32) | index
-                pixel = (row * side + column).long()
-                keys.scatter_reduce_(0, pixel.flatten(), key.flatten(), "amin")
-                cell = (row[::every] // _CELL) * cells + column[::every] // _CELL
-                counted[every].append(cell.flatten())
-        first += len(group) * group.spans
-    layers = sum(
-        torch.bincount(torch.cat(parts), minlength=cells * cells) * every
-        for every, parts in counted.items() if parts
-    )
-    layers = F.avg_pool2d(layers.float().view(1, cells, cells), 3, 1, 1).view(-1) / _CELL**2
-    return _won(groups, keys.view(side, side)[1:-1, 1:-1], points, layers, cells)
+    counted: dict[int, list[Tensor]] = {1: [], _CELL: []}
+    for count, chosen in zip(_POINTS, by_count, strict=True):
+        point = torch.arange(count, device=device)[:, None]
+        every = _CELL if count % _CELL == 0 else 1
+        for spans in chosen.split(max(1, _POINTS_AT_ONCE.get(device.type, 1 << 18) // count)):
+            at, along = start.index_select(1, spans), step.index_select(1, spans)
+            u, v, z = (a + point * (1 / count) * b for a, b in zip(at, along, strict=True))
+            column, row = (axis.add_(1).clamp_(0, side - 1).int() for axis in (u, v))
+            key = (z.view(torch.int32).long() << 32) | (spans * _MOST + point)
+            keys.scatter_reduce_(0, (row * side + column).long().flatten(), key.flatten(), "amin")
+            cell = _cell(row[::every]) * cells + _cell(column[::every])
+            counted[every].append(cell.flatten())
+    layers = torch.zeros(cells * cells, device=device)
+    for every, parts in counted.items():
+        if parts:
+            layers += torch.bincount(torch.cat(parts), minlength=len(layers)) * every
+    layers = F.avg_pool2d(layers.view(1, cells, cells), 3, 1, 1)[0] / _CELL**2
+    layers = layers.repeat_interleave(_CELL, 0).repeat_interleave(_CELL, 1)
+    inner = slice(1, size + 1)
+    index = (keys & 0xFFFFFFFF).view(side, side)
+    return index[inner, inner].reshape(-1), layers[inner, inner].reshape(-1)
 
 
-def _won(
-    groups: list[Strands], keys: Tensor, points: list[Tensor], layers: Tensor, cells: int
-) -> list[Splat]:
-    """What is left in keys [S, S] after the race. points: each group's choices of _POINTS."""
-    size = len(keys)
-    index = (keys & 0xFFFFFFFF).reshape(-1)
-    seen = torch.nonzero(index != 0xFFFFFFFF).squeeze(1)
-    index = index.index_select(0, seen)
-    result, first = [], 0
-    for group, wanted in zip(groups, points, strict=True):
-        end = first + len(group) * group.spans
-        own = torch.nonzero((index >= first * _MOST) & (index < end * _MOST)).squeeze(1)
-        pixel = seen.index_select(0, own)
-        which = index.index_select(0, own) - first * _MOST
-        span = which >> (_MOST.bit_length() - 1)
-        count = which.new_tensor(_POINTS)[wanted.index_select(0, span)]
-        row = torch.div(pixel, size, rounding_mode="floor")
-        column = pixel - row * size
-        cell = (row + 1) // _CELL * cells + (column + 1) // _CELL
-        share = (which - span * _MOST).float() / count
-        result.append(Splat(pixel, span, share, layers.index_select(0, cell)))
-        first = end
-    return result
-
-
-def _in_sight(knots: Tensor, size: int, z_behind: Tensor) -> Tensor:
-    """int64 [S], spans of curves with knots [u, v, z] [3, N, T] that may be seen.
-
-    Left out are those whose two ends are behind the surface or beyond the same border, and those
-    that reach behind the camera.
-    """
-    u, v, z = knots
-    pixel = v.long().clamp(0, size - 1) * size + u.long().clamp(0, size - 1)
-    behind = z > z_behind.index_select(0, pixel.flatten()).view_as(z)
-    out = [behind, u < 0, u >= size, v < 0, v >= size]
-    hidden = torch.stack([ends[:, :-1] & ends[:, 1:] for ends in out]).any(0)
-    hidden |= (z[:, :-1] <= 0) | (z[:, 1:] <= 0)
-    return torch.nonzero(~hidden.flatten()).squeeze(1)
+def _cell(pixel: Tensor) -> Tensor:
+    return torch.div(pixel, _CELL, rounding_mode="floor")
 
 
 def shade_strands(
@@ -186,14 +189,15 @@ def shade_strands(
     cube = ambient_cube(scene, R_view_gen)
     points, colors = group.points.flatten(1), group.color.T.contiguous()
     split = _PIXELS_AT_ONCE.get(image.device.type, 1 << 18)
-    parts = (part.split(split) for part in (seen.pixel, seen.span, seen.share, seen.layers))
-    for pixel, span, share, layers in zip(*parts, strict=True):
-        strand = torch.div(span, group.spans, rounding_mode="floor")
-        knot = span + strand
+    parts = (part.split(split) for part in (seen.pixel, seen.strand, seen.along, seen.passed))
+    for pixel, strand, along, passed in zip(*parts, strict=True):
+        place = along * group.spans
+        span = place.long().clamp_(max=group.spans - 1)
+        knot = strand * (group.spans + 1) + span
         start = points.index_select(1, knot)
         step = points.index_select(1, knot + 1) - start
         tangent = unit(step, 0)
-        position = start + step * share
+        position = start + step * (place - span)
         outward = unit(position - center[:, None], 0)
         color = colors.index_select(1, strand)
         exposed = group.exposed.index_select(0, strand)
@@ -208,11 +212,8 @@ def shade_strands(
         tint = 0.75 * sin_tl + group.shine * 0.8 * tinted
         glow = tint * color + group.shine * 0.05 * white
         ambient = _from_cube(cube, outward)
-        along = (span - strand * group.spans + share) * (1 / group.spans)
         shade = 0.38 + 0.62 * exposed * (0.45 + 0.55 * along)
         total = (glow * key_color * (lit * facing) + color * ambient * 1.1) * shade
-        root, tip = group.depth
-        passed = exp(-(root + (tip - root) * along) * layers.clamp(min=1))
         behind, through = image.index_select(1, pixel), covered.index_select(0, pixel)
         total += passed * (behind - total)
         covered.index_copy_(0, pixel, 1 - passed * (1 - through))
