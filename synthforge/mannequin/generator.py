@@ -56,9 +56,7 @@ class Mannequin:
     latent_size = LATENT_SIZE
 
     def __init__(
-        self,
-        device: torch.device | str = "cpu",
-        displacement: tuple[Tensor, Tensor] | None = None,
+        self, device: torch.device | str = "cpu", displacement: tuple[Tensor, Tensor] | None = None
     ) -> None:
         self.device = torch.device(device)
         self.displacement = displacement

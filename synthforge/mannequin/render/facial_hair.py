@@ -132,7 +132,7 @@ def _beard(person: Person, template: Template, head: Head) -> Strands:
     bend = torch.stack([0.25 * roots.random[:, 4], -0.35 + 0 * below, 0.2 * roots.random[:, 5]], -1)
     points = _bent(root, direction, bend, length)
     color = strand_colors(person.hair.color, person.hair.grey, roots.random, roots.random)
-    return Strands(head.frame.from_local(points), color, 0.5 + 0.5 * below, 0.4, (1.2, 0.12))
+    return Strands(head.frame.from_local(points), color, 0.5 + 0.5 * below, 0.4, (0.9, 0.12))
 
 
 def _beard_area(person: Person, roots: Roots, template: Template) -> Tensor:

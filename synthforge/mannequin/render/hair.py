@@ -25,12 +25,7 @@ from synthforge.mannequin.render.arithmetic import (
     steps,
 )
 from synthforge.mannequin.render.combing import Comb
-from synthforge.mannequin.render.hair_styles import (
-    at_parting,
-    growth_of,
-    in_fringe,
-    roots_kept,
-)
+from synthforge.mannequin.render.hair_styles import at_parting, growth_of, in_fringe, roots_kept
 from synthforge.mannequin.render.roots import GUIDES, Roots, scalp_roots
 from synthforge.mannequin.render.scalp import Head, Shoulders, scalp_of, shoulders_of
 from synthforge.mannequin.render.strands import Strands
