@@ -69,7 +69,8 @@ def shade(
 ) -> Tensor:
     """float32 [3, P], linear RGB of the P pairs of pixels and faces.
 
-    texture: [8, T, T] of albedo.skin_texture. eyes: the right and the left one.
+    texture: [8, T, T] of albedo.skin_texture. eyes: the right and the left one; without them
+    eyeballs are black.
     """
     like = texture.new_tensor
     key = turned(R_view_gen.T, like(scene.key.direction))
@@ -79,11 +80,24 @@ def shade(
     fresnel = schlick(_F0, dot(halfway, viewer))
     creeping = 0.8 * like(_SKIN_WRAP)[:, None]
     size = texture.shape[-1]
-    colors = []
+    colors = torch.zeros(3, len(seen), device=texture.device)
     at_once = _CHUNK.get(texture.device.type, 1 << 18)
-    for face, w in zip(seen.face.split(at_once), seen.weights.split(at_once, 1), strict=True):
+    of_eye = surface.eye.index_select(0, seen.face)
+    parts = (
+        (which, pairs)
+        for k, which in enumerate((None, *eyes))
+        for pairs in torch.nonzero(of_eye == k).squeeze(1).split(at_once)
+    )
+    for which, pairs in parts:
+        face, w = seen.face.index_select(0, pairs), seen.weights.index_select(1, pairs)
         value = _blend(w, surface.corners.flatten(0, 1).index_select(1, face).view(14, 3, -1))
         normal, ambient, in_shadow, place, (u, v) = value.split((3, 3, 3, 3, 2))
+        lit = shadow.lit(in_shadow)
+        if which is not None:
+            globe = _blend(w, surface.eye_local.index_select(0, face).permute(2, 1, 0)).T
+            color = shade_eye(person, scene, which, globe, ambient.T, 0.4 + 0.6 * lit)
+            colors.index_copy_(1, pairs, color.T)
+            continue
         texel = read(texture, u * size - 0.5, (1 - v) * size - 0.5)
         cloth, crease = _cloth(neckline_height(person, place))
         skin = 1 - cloth
@@ -92,7 +106,6 @@ def shade(
         gradient = surface.gradients.index_select(1, face)
         bump = texel[BUMP] * skin
         detailed = unit(normal - bump[0] * gradient[:3] - bump[1] * gradient[3:], 0)
-        lit = shadow.lit(in_shadow)
 
         fine = dot(detailed, key, 0)
         diffuse = _diffuse(dot(normal, key, 0), fine, scene.key.softness, cloth)
@@ -110,23 +123,8 @@ def shade(
         grazing = (1 - dot(detailed, viewer, 0).clamp_(0, 1)) ** 2
         sheen = (0.02 + 0.30 * (grazing * grazing)) * (0.25 + 0.6 * gloss) + 0.07 * wet
         color = albedo * light + highlight * key_color + ambient * sheen
-
-        eye = surface.eye.index_select(0, face)
-        for k, which in enumerate(eyes, 1):
-            ball = torch.nonzero(eye == k).squeeze(1)
-            if len(ball):
-                a, b, c = surface.eye_local.index_select(0, face[ball]).unbind(1)
-                wa, wb, wc = w[:, ball, None]
-                color[:, ball] = shade_eye(
-                    person,
-                    scene,
-                    which,
-                    wa * a + wb * b + wc * c,
-                    ambient[:, ball].T,
-                    0.4 + 0.6 * lit[ball],
-                ).T
-        colors.append(color)
-    return torch.cat(colors, 1)
+        colors.index_copy_(1, pairs, color)
+    return colors
 
 
 def _blend(weights: Tensor, corners: Tensor) -> Tensor:
