@@ -198,8 +198,9 @@ def resolve(
     from synthforge import raster_kernel
 
     _check_faces(faces, vertices_ndc)
-    if face_ids.numel() and face_ids.max() >= len(faces):
-        raise IndexError(f"face_ids holds {face_ids.max()}, and there are {len(faces)} faces")
+    largest = face_ids.numpy().max(initial=EMPTY)
+    if largest >= len(faces):
+        raise IndexError(f"face_ids holds {largest}, and there are {len(faces)} faces")
     z = torch.empty(face_ids.shape)
     barycentrics = torch.empty(*face_ids.shape, 3)
     raster_kernel.find_fragments(
@@ -217,9 +218,10 @@ def _pixel_grid(height: int, width: int, device: torch.device) -> tuple[Tensor, 
 
 def _check_faces(faces: Tensor, vertices: Tensor) -> None:
     """Compiled loops would read whatever memory an index points to."""
-    count = vertices.shape[1]
-    if faces.numel() and not (faces.min() >= 0 and faces.max() < count):
-        raise IndexError(f"faces hold {faces.min()}..{faces.max()}, and there are {count} vertices")
+    count, indices = vertices.shape[1], faces.numpy()
+    low, high = indices.min(initial=0), indices.max(initial=-1)
+    if low < 0 or high >= count:
+        raise IndexError(f"faces hold {low}..{high}, and there are {count} vertices")
 
 
 def _in_compiled_loops(*tensors: Tensor) -> bool:
