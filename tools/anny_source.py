@@ -101,6 +101,25 @@ class AnnySource:
             self.template = self.template + rest * targets[self.actions.index(name)]
         self._ranges = ranges
 
+    def change_rows(self) -> dict[str, tuple[int, int]]:
+        """Rows of `targets` for +1 and -1 of each local change, as Anny itself weighs them."""
+        size = len(self.local_changes)
+        rest = {name: np.full(size, 0.5) for name in self.model.phenotype_labels}
+        zero = self.coefficients(rest, np.zeros((size, size)))
+        up = np.abs(self.coefficients(rest, np.eye(size)) - zero)
+        down = np.abs(self.coefficients(rest, -np.eye(size)) - zero)
+        return {
+            name: (int(up[k].argmax()), int(down[k].argmax()))
+            for k, name in enumerate(self.local_changes)
+        }
+
+    def change_everyone(self, changes: dict[str, float]) -> None:
+        """Make local changes part of the template, of all people from now on."""
+        rows = self.change_rows()
+        for name, amount in changes.items():
+            up, down = rows[name]
+            self.template = self.template + abs(amount) * self.targets[up if amount > 0 else down]
+
     def weight_below(self, bone: str) -> Array:
         """(N,) summed weight of a bone and all that hang on it."""
         total = np.zeros(len(self.template))

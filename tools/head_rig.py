@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from anny_source import AnnySource, Array
+from anny_source import AnnySource, Array, Ids
 from head_mesh import EYE_GROUPS, PIECES, HeadMesh
 from head_people import Identity
 from scipy.sparse import csr_matrix
@@ -59,6 +59,17 @@ def joint_map(source: AnnySource) -> csr_matrix:
             ids = source.vertices_of(group)
             rows[joint, ids] += 1 / len(ids) / len(groups)
     return csr_matrix(rows)
+
+
+def with_even_mean(identity: Identity, mirror: Ids) -> Identity:
+    """The same with a mean that is its own mirror image: people's asymmetries average to 0."""
+    flip = np.array([-1.0, 1, 1])
+    joints = identity.joints[[ROOT, NECK, JAW, RIGHT_EYE, LEFT_EYE]]
+    return replace(
+        identity,
+        mean=(identity.mean + identity.mean[mirror] * flip) / 2,
+        joints=(identity.joints + joints * flip) / 2,
+    )
 
 
 def build(source: AnnySource, mesh: HeadMesh, reference: Array, identity: Identity) -> Rig:

@@ -25,7 +25,7 @@ _SHADOW_LIFT, _GRAZING_LIFT = 0.010, 0.022
 _SHUT_DEPTH = 0.06
 _CLOTH_M = 0.0035
 # Lips that are so far apart let light into the mouth: all of it, none.
-_PARTED_M = (0.006, 0.001)
+_PARTED_M = (0.0068, 0.0018)
 # The landmarks on the upper and the lower margin of the lids, x ascending.
 _LIDS = {
     Piece.RIGHT_EYEBALL: ((36, 37, 38, 39), (36, 41, 40, 39)),

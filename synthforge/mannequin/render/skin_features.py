@@ -142,7 +142,7 @@ def _tones(points: Points, medium: Tensor) -> Maps:
         "nose_red": (nose_red + 0.2 * points.near(8, 0.022, 0.014)) * points.skin,
         "ear_red": points.within("left_ear", "right_ear"),
         "nostril": bell(x - _NOSTRIL_X, 0.0036)
-        * bell(y - nose_base[1] - 0.0066, 0.0046)
+        * bell(y - nose_base[1] - 0.0072, 0.0046)
         * under_nose,
         "oil": (
             0.55

@@ -54,13 +54,19 @@ class Template:
         return replace(self, **{f.name: getattr(self, f.name).to(device) for f in fields(self)})
 
 
+# From the landmarks of the left brow to its middle, metres.
+_TO_BROW = (
+    (0.0040, -0.0010, 0.0), (0.0015, -0.0035, 0.0), (0.0000, -0.0040, 0.0),
+    (-0.0020, -0.0028, 0.0), (-0.0030, 0.0022, 0.0),
+)  # fmt: skip
+
+
 def brow_curve(head: Template) -> Tensor:
     """Middle of the subject's left brow, inner to outer end: float32 [33, 3].
 
-    Annotators put the brow's landmarks on its upper half.
+    Annotators put the brow's landmarks on its upper edge, and the outermost beyond its ends.
     """
-    lower = head.landmarks.new_tensor([0.0, 0.0013, 0.0])
-    return smooth_curve(head.landmarks[LEFT_BROW] - lower, 33)
+    return smooth_curve(head.landmarks[LEFT_BROW] + head.landmarks.new_tensor(_TO_BROW), 33)
 
 
 @functools.cache

@@ -107,6 +107,8 @@ def test_mirror_is_exact_in_the_triangles(head):
     mirror = head.mirror
     assert np.array_equal(mirror[mirror], np.arange(len(mirror)))
     assert np.abs(head.adult[mirror] - head.adult * FLIP_X).max() < 1e-6
+    template = head.model.v_template
+    assert np.array_equal(template[mirror], template * np.float32(FLIP_X))
     ours = {tuple(np.roll(face, -face.argmin())) for face in head.model.faces}
     theirs = {tuple(np.roll(face, -face.argmin())) for face in mirror[head.model.faces][:, ::-1]}
     assert ours == theirs
@@ -182,6 +184,27 @@ def test_blinking_hides_the_eyes_of_nearly_everyone(head, flame):
             shares.append((distance[outwards] < radius).mean())
         assert (landmarks[[43, 44], 1] - landmarks[[47, 46], 1]).max() < 0.0015
     assert np.mean(shares) < 0.002
+
+
+def test_squints_and_smiles_leave_the_eyeballs_covered(head, flame):
+    """No outward skin of lids and cheeks sinks into the globe."""
+    faces = head.model.faces[head.vertex_piece[head.model.faces[:, 0]] == Piece.SKIN]
+    globe = head.vertex_piece == Piece.LEFT_EYEBALL
+    sunk = []
+    for shape in np.random.default_rng(0).normal(size=(12, 100)):
+        smiling = {name: 1.0 for name in ("eyeSquintLeft", "cheekSquintLeft", "mouthSmileLeft")}
+        vertices, _ = posed(flame, shape=shape, **smiling)
+        joint = head.model.J_regressor[3] @ posed(flame, shape=shape)[0]
+        offset = vertices[faces] - joint
+        normal = np.cross(offset[:, 1] - offset[:, 0], offset[:, 2] - offset[:, 0])
+        normal /= np.linalg.norm(normal, axis=1, keepdims=True)
+        center = offset.mean(1)
+        distance = np.linalg.norm(center, axis=1)
+        outwards = (distance < 0.03) & (center[:, 2] > 0)
+        outwards &= (normal * center).sum(1) > 0.3 * distance
+        radius = np.linalg.norm(vertices[globe] - joint, axis=1).mean()
+        sunk.append((radius - distance[outwards]).max())
+    assert np.mean(np.array(sunk) > 0.0003) < 0.1
 
 
 def test_eyes_at_rest_do_not_stare(flame):

@@ -64,9 +64,16 @@ def test_proportions_are_those_of_photographs(landmarks):
     def width(a, b):
         return (landmarks[b, 0] - landmarks[a, 0]) / eyes
 
+    def below_eyes(index):
+        return (level - landmarks[index, 1]) / eyes
+
     assert width(4, 12) == pytest.approx(1.34, abs=0.05)
     assert width(2, 14) == pytest.approx(1.54, abs=0.05)
     assert np.abs(landmarks[[0, 16], 1] - level).max() < 0.05 * eyes
+    assert below_eyes(8) == pytest.approx(1.25, abs=0.04)
+    assert below_eyes(33) == pytest.approx(0.53, abs=0.03)
+    assert below_eyes([62, 66]).mean() == pytest.approx(0.73, abs=0.03)
+    assert below_eyes([19, 24]).mean() == pytest.approx(-0.28, abs=0.03)
     assert width(31, 35) == pytest.approx(0.33, abs=0.04)
     assert width(39, 42) == pytest.approx(0.45, abs=0.04)
     assert 0.5 < width(48, 54) < 0.65
@@ -85,6 +92,19 @@ def test_points_run_in_order(landmarks):
     assert y[50] > y[51] < y[52]  # cupid's bow
     assert (y[[37, 38, 43, 44]] > y[[41, 40, 47, 46]]).all()
     assert np.argmax(landmarks[27:36, 2]) == 3  # the tip is foremost
+
+
+def test_nostrils_lie_above_the_base_of_the_nose(landmarks):
+    """31 and 35 where the wings meet the cheek, not on the upper lip."""
+    y = landmarks[:, 1]
+    assert (y[[31, 35]] > y[33] + 0.003).all() and (y[[32, 34]] > y[33] + 0.0005).all()
+
+
+def test_the_jaw_line_runs_along_the_jawbone(landmarks):
+    """In even steps, and the chin's points lie on its front, not on the floor of the mouth."""
+    steps = np.linalg.norm(np.diff(landmarks[:17, :2], axis=0), axis=1)
+    assert steps.max() < 1.25 * steps.min()
+    assert (landmarks[[7, 8, 9], 2] > 0.028).all()
 
 
 def test_contour_rows_of_opposite_turns_are_mirror_images(head):
@@ -106,6 +126,7 @@ def test_contour_follows_the_outline(head, degrees):
     face &= head.vertex_piece[head.model.faces[:, 0]] == Piece.SKIN
     skin = head.adult[np.unique(head.model.faces[face])].astype(float)
     skin = skin[skin[:, 2] > -0.038]  # before the ear
+    skin = skin[skin[:, 1] > -0.071 - 0.39 * skin[:, 2]]  # and above the jawbone's lower edge
     skin_across = skin[:, 0] * np.cos(yaw) + skin[:, 2] * np.sin(yaw)
     for point, out in zip(row[10:], across[10:], strict=True):
         level = np.abs(skin[:, 1] - point[1]) < 0.003
