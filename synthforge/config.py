@@ -12,10 +12,11 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any, Literal
 
-from synthforge.errors import UserError
+from synthforge.distributions import Distribution, Normal, Range
+from synthforge.errors import ConfigError
+from synthforge.grid import Grid
 from synthforge.labels import EXTRAS
 
 RasterizerName = Literal["auto", "torch", "pytorch3d"]
@@ -38,9 +39,9 @@ CAMERA_RADIUS = 2.7
 CAMERA_PIVOT = (0.0, 0.0, 0.2)
 
 # Outside of these the image is a few triangles or a dot.
-_MIN_FOV_DEG, _MAX_FOV_DEG = 1, 150
+MIN_FOV_DEG, MAX_FOV_DEG = 1, 150
 # Coefficients beyond this make no head.
-_MAX_COEFFICIENT = 10
+MAX_COEFFICIENT = 10
 # Numbers of samples and seeds are stored in 64 bits, and their sums are too.
 MAX_INTEGER = 2**62
 # Images at once, on the largest GPUs.
@@ -52,53 +53,9 @@ _STYLES = 28
 _MAX_TRUNCATION = 2
 
 
-class ConfigError(UserError, ValueError):
-    """A setting that cannot work; the message says the way out."""
-
-
-@dataclass(frozen=True)
-class Range:
-    """A closed interval to draw from uniformly."""
-
-    low: float
-    high: float
-
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.low) and math.isfinite(self.high)):
-            raise ConfigError(f"a range needs finite numbers, got {self.low} {self.high}")
-        if self.low > self.high:
-            raise ConfigError(
-                f"range upside down: {self.low} > {self.high}; give the lower number first"
-            )
-
-    def __str__(self) -> str:
-        return f"{self.low:g} {self.high:g}"
-
-    def at(self, u: float) -> float:
-        """The value below which a share u in [0, 1] of the draws lies."""
-        return self.low + (self.high - self.low) * u
-
-
-@dataclass(frozen=True)
-class Normal:
-    """A normal distribution, cut off outside low and high."""
-
-    mean: float
-    sd: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"normal({self.mean:g}, {self.sd:g}) in {self.low:g} {self.high:g}"
-
-    def at(self, u: float) -> float:
-        """The value below which a share u in [0, 1] of the draws lies."""
-        normal = NormalDist(self.mean, self.sd)
-        low, high = normal.cdf(self.low), normal.cdf(self.high)
-        return min(max(normal.inv_cdf(low + (high - low) * u), self.low), self.high)
-
-
-Distribution = Range | Normal
+def option_name(field: str) -> str:
+    """What the command line and recipes call a field of SamplingConfig."""
+    return re.sub("_(rad|deg|years)$", "", field)
 
 
 @dataclass(frozen=True)
@@ -112,11 +69,12 @@ class SamplingConfig:
     yaw_rad, pitch_rad: the camera on its sphere. fov_deg: diagonal field of view.
     age_years, sex (0 female to 1 male), weight (0 to 1, within people of the same age and sex),
     african, asian, caucasian (shares that sum to 1): attributes of the built-in head's people.
+    grid: which samples share a person, an expression, a view or a light. None: none do.
     """
 
-    shape: Range | None
-    expression: Range | None
-    jaw_rad: Range | None
+    shape: Distribution | None
+    expression: Distribution | None
+    jaw_rad: Distribution | None
     head_yaw_rad: Distribution
     head_pitch_rad: Distribution
     head_roll_rad: Distribution
@@ -124,38 +82,40 @@ class SamplingConfig:
     pitch_rad: Distribution
     fov_deg: Distribution
     age_years: Distribution | None = None
-    sex: Range | None = None
-    weight: Range | None = None
+    sex: Distribution | None = None
+    weight: Distribution | None = None
     african: Range | None = None
     asian: Range | None = None
     caucasian: Range | None = None
+    grid: Grid | None = None
 
     def __post_init__(self) -> None:
-        if self.fov_deg.low < _MIN_FOV_DEG or self.fov_deg.high > _MAX_FOV_DEG:
+        if self.fov_deg.low < MIN_FOV_DEG or self.fov_deg.high > MAX_FOV_DEG:
             raise ConfigError(
-                f"--fov must lie inside {_MIN_FOV_DEG}..{_MAX_FOV_DEG} degrees, got {self.fov_deg}"
+                f"--fov must lie inside {MIN_FOV_DEG}..{MAX_FOV_DEG} degrees, got {self.fov_deg}"
             )
+        for view in self.grid.listed_views if self.grid else ():
+            replace(self, grid=None, **{name: Range(at, at) for name, at in view.items()})
         for entry in fields(self):
             name, drawn = entry.name, getattr(self, entry.name)
-            if drawn is None:
+            if drawn is None or name == "grid":
                 continue
             largest = max(abs(drawn.low), abs(drawn.high))
             if name.endswith("_rad") and largest > math.pi / 2:
                 raise ConfigError(
-                    f"--{name.removesuffix('_rad')} must lie inside -pi/2..pi/2 radians, got "
+                    f"--{option_name(name)} must lie inside -pi/2..pi/2 radians, got "
                     f"{drawn}{_if_degrees(drawn)}"
                 )
-            if name in ("shape", "expression") and largest > _MAX_COEFFICIENT:
+            if name in ("shape", "expression") and largest > MAX_COEFFICIENT:
                 raise ConfigError(
                     f"--{name} is in standard deviations and must lie inside "
-                    f"-{_MAX_COEFFICIENT}..{_MAX_COEFFICIENT}, got {drawn}"
+                    f"-{MAX_COEFFICIENT}..{MAX_COEFFICIENT}, got {drawn}"
                 )
             if name in ATTRIBUTES:
                 low, high = AGES if name == "age_years" else (0, 1)
                 if drawn.low < low or drawn.high > high:
                     raise ConfigError(
-                        f"--{name.removesuffix('_years')} must lie inside {low:g}..{high:g}, got "
-                        f"{drawn}"
+                        f"--{option_name(name)} must lie inside {low:g}..{high:g}, got {drawn}"
                     )
         shares = [getattr(self, name) or Range(0, 1) for name in ANCESTRIES]
         if sum(share.low for share in shares) > 1 or sum(share.high for share in shares) < 1:
@@ -165,7 +125,7 @@ class SamplingConfig:
             )
 
 
-def _if_degrees(drawn: Range) -> str:
+def _if_degrees(drawn: Distribution) -> str:
     """What to write for a range that was probably meant in degrees."""
     if max(abs(drawn.low), abs(drawn.high)) > 180:
         return ""
@@ -222,8 +182,7 @@ class PartsConfig:
     All that a process needs to build them; it can be pickled.
 
     generator: "auto" or a name of synthforge.generators.known.
-    sampling_overrides: fields of SamplingConfig to draw from other ranges than the generator's
-    default.
+    sampling_overrides: fields of SamplingConfig that are other than the generator's default.
     truncation_psi, truncation_cutoff: the public SynthForge code's 0.7 and 14.
     compile: torch.compile Next3D's networks; takes minutes at first, so for long runs.
     reject_px: quality gate, mean distance of detected and projected landmarks in pixels at 512
@@ -233,7 +192,7 @@ class PartsConfig:
     generator: str = "auto"
     device: str = "auto"
     rasterizer: RasterizerName = "auto"
-    sampling_overrides: Mapping[str, Range] = field(default_factory=dict)
+    sampling_overrides: Mapping[str, Any] = field(default_factory=dict)
     truncation_psi: float = 0.7
     truncation_cutoff: int = 14
     precision: Precision = "fp32"
@@ -262,9 +221,18 @@ class PartsConfig:
         attributes = [name for name in ATTRIBUTES if name in self.sampling_overrides]
         if attributes and "shape" in self.sampling_overrides:
             raise ConfigError(
-                f"--shape and --{attributes[0].removesuffix('_years')} both say what the people "
+                f"--shape and --{option_name(attributes[0])} both say what the people "
                 "are; give one of them"
             )
+        grid = self.sampling_overrides.get("grid")
+        if grid is not None:
+            listed = {name for view in grid.listed_views for name in view}
+            listed |= {"expression"} if grid.listed_expressions else set()
+            for name in self.sampling_overrides:
+                if name in listed:
+                    raise ConfigError(
+                        f"--{option_name(name)} and the recipe's grid both set it; give one of them"
+                    )
 
 
 @dataclass(frozen=True)
@@ -315,30 +283,41 @@ def check_device(name: str) -> None:
         raise ConfigError(f"--device {name!r} is not supported; use auto, cpu or cuda:0")
 
 
-def read_config_file(path: Path, known: frozenset[str]) -> dict[str, Any]:
-    """Settings of a TOML file. Keys are option names, with `_` or `-`.
+def read_toml(path: Path, title: str) -> dict[str, Any]:
+    """A TOML file. title: what errors call it.
 
-    Raises ConfigError for a missing, malformed or too large file, and for a key not in `known`.
+    Raises ConfigError if it is missing, malformed or too large.
     """
     try:
         with open(path, "rb") as file:
             content = file.read(_MAX_CONFIG_BYTES + 1)
         if len(content) > _MAX_CONFIG_BYTES:
             raise ConfigError(
-                f"{path} is larger than {_MAX_CONFIG_BYTES} bytes, so it is no file of settings"
+                f"{path} is larger than {_MAX_CONFIG_BYTES} bytes, so it is no {title}"
             )
-        settings = tomllib.loads(content.decode("utf-8-sig").replace("\r\n", "\n"))
+        return tomllib.loads(content.decode("utf-8-sig").replace("\r\n", "\n"))
     except FileNotFoundError as error:
-        raise ConfigError(f"config file not found: {path}") from error
+        raise ConfigError(f"{title} not found: {path}") from error
     except RecursionError as error:
-        raise ConfigError(f"cannot read config file {path}: it is nested too deeply") from error
+        raise ConfigError(f"cannot read {title} {path}: it is nested too deeply") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"cannot read config file {path}: {error}; save it in UTF-8") from error
+        raise ConfigError(f"cannot read {title} {path}: {error}; save it in UTF-8") from error
     except OSError as error:
-        raise ConfigError(f"cannot read config file {path}: {error.strerror}") from error
+        raise ConfigError(f"cannot read {title} {path}: {error.strerror}") from error
+    except ConfigError:
+        raise
     except ValueError as error:  # not TOML, or an integer of thousands of digits
-        raise ConfigError(f"cannot read config file {path}: {error}") from error
-    settings = {key.replace("-", "_"): value for key, value in settings.items()}
+        raise ConfigError(f"cannot read {title} {path}: {error}") from error
+
+
+def read_config_file(path: Path, known: frozenset[str]) -> dict[str, Any]:
+    """Settings of a TOML file. Keys are option names, with `_` or `-`.
+
+    Raises ConfigError as `read_toml` does, and for a key not in `known`.
+    """
+    settings = {
+        key.replace("-", "_"): value for key, value in read_toml(path, "config file").items()
+    }
     for key in settings:
         if key not in known:
             raise ConfigError(

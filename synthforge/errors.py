@@ -6,3 +6,7 @@ class UserError(Exception):
 
     The command line shows the message in one line and ends with exit code 2.
     """
+
+
+class ConfigError(UserError, ValueError):
+    """A setting that cannot work."""

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from synthforge.camera import Camera
-from synthforge.config import EXPRESSION_SIZE, SHAPE_SIZE, Distribution, Range, SamplingConfig
+from synthforge.config import EXPRESSION_SIZE, SHAPE_SIZE, Distribution, SamplingConfig
+from synthforge.grid import FACTORS, Face, Grid, View
 
 # Part of every dataset's recipe. Raise it when the same recipe gives other samples: other draws,
 # another geometry or labelling, another drawing by the mannequin or by Next3D's code. Rounding
@@ -37,7 +38,10 @@ _STREAMS = {
     "head_roll_rad": 9,
     "attributes": 10,
     "gaze": 11,
+    "grid": 12,
 }
+# Where the pose holds a field of SamplingConfig.
+_POSE_ENTRIES = {"head_pitch_rad": 3, "head_yaw_rad": 4, "head_roll_rad": 5, "jaw_rad": 6}
 
 
 @dataclass(frozen=True)
@@ -58,13 +62,58 @@ class SampleId:
 
 
 @dataclass(frozen=True)
+class Factors:
+    """What a sample is put together from.
+
+    identity, expression, view, light: whose streams draw each.
+    face, placing: what a list of the grid sets; None and nothing where there is none.
+    numbers: by FACTORS, as the annotation has them.
+    """
+
+    identity: SampleId
+    expression: SampleId
+    view: SampleId
+    light: SampleId
+    face: Face | None
+    placing: View
+    numbers: Mapping[str, int]
+
+
+def factors_of(sample: SampleId, grid: Grid | None) -> Factors:
+    """What the grid says of a sample; without one, everything is the sample's own.
+
+    Another attempt at a sample is the same draw in a full grid, and another combination at random.
+    """
+    rest = sample
+    numbers: list[int | None] = [None] * len(FACTORS)
+    if grid is not None and grid.order == "random":
+        numbers = grid.at_random(sample.stream("grid").random(len(FACTORS)).tolist())
+    elif grid is not None:
+        person, others = grid.at(sample.index)
+        rest, numbers = SampleId(sample.seed, person), [None, *others]
+    ids = [rest if number is None else SampleId(sample.seed, number) for number in numbers]
+    identity, expression, view, light = ids
+    faces, views = (grid.listed_expressions, grid.listed_views) if grid else ((), ())
+    return Factors(
+        identity,
+        rest if faces else expression,
+        rest if views else view,
+        light,
+        faces[expression.index] if faces else None,
+        views[view.index] if views else {},
+        {name: id.index for name, id in zip(FACTORS, ids, strict=True)},
+    )
+
+
+@dataclass(frozen=True)
 class Parameters:
     """Drawn parameters of B samples.
 
     z: float32 [B, latent_size]. shape: [B, 100]. expression: [B, 50].
     pose_rad: [B, 15], axis-angles of global, neck, jaw, left eye, right eye.
     yaw_rad, pitch_rad, fov_deg: [B].
-    labels: what else the generator knows of its people, float32 [B, ...] by the annotation's keys.
+    labels: by the annotation's keys, [B, ...]: the numbers of FACTORS, int64, and what else the
+    generator knows of its people, float32.
     """
 
     ids: tuple[SampleId, ...]
@@ -110,49 +159,72 @@ class Parameters:
         return replace(self, labels=labels, **tensors)
 
 
-Row = dict[str, NDArray[np.float32]]
+Row = dict[str, NDArray[Any]]
 
 
 def draw(ids: Sequence[SampleId], config: SamplingConfig, latent_size: int) -> Parameters:
-    """Draw samples, on the CPU. What `config` leaves None is 0."""
-    return stacked(ids, [draw_row(sample, config, latent_size) for sample in ids])
+    """Draw samples, on the CPU. What `config` leaves None is 0.
+
+    All of z is the identity's, the light with it.
+    """
+    rows, labels = [], []
+    for sample in ids:
+        factors = factors_of(sample, config.grid)
+        row, numbers = draw_row(factors, config, latent_size), number_labels(factors)
+        place(row, factors.placing)
+        rows.append(row)
+        labels.append(numbers | {"light": numbers["identity"]})
+    return stacked(ids, rows, labels)
 
 
-def stacked(
-    ids: Sequence[SampleId], rows: Sequence[Row], labels: Sequence[Row] | None = None
-) -> Parameters:
+def stacked(ids: Sequence[SampleId], rows: Sequence[Row], labels: Sequence[Row]) -> Parameters:
     """Parameters from each sample's row of them, and its labels."""
-    return Parameters(
-        tuple(ids), **_tensors(rows), labels={} if labels is None else _tensors(labels)
-    )
+    return Parameters(tuple(ids), **_tensors(rows), labels=_tensors(labels))
 
 
 def _tensors(rows: Sequence[Row]) -> dict[str, Tensor]:
     return {name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in rows[0]}
 
 
-def draw_row(sample: SampleId, config: SamplingConfig, latent_size: int) -> Row:
-    """One sample's fields of Parameters but labels, float32. What `config` leaves None is 0."""
+def draw_row(factors: Factors, config: SamplingConfig, latent_size: int) -> Row:
+    """One sample's fields of Parameters but labels, float32, before it is placed.
 
-    def coefficients(name: str, size: int) -> NDArray[np.float32]:
-        drawn: Range | None = getattr(config, name)
+    What `config` leaves None is 0. All of z is the identity's.
+    """
+
+    def coefficients(id: SampleId, name: str, size: int) -> NDArray[np.float32]:
+        drawn: Distribution | None = getattr(config, name)
         if drawn is None:
             return np.zeros(size, np.float32)
-        return sample.stream(name).uniform(drawn.low, drawn.high, size).astype(np.float32)
+        return np.array([drawn.at(u) for u in id.stream(name).random(size)], np.float32)
 
-    def angle(name: str) -> np.float32:
+    def angle(id: SampleId, name: str) -> np.float32:
         drawn: Distribution | None = getattr(config, name)
-        return np.float32(0 if drawn is None else drawn.at(sample.stream(name).random()))
+        return np.float32(0 if drawn is None else drawn.at(id.stream(name).random()))
 
     pose = np.zeros(15, np.float32)
-    pose[3:6] = angle("head_pitch_rad"), angle("head_yaw_rad"), angle("head_roll_rad")
-    pose[6] = angle("jaw_rad")
+    for name, entry in _POSE_ENTRIES.items():
+        pose[entry] = angle(factors.expression if name == "jaw_rad" else factors.view, name)
     return {
-        "z": sample.stream("z").standard_normal(latent_size).astype(np.float32),
-        "shape": coefficients("shape", SHAPE_SIZE),
-        "expression": coefficients("expression", EXPRESSION_SIZE),
+        "z": factors.identity.stream("z").standard_normal(latent_size).astype(np.float32),
+        "shape": coefficients(factors.identity, "shape", SHAPE_SIZE),
+        "expression": coefficients(factors.expression, "expression", EXPRESSION_SIZE),
         "pose_rad": pose,
-        "yaw_rad": np.asarray(angle("yaw_rad")),
-        "pitch_rad": np.asarray(angle("pitch_rad")),
-        "fov_deg": np.asarray(angle("fov_deg")),
+        "yaw_rad": np.asarray(angle(factors.view, "yaw_rad")),
+        "pitch_rad": np.asarray(angle(factors.view, "pitch_rad")),
+        "fov_deg": np.asarray(angle(factors.view, "fov_deg")),
     }
+
+
+def place(row: Row, view: View) -> None:
+    """Put a listed view into a drawn row."""
+    for name, value in view.items():
+        if name in _POSE_ENTRIES:
+            row["pose_rad"][_POSE_ENTRIES[name]] = value
+        else:
+            row[name] = np.asarray(value, np.float32)
+
+
+def number_labels(factors: Factors) -> Row:
+    """The annotation's keys of FACTORS, int64."""
+    return {name: np.asarray(number, np.int64) for name, number in factors.numbers.items()}

@@ -26,6 +26,7 @@ from synthforge.dataset.folder import DatasetError
 from synthforge.dataset.sample import Sample
 from synthforge.dataset.write import DatasetWriter
 from synthforge.fitting.drawing import SampleSource
+from synthforge.grid import Grid
 from synthforge.head import Head
 from synthforge.mannequin import baked_head
 from synthforge.mannequin import generator as mannequin_module
@@ -118,6 +119,8 @@ def other_ranges():
         new = Range(0, 1) if old is None else Range(old.low, old.high + 1e-6)
         if field.name == "age_years":
             new = Range(20, 30)
+        if field.name == "grid":
+            new = Grid(identities=2)
         yield field.name, replace(NEXT3D_SAMPLING, **{field.name: new})
 
 
@@ -175,6 +178,7 @@ def test_the_recipe_by_value():
             **dict.fromkeys(["yaw_rad", "pitch_rad"], turned),
             "fov_deg": {"low": 18, "high": 24},
             **dict.fromkeys(ATTRIBUTES),
+            "grid": None,
         },
         "truncation_psi": 0.7,
         "truncation_cutoff": 14,

@@ -11,6 +11,7 @@ from scipy.stats import kstest, truncnorm
 from support_mannequin import built_head
 
 from synthforge.config import NEXT3D_SAMPLING, Normal, Range, SamplingConfig
+from synthforge.grid import FACTORS
 from synthforge.sampling import SampleId, draw
 
 FIELDS = ("z", "shape", "expression", "pose_rad", "yaw_rad", "pitch_rad", "fov_deg")
@@ -125,7 +126,7 @@ def test_what_is_none_is_zero():
     config = replace(NEXT3D_SAMPLING, shape=None, expression=None, jaw_rad=None)
     drawn = draw([SampleId(0, 0)], config, 4)
     assert not (drawn.shape.any() or drawn.expression.any() or drawn.pose_rad.any())
-    assert not drawn.labels
+    assert set(drawn.labels) == set(FACTORS)
 
 
 def test_the_same_numbers_on_every_machine():

@@ -19,6 +19,7 @@ from synthforge.alignment import AlignmentMLP
 from synthforge.assembly import Rig
 from synthforge.config import NEXT3D_SAMPLING, Range
 from synthforge.dataset.write import DatasetWriter
+from synthforge.grid import FACTORS
 from synthforge.mannequin import baked_head
 from synthforge.mannequin.people import draw_people
 from synthforge.pipeline import make_samples
@@ -63,6 +64,10 @@ SHAPES = {
     "flame_pose": (6,),
     "flame_neck_pose": (3,),
     "flame_eye_pose": (6,),
+    "identity": (),
+    "expression": (),
+    "view": (),
+    "light": (),
     "seed": (),
     "index": (),
     "attempt": (),
@@ -160,7 +165,7 @@ def test_shape_and_kind_of_each_key(written, key):
     for sample in written:
         assert set(sample.annotation) == set(SHAPES)
         assert sample.values[key].shape == SHAPES[key]
-        whole = key in ("kps_visible", "seed", "index", "attempt")
+        whole = key in ("kps_visible", *FACTORS, "seed", "index", "attempt")
         assert sample.values[key].dtype.kind == ("i" if whole else "f")
 
 
@@ -181,6 +186,7 @@ def test_shape_and_kind_of_each_key(written, key):
         ("weight", lambda drawn: drawn.labels["weight"]),
         ("ancestry", lambda drawn: drawn.labels["ancestry"]),
         ("face_actions", lambda drawn: drawn.labels["face_actions"]),
+        *[(key, lambda drawn, key=key: drawn.labels[key]) for key in FACTORS],
         ("seed", lambda drawn: torch.tensor([id.seed for id in drawn.ids])),
         ("index", lambda drawn: torch.tensor([id.index for id in drawn.ids])),
         ("attempt", lambda drawn: torch.tensor([id.attempt for id in drawn.ids])),

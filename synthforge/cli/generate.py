@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 import os
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -36,7 +36,9 @@ from synthforge.config import (
 )
 from synthforge.dataset.folder import CONTACT_SHEET, REJECTIONS, check_output_dir
 from synthforge.generators.known import CHOICES, GENERATORS
+from synthforge.grid import Grid
 from synthforge.labels import EXTRAS
+from synthforge.recipe_files import read_recipe
 
 if TYPE_CHECKING:
     from synthforge.dataset.sample import Sample
@@ -95,7 +97,9 @@ def _with_ranges(function: Any) -> Any:
 
 
 _SECTIONS = {
-    "Dataset": ("output_dir", "num_images", "start_index", "seed", "extras", "config"),
+    "Dataset": (
+        *("output_dir", "num_images", "start_index", "seed", "extras", "recipe", "config"),
+    ),
     "The built-in head's people, drawn uniformly from LOW to HIGH": _PEOPLE,
     "Drawn uniformly from LOW to HIGH": tuple(name for name in _RANGES if name not in _PEOPLE),
     "Generator": ("generator", "device", "batch_size", "rasterizer"),
@@ -131,7 +135,12 @@ The built-in head: with --shape, age to ancestry follow from the coefficients; t
     required=True,
     help="A new folder, or one to continue.",
 )
-@click.option("--num_images", type=int, required=True, help="Images in the dataset.")
+@click.option(
+    "--num_images",
+    type=int,
+    default=None,
+    help="Images in the dataset.  [default: all of the recipe's grid]",
+)
 @click.option("--seed", type=int, default=RunConfig.seed, help="Another seed draws other samples.")
 @click.option(
     "--start_index",
@@ -151,6 +160,12 @@ The built-in head: with --shape, age to ancestry follow from the coefficients; t
     type=int,
     default=RunConfig.batch_size,
     help="Images at once; the samples do not depend on it.",
+)
+@click.option(
+    "--recipe",
+    type=PathOption(dir_okay=False),
+    default=None,
+    help="TOML file of distributions, and of which images share a person or a view: see recipes/.",
 )
 @config_option
 @_with_ranges
@@ -226,10 +241,13 @@ def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any
     command run again continues where the last run stopped.
     """
     ranges = {field: options.pop(option) for option, (field, _) in _RANGES.items()}
-    run = RunConfig(**{name: options.pop(name) for name in _RUN})
+    recipe = options.pop("recipe")
+    overrides = read_recipe(recipe) if recipe is not None else {}
+    overrides |= {name: drawn for name, drawn in ranges.items() if drawn is not None}
+    run = _with_grid({name: options.pop(name) for name in _RUN}, overrides.get("grid"))
     parts = PartsConfig(
         **options,
-        sampling_overrides={name: drawn for name, drawn in ranges.items() if drawn is not None},
+        sampling_overrides=overrides,
         assets=AssetPaths(pretrained_dir, model_dir),
     )
     limit_threads(parts)
@@ -268,11 +286,36 @@ def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any
         write_contact_sheet(run.output_dir, (index for index, _ in groupby(likely)))
     _report(summary, run.output_dir)
     if summary.given_up:
+        again = "Raise --max_attempts to continue, or start"
+        if _is_full(overrides.get("grid")):
+            again = "A full grid draws none again; start"
         raise ConfigError(
             f"{len(summary.given_up)} of {run.num_images} images were rejected "
-            f"{run.max_attempts} times each; see {run.output_dir / REJECTIONS}. Raise "
-            "--max_attempts to continue, or start a new folder with a higher --reject_px"
+            f"{run.max_attempts} times each; see {run.output_dir / REJECTIONS}. {again} "
+            "a new folder with a higher --reject_px"
         )
+
+
+def _is_full(grid: Grid | None) -> bool:
+    """Whether another draw of a sample would be the same."""
+    return grid is not None and grid.order == "grid"
+
+
+def _with_grid(settings: dict[str, Any], grid: Grid | None) -> RunConfig:
+    """The run, with what the recipe's grid says of its number of images."""
+    if settings["num_images"] is None:
+        if grid is None or grid.size is None:
+            raise ConfigError(
+                "--num_images is missing; give it, or a --recipe whose grid has identities"
+            )
+        settings["num_images"] = max(grid.size - settings["start_index"], 1)
+    run = RunConfig(**settings)
+    if grid is not None and grid.size is not None and run.indices.stop > grid.size:
+        raise ConfigError(
+            f"the recipe's grid has {grid.size} images and this run would end at "
+            f"{run.indices.stop}; give a smaller --num_images or --start_index, or more identities"
+        )
+    return replace(run, max_attempts=1) if _is_full(grid) else run
 
 
 def _report(summary: Summary, root: Path) -> None:

@@ -12,9 +12,10 @@ from synthforge.config import (
     AssetPaths,
     ConfigError,
     PartsConfig,
-    Range,
     SamplingConfig,
+    option_name,
 )
+from synthforge.grid import Face
 
 if TYPE_CHECKING:
     import torch
@@ -38,6 +39,8 @@ class Descriptor:
     sampling: what samples are drawn from by default; sampling_source: where that comes from.
     alignment_sampling: what the alignment is trained on.
     has_attributes: whether its people have an age, a sex, a weight and an ancestry.
+    check_face: raises ConfigError unless it knows a face that a recipe lists.
+    has_lights: whether its light can be drawn apart from its people.
     expression: what dataset.json says of flame_exp.
     licence_spdx, licence: of the images, as SPDX id and in a sentence.
     options: its own fields of PartsConfig that change samples. speed_options: those that don't.
@@ -57,17 +60,33 @@ class Descriptor:
     expression: Callable[[], Mapping[str, Any]]
     licence_spdx: str
     licence: str
+    check_face: Callable[[Face], None] | None = None
+    has_lights: bool = False
     options: tuple[str, ...] = ()
     speed_options: tuple[str, ...] = ()
     one_thread: bool = False
     published_alignment: Callable[[AssetPaths], Path | None] = lambda _: None
 
-    def sampling_with(self, overrides: Mapping[str, Range]) -> SamplingConfig:
-        """`sampling` with fields replaced. Raises ConfigError for what its people don't have."""
+    def sampling_with(self, overrides: Mapping[str, Any]) -> SamplingConfig:
+        """`sampling` with fields replaced. Raises ConfigError for what it cannot draw."""
         attributes = [name for name in ATTRIBUTES if name in overrides]
         if attributes and not self.has_attributes:
             raise ConfigError(
-                f"--{attributes[0].removesuffix('_years')} is an attribute of the built-in head's "
+                f"--{option_name(attributes[0])} is an attribute of the built-in head's "
                 f"people, which {self.title}'s lack; leave it out or give --generator mannequin"
             )
-        return replace(self.sampling, **overrides)
+        sampling = replace(self.sampling, **overrides)
+        grid = sampling.grid
+        if grid is not None and grid.lights is not None and not self.has_lights:
+            raise ConfigError(
+                f"the recipe's grid has lights, which {self.title} draws with its people; leave "
+                "lights out or give --generator mannequin"
+            )
+        for face in grid.listed_expressions if grid else ():
+            if self.check_face is None:
+                raise ConfigError(
+                    f"the recipe's grid lists expressions, which {self.title} has no names for; "
+                    "give their number or --generator mannequin"
+                )
+            self.check_face(face)
+        return sampling

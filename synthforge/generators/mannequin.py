@@ -13,6 +13,7 @@ from synthforge.config import (
     PartsConfig,
 )
 from synthforge.generators.descriptor import Descriptor, Tell
+from synthforge.grid import Face
 
 if TYPE_CHECKING:
     import torch
@@ -68,6 +69,12 @@ def _expression() -> dict[str, Any]:
     }
 
 
+def _check_face(face: Face) -> None:
+    from synthforge.mannequin.head.faces import listed_face
+
+    listed_face(face)
+
+
 MANNEQUIN = Descriptor(
     name="mannequin",
     title="the built-in head",
@@ -77,6 +84,8 @@ MANNEQUIN = Descriptor(
     sampling_source="people in photographs",
     alignment_sampling=MANNEQUIN_SAMPLING,
     has_attributes=True,
+    check_face=_check_face,
+    has_lights=True,
     expression=_expression,
     licence_spdx="MIT",
     licence="Images and labels of the built-in head: free to use (MIT, as the code).",

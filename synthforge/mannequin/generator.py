@@ -15,7 +15,7 @@ from synthforge.config import SamplingConfig
 from synthforge.fingerprint import fingerprint
 from synthforge.generator import GeneratorOutput
 from synthforge.mannequin.head.baked import baked_head
-from synthforge.mannequin.people import LATENT_SIZE, draw_people
+from synthforge.mannequin.people import LATENT_SIZE, PERSON_LATENTS, draw_people
 from synthforge.mannequin.person import person_from
 from synthforge.mannequin.render.albedo import skin_albedo, skin_texture
 from synthforge.mannequin.render.arithmetic import product
@@ -34,9 +34,6 @@ from synthforge.mannequin.render.tone_mapping import exposure, tone_map
 from synthforge.mesh import Mesh
 from synthforge.rasterizer import rasterize, visible
 from synthforge.sampling import SAMPLE_FORMAT, Parameters, SampleId
-
-# z[:256] is the person, the rest the scene.
-_PERSON_LATENTS = 256
 
 _IMAGE_SIZE = 512
 _SUPERSAMPLING = 2
@@ -128,8 +125,8 @@ class Mannequin:
         self, head: Template, z: Tensor, vertices: Tensor, landmarks: Tensor, camera: Camera
     ) -> Tensor:
         person, scene = (
-            person_from(z[:_PERSON_LATENTS].cpu()),
-            scene_from(z[_PERSON_LATENTS:].cpu()),
+            person_from(z[:PERSON_LATENTS].cpu()),
+            scene_from(z[PERSON_LATENTS:].cpu()),
         )
         texture = skin_texture(person, device=str(self.device))
         R_view_gen = camera.R_view_gen[0]

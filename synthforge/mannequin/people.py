@@ -15,7 +15,7 @@ from synthforge.alignment import UNITS_PER_METRE, place_in_generator
 from synthforge.camera import Camera
 from synthforge.config import CAMERA_RADIUS, SamplingConfig
 from synthforge.mannequin.head.baked import ACTIONS, EXPRESSION_ACTIONS, baked_head
-from synthforge.mannequin.head.faces import draw_face
+from synthforge.mannequin.head.faces import draw_face, listed_face
 from synthforge.mannequin.head.identity import (
     Attributes,
     Estimate,
@@ -23,9 +23,20 @@ from synthforge.mannequin.head.identity import (
     draw_coefficients,
     estimate_attributes,
 )
-from synthforge.sampling import Parameters, Row, SampleId, draw_row, stacked
+from synthforge.sampling import (
+    Parameters,
+    Row,
+    SampleId,
+    draw_row,
+    factors_of,
+    number_labels,
+    place,
+    stacked,
+)
 
 LATENT_SIZE = 512
+# z[:256] is the person, the rest the scene.
+PERSON_LATENTS = 256
 # The leading entries of z: age in years, sex, weight, ancestry. They tell the renderer.
 ATTRIBUTE_LATENTS = 6
 
@@ -50,8 +61,8 @@ def draw_people(ids: Sequence[SampleId], config: SamplingConfig) -> Parameters:
     uniformly and held in 0..1; one for `jaw_rad` replaces the face's jaw.
 
     labels: age_years [B], sex [B] 0 female to 1 male, weight [B], ancestry [B, 3] in the order of
-    config.ANCESTRIES, face_actions [B, 52] in the order of ACTIONS. The leading entries of z are
-    the first six numbers of these.
+    config.ANCESTRIES, face_actions [B, 52] in the order of ACTIONS; and the numbers of the grid's
+    factors. The leading entries of z are the first six numbers of these.
     """
     drawn = [_draw_person(sample, config) for sample in ids]
     rows, labels = zip(*drawn, strict=True)
@@ -59,10 +70,17 @@ def draw_people(ids: Sequence[SampleId], config: SamplingConfig) -> Parameters:
 
 
 def _draw_person(sample: SampleId, config: SamplingConfig) -> tuple[Row, Row]:
-    row = draw_row(sample, config, LATENT_SIZE)
+    factors = factors_of(sample, config.grid)
+    identity, expression_id = factors.identity, factors.expression
+    row = draw_row(factors, config, LATENT_SIZE)
+    scene = factors.light.stream("z").standard_normal(LATENT_SIZE)[PERSON_LATENTS:]
+    row["z"][PERSON_LATENTS:] = scene
+    # Listed views are cameras round one moment: the eyes look at the camera that was drawn.
+    watching = [row[name] for name in _CAMERA]
+    place(row, factors.placing)
     if config.shape is None:
-        drawn = draw_attributes(sample.stream("attributes"), 1, config)
-        row["shape"] = draw_coefficients(sample.stream("shape"), drawn)[0].astype(np.float32)
+        drawn = draw_attributes(identity.stream("attributes"), 1, config)
+        row["shape"] = draw_coefficients(identity.stream("shape"), drawn)[0].astype(np.float32)
         people: Attributes | Estimate = drawn
     else:
         people = estimate_attributes(row["shape"][None].astype(np.float64))
@@ -75,8 +93,11 @@ def _draw_person(sample: SampleId, config: SamplingConfig) -> tuple[Row, Row]:
     row["z"][:ATTRIBUTE_LATENTS] = np.hstack(list(labels.values()))
 
     head, pose, expression = baked_head(), row["pose_rad"], row["expression"]
-    if config.expression is None:
-        face = draw_face(sample.stream("expression"))
+    if factors.face is not None or config.expression is None:
+        if factors.face is None:
+            face = draw_face(expression_id.stream("expression"))
+        else:
+            face = listed_face(factors.face)
         expression[: len(_COLUMNS)] = face[_COLUMNS]
         if config.jaw_rad is None:
             pose[6] = expression[_JAW_OPEN] * head.jaw_open_rad
@@ -85,9 +106,9 @@ def _draw_person(sample: SampleId, config: SamplingConfig) -> tuple[Row, Row]:
     expression[len(_COLUMNS) :] = 0
     jaw_open = face_actions(expression, pose)[ACTIONS.index("jawOpen")]
     expression[_MOUTH_CLOSE] = min(expression[_MOUTH_CLOSE], max(jaw_open, 0))
-    pose[9:] = _gaze(sample.stream("gaze"), row)
+    pose[9:] = _gaze(expression_id.stream("gaze"), row, watching)
     labels["face_actions"] = face_actions(expression, pose)
-    return row, labels
+    return row, labels | number_labels(factors)
 
 
 def face_actions(
@@ -110,15 +131,20 @@ def face_actions(
     return np.array([activation[name] for name in ACTIONS], np.float32)
 
 
-def _gaze(rng: np.random.Generator, row: Row) -> NDArray[np.float32]:
-    """Axis-angles of the left and the right eye, (6,), within what eyeLook* can do."""
+def _gaze(
+    rng: np.random.Generator, row: Row, camera: Sequence[NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    """Axis-angles of the left and the right eye, (6,), within what eyeLook* can do.
+
+    camera: yaw, pitch and fov of the one that is looked at.
+    """
     joints = _joints()
     neck, eyes = joints[_NECK], (joints[_LEFT_EYE] + joints[_RIGHT_EYE]) / 2
     R_flame_head, _ = cv2.Rodrigues(row["pose_rad"][3:6].astype(np.float64))
     eyes_flame = neck + R_flame_head @ (eyes - neck)
     eyes_gen = place_in_generator(torch.from_numpy(eyes_flame)[None])[0].numpy()
-    camera = Camera.look_at(*(torch.from_numpy(row[name])[None] for name in _CAMERA))
-    x, y, z = R_flame_head.T @ (camera.center_gen[0].numpy() - eyes_gen)
+    looked_at = Camera.look_at(*(torch.from_numpy(number)[None] for number in camera))
+    x, y, z = R_flame_head.T @ (looked_at.center_gen[0].numpy() - eyes_gen)
     across, down = math.atan2(x, z), -math.atan2(y, math.hypot(x, z))
 
     where, (sideways, upright) = rng.random(), rng.standard_normal(2).clip(-2, 2)

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from synthforge.mannequin.head.baked import ACTIONS
+from synthforge.errors import ConfigError
+from synthforge.mannequin.head.baked import ACTIONS, EXPRESSION_ACTIONS
 
 Array = NDArray[np.float64]
 
@@ -170,6 +171,27 @@ def draw_face(rng: np.random.Generator) -> Array:
     return actions.clip(0, 1)
 
 
+def listed_face(face: str | Mapping[str, float]) -> Array:
+    """Activations of ACTIONS, float64 (52,), 0 to 1: one of FACES in full by its name, or actions
+    by theirs. A name without its side stands for both sides.
+
+    Raises ConfigError for a name that is not known, and for one of eyeLook*, which gaze decides.
+    """
+    if isinstance(face, str):
+        if face not in FACES:
+            raise ConfigError(f"no face is called {face!r}; choose from {', '.join(FACES)}")
+        face = FACES[face].actions
+    actions = np.zeros(len(ACTIONS))
+    for name, activation in face.items():
+        if name not in (*EXPRESSION_ACTIONS, *_names()):
+            raise ConfigError(
+                f"no face action is called {name!r}; choose from {', '.join(_names())}, with Left "
+                "or Right for one side"
+            )
+        actions[_sides(name)] = activation
+    return actions
+
+
 def _move_lids(rng: np.random.Generator, actions: Array) -> None:
     """Blinks, winks and tired lids."""
     kind, side, depth = rng.random(), int(rng.random() < 0.5), rng.random()
@@ -189,6 +211,14 @@ def _move_lids(rng: np.random.Generator, actions: Array) -> None:
         actions[blink] += 0.06 * depth
     # Both close the lids: together they would close them too far.
     actions[_sides("eyeSquint")] *= 1 - 0.8 * actions[blink].clip(0, 1)
+
+
+@functools.cache
+def _names() -> tuple[str, ...]:
+    """EXPRESSION_ACTIONS, but a pair of sides under one name. jawLeft and jawRight are no pair."""
+    pairs = [name.removesuffix("Left").removesuffix("Right") for name in EXPRESSION_ACTIONS]
+    names = zip(EXPRESSION_ACTIONS, pairs, strict=True)
+    return tuple(dict.fromkeys(name if pair in ("jaw", "mouth") else pair for name, pair in names))
 
 
 @functools.cache
