@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from synthforge import assembly
 from synthforge.cli.generate import generate
 from synthforge.config import MANNEQUIN_SAMPLING, ConfigError, PartsConfig
 from synthforge.dataset.read import Dataset
@@ -16,6 +17,7 @@ from synthforge.distributions import Choice, Normal, Range
 from synthforge.generators.mannequin import MANNEQUIN
 from synthforge.generators.next3d import NEXT3D
 from synthforge.grid import Grid
+from synthforge.mannequin.head.faces import FACES
 from synthforge.mannequin.people import draw_people
 from synthforge.recipe_files import read_recipe
 from synthforge.sampling import SampleId, draw
@@ -202,6 +204,54 @@ def test_the_command_line_overrides_the_recipe(tmp_path):
     annotation = Dataset(tmp_path / "out").annotation(0)
     assert annotation["flame_neck_pose"][1] == 0.25
     assert annotation["yaw_rad"] == pytest.approx(-0.4)
+
+
+def test_a_rejected_draw_leaves_a_hole_in_a_full_grid(tmp_path, monkeypatch):
+    calls = []
+
+    def detector(images):
+        calls.append(len(images))
+        return [None] * len(images)
+
+    monkeypatch.setattr(assembly, "build_detector", lambda *_, is_aligned: detector)
+    arguments = ("--num_images", 1, "--max_attempts", 3, "--output_dir")
+    full = run("--recipe", written(tmp_path, TINY), *arguments, tmp_path / "full", expect=2)
+    assert (
+        "A full grid draws none again; start a new folder with a higher --reject_px" in full.output
+    )
+    assert calls == [1]
+    random = written(tmp_path, "[grid]\nviews = 2\norder = 'random'")
+    result = run("--recipe", random, *arguments, tmp_path / "random", expect=2)
+    assert "rejected 3 times each" in result.output
+    assert calls == [1] * 4
+
+
+# --- The docs -------------------------------------------------------------------------------------
+
+DOCS = (ROOT / "docs/recipes.md").read_text()
+
+
+def test_the_docs_list_every_shipped_recipe_with_its_size():
+    rows = re.findall(r"^\| `(\w+)\.toml` \| .* \| (.+) \|$", DOCS, re.MULTILINE)
+    grids = {name: read_recipe(path).get("grid") for name, path in SHIPPED.items()}
+    sizes = {name: str(grid.size) if grid else "`--num_images`" for name, grid in grids.items()}
+    assert dict(rows) == sizes
+
+
+def test_the_docs_name_every_face():
+    listed = re.search(r"Faces:\s+([^.]+)\.", DOCS)[1]
+    assert re.split(r",\s+", listed) == list(FACES)
+
+
+def test_the_docs_examples_are_read(tmp_path):
+    blocks = re.findall(r"(?:^    .*\n)+", DOCS, re.MULTILINE)
+    tables = [block for block in blocks if "python" not in block]
+    assert len(tables) == 3
+    sample, grid, steps = (re.sub("(?m)^    ", "", block) for block in tables)
+    assert len(read_recipe(written(tmp_path, sample))) == 5
+    overrides = read_recipe(written(tmp_path, grid))
+    assert MANNEQUIN.sampling_with(overrides).grid.size == 180
+    assert grid_of(tmp_path, steps).counts == (None, 11, 15, None)
 
 
 # --- Errors ---------------------------------------------------------------------------------------
