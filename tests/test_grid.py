@@ -153,7 +153,7 @@ def test_listed_values_are_set():
     assert actions[2, still].sum() == pytest.approx(1.0)
 
 
-def test_eyes_look_at_the_head_on_camera_whichever_listed_camera_sees_them():
+def test_eyes_keep_still_in_all_listed_views():
     views = ({"yaw_rad": -0.25}, {"yaw_rad": 0.25})
     drawn = people(Grid(40, None, views))
     assert torch.equal(drawn.pose_rad[::2, 9:], drawn.pose_rad[1::2, 9:])
