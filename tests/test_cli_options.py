@@ -121,7 +121,7 @@ def test_help_lists_every_option_once(program):
 
 def test_help_says_degrees_beside_radians():
     text = CliRunner().invoke(generate, ["--help"], terminal_width=100).output
-    assert "normal(0, 0.3) in -0.7 0.7 = -40 40 deg" in " ".join(text.split())
+    assert "normal(0, 0.3) in -0.5 0.5 = -29 29 deg" in " ".join(text.split())
 
 
 NUMBERS = st.one_of(
