@@ -26,7 +26,7 @@ _ZERO, _HALF, _ONE = np.float32(0), np.float32(0.5), np.float32(1)
 _INF, _NAN = np.float32(np.inf), np.float32(np.nan)
 
 
-def _compiled(*arguments: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def compiled(*arguments: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Compile for arguments of these types, at once.
 
     The result is cached beside this file, or else in the user's cache folder. Without a cache on a
@@ -82,7 +82,7 @@ def _first_and_last(low_ndc, high_ndc, half, scale, size):
     return int(min(max(first, _ZERO), count)), int(min(max(last, -_ONE), count - _ONE))
 
 
-@_compiled(
+@compiled(
     "float32[:,:,::1]",
     "int64[:,::1]",
     "float32[::1]",
@@ -141,7 +141,7 @@ def find_visible(vertices, faces, columns, rows, perspective_correct, cull_backf
                         face_ids[image, row, column] = face
 
 
-@_compiled(
+@compiled(
     "float32[:,:,::1]",
     "int64[:,::1]",
     "float32[::1]",
@@ -177,7 +177,7 @@ def find_fragments(vertices, faces, columns, rows, perspective_correct, face_ids
                 barycentrics[image, row, column, 2] = w2
 
 
-@_compiled("float32[:,:,:,::1]", "int64[:,:,::1]", "float32[:,:,:,::1]", "float32[:,:,:,::1]")
+@compiled("float32[:,:,:,::1]", "int64[:,:,::1]", "float32[:,:,:,::1]", "float32[:,:,:,::1]")
 def interpolate(corners, face_ids, barycentrics, values):
     """Set values [B, H, W, C] from attributes at face corners [B or 1, F, 3, C]."""
     batch, height, width, channels = values.shape

@@ -13,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from synthforge import raster_kernel, raster_torch
+from synthforge.mannequin.render.strand_kernel import draw_strands
 from synthforge.rasterizer import Fragments, pixel_centers, rasterize, resolve, visible
 
 CPU = torch.device("cpu")
@@ -140,7 +141,8 @@ def test_indices_of_no_vertex_or_face_are_errors(index):
 
 def test_no_operation_is_fused():
     """What LLVM makes of the loops holds no fused multiply-add; it would differ from torch's."""
-    loops = (raster_kernel.find_visible, raster_kernel.find_fragments, raster_kernel.interpolate)
+    rasterizer = raster_kernel.find_visible, raster_kernel.find_fragments, raster_kernel.interpolate
+    loops = (*rasterizer, draw_strands)
     for loop in loops:
         code = raster_kernel.numba.njit(loop.signatures[0], **raster_kernel._OPTIONS)(loop.py_func)
         (assembly,) = code.inspect_asm().values()
@@ -149,9 +151,9 @@ def test_no_operation_is_fused():
 
 
 ADD_ONE = """
-from synthforge.raster_kernel import _compiled
+from synthforge.raster_kernel import compiled
 
-@_compiled("int64[::1]")
+@compiled("int64[::1]")
 def add_one(numbers):
     for i in range(len(numbers)):
         numbers[i] += 1

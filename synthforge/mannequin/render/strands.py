@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
 from dataclasses import dataclass
 
 import torch
@@ -11,17 +11,12 @@ from torch import Tensor
 
 from flame_pytorch.lbs import fixed_order_sum
 from synthforge.camera import Camera
-from synthforge.mannequin.render.arithmetic import dot, exp, length, turned, turned_planes
+from synthforge.mannequin.render.arithmetic import dot, exp, length, product, turned
 from synthforge.mannequin.render.lighting import Shadow, ambient_cube
 from synthforge.mannequin.render.scene import Scene
+from synthforge.mannequin.render.strand_kernel import CELL, draw_strands
 from synthforge.mesh import unit
 
-# Points of a span, to choose from; a point's index is span * _MOST + its number.
-_POINTS = (1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 96, 128, 192, 256)
-_MOST = _POINTS[-1]
-# Points are counted in cells of so many pixels' side; where a span has many, one of so many.
-_CELL = 4
-_POINTS_AT_ONCE = {"cpu": 1 << 16, "cuda": 1 << 22}
 _PIXELS_AT_ONCE = {"cpu": 1 << 14, "cuda": 1 << 22}
 
 
@@ -73,98 +68,39 @@ class Splat:
 
 
 def splat(groups: list[Strands], camera: Camera, size: int, z_behind: Tensor) -> list[Splat]:
-    """Visible strands of each group in an image of `size` squared, in front of `z_behind` [S*S]."""
-    projected = [_projected(group, camera, size, z_behind) for group in groups]
-    start, step, in_sight = (torch.cat(part, -1) for part in zip(*projected, strict=True))
-    longest = step[:2].abs().amax(0)
-    choice = torch.searchsorted(longest.new_tensor(_POINTS[:-1]), longest)
-    spans = torch.nonzero(in_sight).squeeze(1)
-    chosen, order = torch.sort(choice.index_select(0, spans))
-    numbers = torch.bincount(chosen, minlength=len(_POINTS)).tolist()
-    by_count = spans.index_select(0, order).split(numbers)
-    index, layers = _race(start, step, by_count, size, z_behind)
+    """Visible strands of each group in an image of `size` squared, in front of `z_behind` [S*S].
 
-    seen = torch.nonzero(index != 0xFFFFFFFF).squeeze(1)
-    index = index.index_select(0, seen)
-    result, first = [], 0
-    for group in groups:
-        end = first + len(group) * group.spans
-        own = torch.nonzero((index >= first * _MOST) & (index < end * _MOST)).squeeze(1)
-        pixel, point = seen.index_select(0, own), index.index_select(0, own)
-        span = torch.div(point, _MOST, rounding_mode="floor")
-        count = choice.new_tensor(_POINTS)[choice.index_select(0, span)]
-        share = (point - span * _MOST).float() / count
-        strand = torch.div(span - first, group.spans, rounding_mode="floor")
-        along = (span - first - strand * group.spans + share) * (1 / group.spans)
+    Done on the CPU: CUDA's curves are copied to the host, and what is seen of them back.
+    """
+    cells = -(-size // CELL)
+    layers = torch.zeros(cells, cells)
+    behind = z_behind.cpu().view(size, size)
+    nearest, along = behind.clone(), torch.empty_like(behind)
+    strands = torch.full((size, size), -1, dtype=torch.int32)
+    images = [image.numpy() for image in (behind, nearest, strands, along, layers)]
+    R, K = camera.R_gen_cam[0].T, camera.K[0] * camera.K.new_tensor([[size], [size], [1]])
+    turn = product(K, R)
+    projection = torch.cat([turn, -turned(turn, camera.center_gen)[0, :, None]], 1).cpu().numpy()
+    ends = list(itertools.accumulate(len(group) for group in groups))
+    for group, end in zip(groups, ends, strict=True):
+        points = group.points.cpu().contiguous().numpy()
+        draw_strands(points, projection, end - len(group), *images)
+
+    layers = F.avg_pool2d(layers[None], 3, 1, 1)[0] / CELL**2
+    layers = layers.repeat_interleave(CELL, 0)[:size].repeat_interleave(CELL, 1)[:, :size]
+    seen = torch.nonzero(strands.view(-1) >= 0).squeeze(1)
+    columns = (image.reshape(-1).index_select(0, seen) for image in (strands, along, layers))
+    strand, along, over = (column.to(z_behind.device) for column in columns)
+    seen = seen.to(z_behind.device)
+    result = []
+    for group, end in zip(groups, ends, strict=True):
+        first = end - len(group)
+        own = torch.nonzero((strand >= first) & (strand < end)).squeeze(1)
+        pixel, place, layer = (column.index_select(0, own) for column in (seen, along, over))
         root, tip = group.depth
-        over = layers.index_select(0, pixel).clamp_(min=1)
-        result.append(Splat(pixel, strand, along, exp((-root - (tip - root) * along) * over)))
-        first = end
+        passed = exp((-root - (tip - root) * place) * layer.clamp_(min=1))
+        result.append(Splat(pixel, strand.index_select(0, own) - first, place, passed))
     return result
-
-
-def _projected(
-    group: Strands, camera: Camera, size: int, z_behind: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Start and step of its S spans, [3, S] each, u and v in pixels and z; which may be seen [S].
-
-    Not seen are those whose two ends are behind the surface or beyond the same border, and those
-    that reach behind the camera.
-    """
-    R, K = camera.R_gen_cam[0].T, camera.K[0]
-    x, y, z = turned_planes(R, group.points) - turned(R, camera.center_gen[0])[:, None, None]
-    u = ((K[0, 0] * x + K[0, 1] * y) / z + K[0, 2]) * size
-    v = (K[1, 1] * y / z + K[1, 2]) * size
-    pixel = v.long().clamp(0, size - 1) * size + u.long().clamp(0, size - 1)
-    behind = z > z_behind.index_select(0, pixel.flatten()).view_as(z)
-    out = [behind, u < 0, u >= size, v < 0, v >= size]
-    both = [ends[:, :-1] & ends[:, 1:] for ends in out]
-    hidden = torch.stack([*both, z[:, :-1] <= 0, z[:, 1:] <= 0]).any(0)
-    knots = torch.stack([u, v, z])
-    step = knots[..., 1:] - knots[..., :-1]
-    return knots[..., :-1].flatten(1), step.flatten(1), ~hidden.flatten()
-
-
-def _race(
-    start: Tensor, step: Tensor, by_count: Sequence[Tensor], size: int, z_behind: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Cut spans into points, which race for their pixel with (z, index) packed into one integer.
-
-    by_count: for each of _POINTS, the spans that are cut into so many: a pixel apart or less.
-    Returns by pixel, [S * S]: index of the first point, 2^32 - 1 where it is the surface; about
-    how many strands lie over one another.
-    """
-    device = start.device
-    # A border of one pixel takes the points outside the image.
-    side = size + 2
-    edge = F.pad(z_behind.view(1, size, size), (1, 1, 1, 1)).view(-1)
-    keys = (edge.view(torch.int32).long() << 32) | 0xFFFFFFFF
-    cells = -(-side // _CELL)
-    counted: dict[int, list[Tensor]] = {1: [], _CELL: []}
-    for count, chosen in zip(_POINTS, by_count, strict=True):
-        point = torch.arange(count, device=device)[:, None]
-        every = _CELL if count % _CELL == 0 else 1
-        for spans in chosen.split(max(1, _POINTS_AT_ONCE.get(device.type, 1 << 18) // count)):
-            at, along = start.index_select(1, spans), step.index_select(1, spans)
-            u, v, z = (a + point * (1 / count) * b for a, b in zip(at, along, strict=True))
-            column, row = (axis.add_(1).clamp_(0, side - 1).int() for axis in (u, v))
-            key = (z.view(torch.int32).long() << 32) | (spans * _MOST + point)
-            keys.scatter_reduce_(0, (row * side + column).long().flatten(), key.flatten(), "amin")
-            cell = _cell(row[::every]) * cells + _cell(column[::every])
-            counted[every].append(cell.flatten())
-    layers = torch.zeros(cells * cells, device=device)
-    for every, parts in counted.items():
-        if parts:
-            layers += torch.bincount(torch.cat(parts), minlength=len(layers)) * every
-    layers = F.avg_pool2d(layers.view(1, cells, cells), 3, 1, 1)[0] / _CELL**2
-    layers = layers.repeat_interleave(_CELL, 0).repeat_interleave(_CELL, 1)
-    inner = slice(1, size + 1)
-    index = (keys & 0xFFFFFFFF).view(side, side)
-    return index[inner, inner].reshape(-1), layers[inner, inner].reshape(-1)
-
-
-def _cell(pixel: Tensor) -> Tensor:
-    return torch.div(pixel, _CELL, rounding_mode="floor")
 
 
 def shade_strands(

@@ -1,0 +1,70 @@
+"""The loop over strands and their pixels, compiled for the CPU as those of `raster_kernel` are."""
+
+# mypy: disallow-untyped-defs=False
+
+from __future__ import annotations
+
+import numpy as np
+
+from synthforge.raster_kernel import compiled
+
+# Layers are counted in cells of so many pixels' side.
+CELL = 4
+_ONE = np.float32(1)
+_BEHIND = 16
+
+
+@compiled(
+    "float32[:,:,::1]",
+    "float32[:,::1]",
+    "int64",
+    "float32[:,::1]",
+    "float32[:,::1]",
+    "int32[:,::1]",
+    "float32[:,::1]",
+    "float32[:,::1]",
+)
+def draw_strands(points, projection, first, z_behind, nearest, strands, along, layers):
+    """Draw curves [3, N, T] into a z-buffer, in steps of a pixel or less.
+
+    Not drawn are spans whose two ends are behind the surface or beyond the same border, and those
+    that reach behind the camera.
+
+    projection: [3, 4], from a point to (u z, v z, z), u and v in pixels. first: number of the first
+    curve. z_behind: [S, S], the surface. Set where a curve is nearest, [S, S] each: nearest, its z;
+    strands, its number; along, 0 at its root to 1 at its tip. layers: one more for each point in a
+    cell.
+    """
+    _, count, knots = points.shape
+    size = len(nearest)
+    border = np.float32(size)
+    p = projection
+    for strand in range(count):
+        u = v = z = np.float32(0)
+        # Bits: which borders the knot is beyond, or that it is behind the surface.
+        out = -1
+        for knot in range(knots):
+            start_u, start_v, start_z, start_out = u, v, z, out
+            x, y, w = points[0, strand, knot], points[1, strand, knot], points[2, strand, knot]
+            z = p[2, 0] * x + p[2, 1] * y + p[2, 2] * w + p[2, 3]
+            u = (p[0, 0] * x + p[0, 1] * y + p[0, 2] * w + p[0, 3]) / z
+            v = (p[1, 0] * x + p[1, 1] * y + p[1, 2] * w + p[1, 3]) / z
+            out = (u < 0) + 2 * (u >= border) + 4 * (v < 0) + 8 * (v >= border)
+            if out == 0 and z > z_behind[int(v), int(u)]:
+                out = _BEHIND
+            if out & start_out or not (z > 0 and start_z > 0):
+                continue
+            steps = np.ceil(min(max(abs(u - start_u), abs(v - start_v), _ONE), border))
+            step_u, step_v = (u - start_u) / steps, (v - start_v) / steps
+            step_z = (z - start_z) / steps
+            for step in range(int(steps)):
+                k = np.float32(step)
+                at_u, at_v, at_z = start_u + k * step_u, start_v + k * step_v, start_z + k * step_z
+                if not (0 <= at_u < border and 0 <= at_v < border):
+                    continue
+                row, column = int(at_v), int(at_u)
+                layers[row // CELL, column // CELL] += _ONE
+                if at_z < nearest[row, column]:
+                    nearest[row, column] = at_z
+                    strands[row, column] = first + strand
+                    along[row, column] = (np.float32(knot - 1) + k / steps) / np.float32(knots - 1)
