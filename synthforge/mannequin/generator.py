@@ -14,6 +14,10 @@ from synthforge.camera import Camera
 from synthforge.config import SamplingConfig
 from synthforge.fingerprint import fingerprint
 from synthforge.generator import GeneratorOutput
+from synthforge.mannequin.hair.facial_hair import facial_hair
+from synthforge.mannequin.hair.hair import grow_hair
+from synthforge.mannequin.hair.scalp import head_in_own_frame
+from synthforge.mannequin.hair.strands import shade_strands, splat
 from synthforge.mannequin.head.baked import baked_head
 from synthforge.mannequin.people import LATENT_SIZE, PERSON_LATENTS, draw_people
 from synthforge.mannequin.person import person_from
@@ -21,14 +25,10 @@ from synthforge.mannequin.render.albedo import skin_albedo, skin_texture
 from synthforge.mannequin.render.arithmetic import product
 from synthforge.mannequin.render.background import background
 from synthforge.mannequin.render.body import clothed, eyes_of, surface_of
-from synthforge.mannequin.render.facial_hair import facial_hair
-from synthforge.mannequin.render.hair import grow_hair
 from synthforge.mannequin.render.lighting import fit_rotation, irradiance, key_shadow
 from synthforge.mannequin.render.pixel_faces import pixel_faces
-from synthforge.mannequin.render.scalp import head_in_own_frame
 from synthforge.mannequin.render.scene import scene_from
 from synthforge.mannequin.render.shading import shade
-from synthforge.mannequin.render.strands import shade_strands, splat
 from synthforge.mannequin.render.template import Template, template
 from synthforge.mannequin.render.tone_mapping import exposure, tone_map
 from synthforge.mesh import Mesh

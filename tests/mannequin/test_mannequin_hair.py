@@ -11,13 +11,13 @@ from scipy.spatial import cKDTree
 from support_mannequin import latent, rotation
 
 from synthforge.alignment import UNITS_PER_METRE, place_in_generator
+from synthforge.mannequin.hair.facial_hair import facial_hair
+from synthforge.mannequin.hair.hair import grow_hair, strand_colors
+from synthforge.mannequin.hair.roots import GUIDES, beard_roots, brow_roots, scalp_roots
+from synthforge.mannequin.hair.scalp import head_in_own_frame
+from synthforge.mannequin.hair.strands import Strands, splat
 from synthforge.mannequin.person import HAIR_STYLES, person_from
-from synthforge.mannequin.render.facial_hair import facial_hair
-from synthforge.mannequin.render.hair import grow_hair, strand_colors
 from synthforge.mannequin.render.lighting import fit_rotation
-from synthforge.mannequin.render.roots import GUIDES, beard_roots, brow_roots, scalp_roots
-from synthforge.mannequin.render.scalp import head_in_own_frame
-from synthforge.mannequin.render.strands import Strands, splat
 from synthforge.mannequin.render.template import template
 from synthforge.mesh import vertex_normals
 from synthforge.regions import REGION_ID

@@ -9,17 +9,17 @@ from support_mannequin import Dome, latent
 
 from synthforge.alignment import place_in_generator
 from synthforge.camera import Camera
+from synthforge.mannequin.hair.hair import grow_hair
+from synthforge.mannequin.hair.scalp import head_in_own_frame
+from synthforge.mannequin.hair.strands import Strands, shade_strands, splat
 from synthforge.mannequin.person import person_from
 from synthforge.mannequin.render.albedo import ALBEDO, skin_texture
 from synthforge.mannequin.render.body import clothed, surface_of
 from synthforge.mannequin.render.eye_shading import Eye, shade_eye
-from synthforge.mannequin.render.hair import grow_hair
 from synthforge.mannequin.render.lighting import Light, key_shadow
 from synthforge.mannequin.render.pixel_faces import pixel_faces
-from synthforge.mannequin.render.scalp import head_in_own_frame
 from synthforge.mannequin.render.scene import scene_from
 from synthforge.mannequin.render.shading import shade
-from synthforge.mannequin.render.strands import Strands, shade_strands, splat
 from synthforge.mannequin.render.template import template
 from synthforge.rasterizer import visible
 

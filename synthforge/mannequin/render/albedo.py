@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from synthforge.mannequin.draws import RGB, mix
+from synthforge.mannequin.hair.hairline import RECESSION_M
 from synthforge.mannequin.person import Person
 from synthforge.mannequin.render.arithmetic import exp
-from synthforge.mannequin.render.hairline import RECESSION_M
 from synthforge.mannequin.render.skin_maps import (
     PIGMENT_MAPS,
     TEXELS_AT_ONCE,

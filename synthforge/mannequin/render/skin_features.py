@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from synthforge.landmarks import LEFT_EYE, OUTER_LIP
+from synthforge.mannequin.hair.hairline import hairline_height, recession
 from synthforge.mannequin.head.pieces import Piece
 from synthforge.mannequin.render.arithmetic import length, mean, sine
 from synthforge.mannequin.render.fields import (
@@ -22,7 +23,6 @@ from synthforge.mannequin.render.fields import (
     smoothstep,
     value_noise,
 )
-from synthforge.mannequin.render.hairline import hairline_height, recession
 from synthforge.mannequin.render.template import Template, brow_curve
 from synthforge.mannequin.render.wrinkles import wrinkle_depth
 from synthforge.regions import REGION_ID

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from flame_pytorch.lbs import fixed_order_sum
 from synthforge.camera import Camera
+from synthforge.mannequin.hair.strand_kernel import CELL, draw_strands
 from synthforge.mannequin.render.arithmetic import dot, exp, length, product, turned
 from synthforge.mannequin.render.lighting import Shadow, ambient_cube
 from synthforge.mannequin.render.scene import Scene
-from synthforge.mannequin.render.strand_kernel import CELL, draw_strands
 from synthforge.mesh import unit
 
 _PIXELS_AT_ONCE = {"cpu": 1 << 14, "cuda": 1 << 22}

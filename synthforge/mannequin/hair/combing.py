@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from synthforge.mannequin.hair.hair_styles import Growth, parting_of
+from synthforge.mannequin.hair.scalp import Scalp
 from synthforge.mannequin.person import Hair
 from synthforge.mannequin.render.arithmetic import sigmoid
-from synthforge.mannequin.render.hair_styles import Growth, parting_of
-from synthforge.mannequin.render.scalp import Scalp
 from synthforge.mannequin.render.template import Template
 from synthforge.mesh import unit
 

@@ -13,6 +13,11 @@ import torch
 from torch import Tensor
 
 from synthforge.mannequin.draws import RGB
+from synthforge.mannequin.hair.combing import Comb
+from synthforge.mannequin.hair.hair_styles import at_parting, growth_of, in_fringe, roots_kept
+from synthforge.mannequin.hair.roots import GUIDES, Roots, scalp_roots
+from synthforge.mannequin.hair.scalp import Head, Shoulders, scalp_of, shoulders_of
+from synthforge.mannequin.hair.strands import Strands
 from synthforge.mannequin.person import Person
 from synthforge.mannequin.render.arithmetic import (
     cosine,
@@ -24,11 +29,6 @@ from synthforge.mannequin.render.arithmetic import (
     sine,
     steps,
 )
-from synthforge.mannequin.render.combing import Comb
-from synthforge.mannequin.render.hair_styles import at_parting, growth_of, in_fringe, roots_kept
-from synthforge.mannequin.render.roots import GUIDES, Roots, scalp_roots
-from synthforge.mannequin.render.scalp import Head, Shoulders, scalp_of, shoulders_of
-from synthforge.mannequin.render.strands import Strands
 from synthforge.mannequin.render.template import Template
 from synthforge.mesh import cross, unit
 

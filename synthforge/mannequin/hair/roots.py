@@ -11,9 +11,9 @@ from torch import Tensor
 
 from flame_pytorch.lbs import fixed_order_sum
 from synthforge.landmarks import LEFT_BROW
+from synthforge.mannequin.hair.hairline import hairline_height
 from synthforge.mannequin.render.arithmetic import length, mean, sine
 from synthforge.mannequin.render.fields import smoothstep
-from synthforge.mannequin.render.hairline import hairline_height
 from synthforge.mannequin.render.skin_maps import PIGMENT_MAPS, TEXTURE_SIZE, skin_maps
 from synthforge.mannequin.render.template import Template, brow_curve, template
 from synthforge.mesh import cross

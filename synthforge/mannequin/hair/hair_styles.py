@@ -8,10 +8,10 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from synthforge.mannequin.hair.hairline import recession
+from synthforge.mannequin.hair.roots import Roots
 from synthforge.mannequin.person import Hair
 from synthforge.mannequin.render.arithmetic import exp, normal_cdf, sigmoid
-from synthforge.mannequin.render.hairline import recession
-from synthforge.mannequin.render.roots import Roots
 from synthforge.mannequin.render.template import Template
 
 Pair = tuple[float, float]

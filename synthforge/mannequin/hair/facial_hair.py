@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from synthforge.landmarks import LEFT_EYE, RIGHT_EYE
+from synthforge.mannequin.hair.hair import strand_colors
+from synthforge.mannequin.hair.roots import Roots, beard_roots, brow_roots
+from synthforge.mannequin.hair.scalp import Head
+from synthforge.mannequin.hair.strands import Strands
 from synthforge.mannequin.person import Person
 from synthforge.mannequin.render.arithmetic import cosine, dot, exp, mean, normal_cdf, sine, steps
 from synthforge.mannequin.render.fields import smooth_curve
-from synthforge.mannequin.render.hair import strand_colors
-from synthforge.mannequin.render.roots import Roots, beard_roots, brow_roots
-from synthforge.mannequin.render.scalp import Head
-from synthforge.mannequin.render.strands import Strands
 from synthforge.mannequin.render.template import Template
 from synthforge.mesh import unit
 
