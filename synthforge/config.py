@@ -46,6 +46,8 @@ MAX_COEFFICIENT = 10
 MAX_INTEGER = 2**62
 # Images at once, on the largest GPUs.
 _MAX_BATCH = 1024
+# Processes of one run, on the largest machines.
+_MAX_WORKERS = 1024
 # tomllib's time grows with the square of a hostile file's size.
 _MAX_CONFIG_BYTES = 16_384
 # Style vectors of Next3D's networks, and how far beyond their average truncation may go.
@@ -236,11 +238,39 @@ class PartsConfig:
 
 
 @dataclass(frozen=True)
+class Shard:
+    """Part `index` of `count` parts, counted from 0: runs may share a dataset among them."""
+
+    index: int = 0
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.index < self.count <= MAX_INTEGER:
+            raise ConfigError(
+                f"--shard must be I/N with I from 0 to N - 1, such as 0/8 to 7/8, got {self}"
+            )
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"
+
+    def of(self, indices: range, size: int = 1) -> range:
+        """Its part of the indices: contiguous, as long as the others, cut at multiples of size."""
+        first, last = indices.start // size, -(-indices.stop // size)
+        cuts = [
+            size * (first + (last - first) * i // self.count) for i in (self.index, self.index + 1)
+        ]
+        start, stop = (min(max(cut, indices.start), indices.stop) for cut in cuts)
+        return range(start, stop)
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """Which samples a run makes, and where they go. It can be pickled.
 
+    num_images: of the dataset; shard: the part of them that the run draws.
     extras: of synthforge.labels, beside the core ones.
     max_attempts: draws per index before the run gives up on it.
+    workers: processes that draw; see synthforge.workers.
     """
 
     output_dir: Path
@@ -250,11 +280,13 @@ class RunConfig:
     batch_size: int = 4
     extras: tuple[str, ...] = ()
     max_attempts: int = 20
+    shard: Shard = field(default_factory=Shard)
+    workers: int | Literal["auto"] = "auto"
 
     @property
     def indices(self) -> range:
         """Numbers of the run's images."""
-        return range(self.start_index, self.start_index + self.num_images)
+        return self.shard.of(range(self.start_index, self.start_index + self.num_images))
 
     def __post_init__(self) -> None:
         check_integer("num_images", self.num_images, 1, MAX_INTEGER)
@@ -262,6 +294,8 @@ class RunConfig:
         check_integer("seed", self.seed, 0, MAX_INTEGER)
         check_integer("start_index", self.start_index, 0, MAX_INTEGER)
         check_integer("max_attempts", self.max_attempts, 1, MAX_INTEGER)
+        if self.workers != "auto":
+            check_integer("workers", self.workers, 1, _MAX_WORKERS)
         unknown = [extra for extra in self.extras if extra not in EXTRAS]
         if unknown:
             raise ConfigError(

@@ -4,7 +4,8 @@ plan -> draw -> sink, where draw is
 sample -> head mesh -> generator -> align -> quality gate -> rasterize -> annotate
 
 `draw_into` is the unit of work: it needs a Rig, which each process builds from its PartsConfig, a
-RunConfig, a range and a sink. The plan, the card, the log and the bar are the run's.
+RunConfig, a range and a sink. An engine has the ranges drawn, in this process (`InProcess`) or in
+others (synthforge.workers). The plan, the card, the log and the bar are the run's.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -36,8 +37,10 @@ from synthforge.quality import Accept, Reject, judge, judge_finite
 from synthforge.rasterizer import Fragments, rasterize
 from synthforge.sampling import Parameters, SampleId
 
-# Each begins with a batch of one, so they are not short.
-_BATCHES_A_RANGE = 64
+# Several workers get that many ranges each, so that all end at about the same time; longer ranges
+# gain nothing from so many batches on.
+_RANGES_A_WORKER = 16
+_MOST_BATCHES_A_RANGE = 16
 
 
 @dataclass(frozen=True)
@@ -76,11 +79,56 @@ class Summary:
         self.given_up += [row.id.index for row in rejections if row.is_last(max_attempts)]
 
 
-def generate_dataset(run: RunConfig, rig: Rig, writer: DatasetWriter) -> Summary:
-    """Draw every sample of the run that the dataset lacks into the writer's folder."""
+# Called with the number of a batch's samples, and its rejections.
+Report = Callable[[int, Sequence[Rejection]], None]
+
+
+class Engine(Protocol):
+    """Has ranges drawn into the run's sink."""
+
+    @property
+    def workers(self) -> int:
+        """How many ranges are drawn at the same time."""
+        ...
+
+    def draw(self, ranges: Iterator[range], report: Report) -> None:
+        """Draw every index of the ranges, in any order; report each batch, in this thread.
+
+        All samples are stored when this returns. Raises what `draw_into` raises.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class InProcess:
+    """The engine that draws in this process."""
+
+    rig: Rig
+    run: RunConfig
+    sink: Sink
+    workers: int = 1
+
+    def draw(self, ranges: Iterator[range], report: Report) -> None:
+        """See `Engine`."""
+        first: int | None = 1  # alone, so that the bar soon moves
+        for indices in ranges:
+            draw_into(self.sink, indices, self.rig, self.run, report, first)
+            first = None
+
+
+def range_size(batch_size: int, missing: int, workers: int) -> int:
+    """Indices a range: whole batches, and ranges enough that several workers end together."""
+    batches = missing // (batch_size * workers * _RANGES_A_WORKER) if workers > 1 else missing
+    return batch_size * min(max(batches, 1), _MOST_BATCHES_A_RANGE)
+
+
+def generate_dataset(run: RunConfig, writer: DatasetWriter, engine: Engine) -> Summary:
+    """Have every sample of the run that the dataset lacks drawn, with a bar and a log."""
     summary = Summary(already_there=len(inside(run.indices, writer.there)))
+    missing = len(run.indices) - summary.already_there
+    size = range_size(run.batch_size, missing, engine.workers)
     with tqdm(
-        total=run.num_images,
+        total=len(run.indices),
         initial=summary.already_there,
         unit="img",
         desc="SynthForge",
@@ -93,8 +141,7 @@ def generate_dataset(run: RunConfig, rig: Rig, writer: DatasetWriter) -> Summary
             bar.set_postfix(accepted=f"{summary.acceptance:.0%}", refresh=False)
             bar.update(written)
 
-        for indices in plan(run.indices, writer.there, _BATCHES_A_RANGE * run.batch_size):
-            draw_into(writer.sink, indices, rig, run, report)
+        engine.draw(plan(run.indices, writer.there, size), report)
     return summary
 
 
@@ -103,30 +150,31 @@ def draw_into(
     indices: range,
     rig: Rig,
     run: RunConfig,
-    report: Callable[[int, Sequence[Rejection]], None],
+    report: Report,
+    first: int | None = None,
 ) -> None:
     """Draw a range of samples into a sink: the unit of work.
 
-    report: called after each batch with the number of its samples and its rejections. They are
-    stored when this returns.
+    report: called after each batch; its samples are stored when this returns. first: as in `draw`.
     """
     with sink.open(indices) as add:
-        for samples, rejections in draw(indices, rig, run):
+        for samples, rejections in draw(indices, rig, run, first):
             for sample in samples:
                 add(sample)
             report(len(samples), rejections)
 
 
 def draw(
-    indices: range, rig: Rig, run: RunConfig
+    indices: range, rig: Rig, run: RunConfig, first: int | None = None
 ) -> Iterator[tuple[list[Sample], list[Rejection]]]:
     """The samples of a range in batches, with the draws that the quality gate rejected.
 
     A rejected draw is drawn again with the next attempt number, up to run.max_attempts.
+    first: size of the first batch, where it is another than run.batch_size.
     """
     fresh = (SampleId(run.seed, index) for index in indices)
     retries: list[SampleId] = []
-    size = 1  # the first alone, so that the bar soon moves
+    size = first or run.batch_size
     while ids := [*retries, *islice(fresh, size - len(retries))]:
         samples, rejections = make_samples(ids, rig, run.extras)
         yield samples, rejections

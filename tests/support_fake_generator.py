@@ -1,10 +1,14 @@
 """A small head and a generator that draws it displaced by an affine map the fitting cannot see."""
 
+import math
+
 import numpy as np
 import torch
 
 from synthforge import sampling
-from synthforge.alignment import apply_affine, place_in_generator
+from synthforge.alignment import AlignmentMLP, apply_affine, place_in_generator
+from synthforge.assembly import Rig
+from synthforge.config import NEXT3D_SAMPLING, PartsConfig
 from synthforge.generator import GeneratorOutput
 from synthforge.mesh import Mesh, Topology
 from synthforge.rasterizer import rasterize
@@ -165,6 +169,29 @@ class FakeGenerator:
             points,
             opacity.flatten(1) * 50,
         )
+
+
+A = torch.tensor([[1.02, 0.01, -0.02], [-0.02, 0.97, -0.01], [0.01, 0.08, 0.99]])
+B = torch.tensor([0.01, 0.03, -0.02])
+# A gate that lets every detection through.
+OPEN = math.nextafter(math.inf, 0)
+
+
+def fake_rig(detector=None, generator=None):
+    return Rig(
+        torch.device("cpu"),
+        FakeHead(16),
+        generator or FakeGenerator(A, B, 32),
+        AlignmentMLP.from_affine(A, B),
+        detector,
+        NEXT3D_SAMPLING,
+        PartsConfig(reject_px=OPEN),
+    )
+
+
+def picky(images):
+    """A detector that turns draws down by what it sees."""
+    return [torch.zeros(68, 2) if image.sum() % 2 else None for image in images]
 
 
 def oracle(generator, noise_px=2.0, seed=0):

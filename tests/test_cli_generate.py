@@ -140,12 +140,46 @@ def test_samples_are_the_same_bits_in_any_batch(made, tmp_path, batch):
     assert contents(tmp_path / "b") == contents(root)
 
 
-def test_samples_are_the_same_bits_from_any_start(made, tmp_path):
+@pytest.mark.slow
+def test_samples_are_the_same_bits_from_two_workers(made, tmp_path):
     root, _ = made
-    run(
-        *("--output_dir", tmp_path / "b", "--num_images", 1, "--start_index", 2, "--seed", 5),
-        *("--extras", EXTRAS),
+    result = run(
+        *("--output_dir", tmp_path / "b", "--num_images", 3, "--seed", 5),
+        *("--extras", EXTRAS, "--workers", 2),
     )
+    assert "Workers: 2" in result.output and " 3/3 " in result.output
+    assert contents(tmp_path / "b") == contents(root)
+    assert (tmp_path / "b" / "contact_sheet.png").read_bytes() == (
+        root / "contact_sheet.png"
+    ).read_bytes()
+
+
+def test_two_runs_into_one_folder_at_once_make_one_dataset(made, tmp_path):
+    """One draws a shard, the other that too."""
+    root, _ = made
+    command = [
+        *(sys.executable, str(ROOT / "generate_synthforge_data.py"), "--output_dir", "b"),
+        *("--seed", "5", "--extras", EXTRAS, "--num_images", "3"),
+    ]
+    runs = [
+        subprocess.Popen([*command, *part], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+        for part in (("--shard", "1/2"), ())
+    ]
+    bars = [run.communicate()[1] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0]
+    assert " 2/2 " in bars[0] and " 3/3 " in bars[1]
+    assert contents(tmp_path / "b") == contents(root)
+    assert not (tmp_path / "b" / ".partial").exists()
+
+
+def test_a_shard_other_than_the_first_draws_no_contact_sheet(made, tmp_path):
+    """It has not the samples that the sheet shows."""
+    root, _ = made
+    result = run(
+        *("--output_dir", tmp_path / "b", "--num_images", 2, "--start_index", 1, "--seed", 5),
+        *("--extras", EXTRAS, "--shard", "1/2"),
+    )
+    assert "1 samples written" in result.output and "Contact sheet" not in result.output
     whole = contents(root)
     assert contents(tmp_path / "b") == {k: v for k, v in whole.items() if "000002" in k}
 
@@ -171,19 +205,6 @@ def test_a_killed_run_is_continued_to_the_same_bits(tmp_path):
     assert "were there" in result.output
     run("--output_dir", tmp_path / "b", "--num_images", 4)
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
-
-
-def test_two_runs_into_one_folder_at_once_make_one_dataset(made, tmp_path):
-    root, _ = made
-    command = [
-        *(sys.executable, str(ROOT / "generate_synthforge_data.py"), "--output_dir", "b"),
-        *("--seed", "5", "--extras", EXTRAS),
-    ]
-    parts = (("--num_images", "2"), ("--num_images", "2", "--start_index", "1"))
-    runs = [subprocess.Popen([*command, *part], cwd=tmp_path) for part in parts]
-    assert [run.wait() for run in runs] == [0, 0]
-    assert contents(tmp_path / "b") == contents(root)
-    assert not (tmp_path / "b" / ".partial").exists()
 
 
 def test_a_failed_write_stops_the_run_at_the_next_batch(tmp_path, monkeypatch):
@@ -328,6 +349,9 @@ BAD = {
     "no head": (["--shape", "-1e30", "1e30"], "standard deviations"),
     "no gate": (["--reject_px", "inf"], "positive number"),
     "kind of setting": (["--config", "kind.toml"], "kind.toml: seed must be a whole number"),
+    "no workers": (["--workers", "0"], "--workers must be at least 1"),
+    "kind of workers": (["--config", "workers.toml"], 'workers must be "auto" or a whole number'),
+    "no shard": (["--shard", "2/2"], "0/8 to 7/8"),
     "no config": (["--config", "none.toml"], "not found"),
     "unknown key": (["--config", "typo.toml"], "unknown key 'num_imges'"),
     "no alignment": (["--alignment", "none.safetensors"], "train_alignment_mlp.py"),
@@ -342,6 +366,7 @@ def test_bad_input_ends_before_any_work_in_one_line(tmp_path, monkeypatch, case)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "typo.toml").write_text("num_imges = 3")
     (tmp_path / "kind.toml").write_text("seed = true")
+    (tmp_path / "workers.toml").write_text("workers = 1.5")
     arguments, hint = BAD[case]
     result = run("--num_images", 1, *arguments, "--output_dir", "out", expect=2)
     assert hint in result.output

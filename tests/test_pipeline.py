@@ -1,6 +1,5 @@
 """A sample depends on its id alone: not on its batch, its neighbours, the order or earlier runs."""
 
-import math
 import pickle
 
 import numpy as np
@@ -9,35 +8,19 @@ import support_mannequin
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support_fake_generator import FakeGenerator, FakeHead
+from support_fake_generator import fake_rig, picky
 
 from synthforge.alignment import AlignmentMLP
 from synthforge.assembly import Rig
-from synthforge.config import MANNEQUIN_SAMPLING, NEXT3D_SAMPLING, PartsConfig, RunConfig
+from synthforge.config import MANNEQUIN_SAMPLING, RunConfig
 from synthforge.dataset.write import DatasetWriter
 from synthforge.mannequin.generator import Mannequin
-from synthforge.pipeline import draw_into, generate_dataset, make_samples
+from synthforge.pipeline import InProcess, draw_into, generate_dataset, make_samples
 from synthforge.plan import plan
 from synthforge.sampling import SampleId
 
 EXTRAS = ("seg_id", "depth16", "normals", "uv", "volume_depth")
-A = torch.tensor([[1.02, 0.01, -0.02], [-0.02, 0.97, -0.01], [0.01, 0.08, 0.99]])
-B = torch.tensor([0.01, 0.03, -0.02])
 IDS = [SampleId(2, index, index % 3) for index in range(5)]
-# A gate that lets every detection through.
-OPEN = math.nextafter(math.inf, 0)
-
-
-def fake_rig(detector=None):
-    return Rig(
-        torch.device("cpu"),
-        FakeHead(16),
-        FakeGenerator(A, B, 32),
-        AlignmentMLP.from_affine(A, B),
-        detector,
-        NEXT3D_SAMPLING,
-        PartsConfig(reject_px=OPEN),
-    )
 
 
 def made(ids, rig):
@@ -104,18 +87,11 @@ def run_whole(tmp_path_factory):
     return root, run(root, batch_size=4)
 
 
-def picky_rig():
-    """The detector turns draws down by what it sees."""
-    return fake_rig(
-        lambda images: [torch.zeros(68, 2) if image.sum() % 2 else None for image in images]
-    )
-
-
 def run(root, num_images=4, **settings):
     config = RunConfig(output_dir=root, num_images=num_images, seed=1, **settings)
     writer = DatasetWriter(root, {"recipe": {}})
     writer.open()
-    summary = generate_dataset(config, picky_rig(), writer)
+    summary = generate_dataset(config, writer, InProcess(fake_rig(picky), config, writer.sink))
     writer.close()
     return summary
 
@@ -146,7 +122,7 @@ def test_ranges_in_any_order_and_drawn_twice_make_the_same_bytes(run_whole, tmp_
     assert ranges == [range(0, 3), range(3, 4)]
     reports = []
     for indices in (ranges[1], ranges[0], ranges[1]):
-        draw_into(writer.sink, indices, picky_rig(), config, lambda *told: reports.append(told))
+        draw_into(writer.sink, indices, fake_rig(picky), config, lambda *told: reports.append(told))
     writer.close()
     assert sum(written for written, _ in reports) == 5
     assert pickle.loads(pickle.dumps(reports)) == reports
@@ -158,7 +134,8 @@ def test_an_index_is_given_up_after_its_attempts(tmp_path):
     config = RunConfig(output_dir=tmp_path, num_images=2, max_attempts=3)
     writer = DatasetWriter(tmp_path, {"recipe": {}})
     writer.open()
-    summary = generate_dataset(config, fake_rig(lambda images: [None] * len(images)), writer)
+    rig = fake_rig(lambda images: [None] * len(images))
+    summary = generate_dataset(config, writer, InProcess(rig, config, writer.sink))
     writer.close()
     assert (summary.given_up, summary.written, summary.rejected["no_face"]) == ([0, 1], 0, 6)
     assert summary.acceptance == 0

@@ -14,12 +14,14 @@ import click
 
 from synthforge.cli.launch import started
 from synthforge.cli.options import (
+    AutoOrCount,
     Command,
     PathOption,
     asset_options,
     config_option,
     range_option,
 )
+from synthforge.cli.shard import shard_option, slurm_shard
 from synthforge.cli.threads import limit_threads
 from synthforge.config import (
     ATTRIBUTES,
@@ -32,6 +34,7 @@ from synthforge.config import (
     Range,
     RasterizerName,
     RunConfig,
+    Shard,
     Variant,
 )
 from synthforge.dataset.folder import CONTACT_SHEET, REJECTIONS, check_output_dir
@@ -100,9 +103,10 @@ _SECTIONS = {
     "Dataset": (
         *("output_dir", "num_images", "start_index", "seed", "extras", "recipe", "config"),
     ),
+    "Scale; the samples do not depend on it": ("workers", "shard", "batch_size"),
     "The built-in head's people, drawn uniformly from LOW to HIGH": _PEOPLE,
     "Drawn uniformly from LOW to HIGH": tuple(name for name in _RANGES if name not in _PEOPLE),
-    "Generator": ("generator", "device", "batch_size", "rasterizer"),
+    "Generator": ("generator", "device", "rasterizer"),
     "Quality gate": ("detector", "reject_px", "max_attempts"),
     **{
         known.title: (*known.options, *known.speed_options)
@@ -146,7 +150,7 @@ The built-in head: with --shape, age to ancestry follow from the coefficients; t
     "--start_index",
     type=int,
     default=RunConfig.start_index,
-    help="Number of the first image; to share a dataset among machines.",
+    help="Number of the first image.",
 )
 @click.option(
     "--generator",
@@ -159,7 +163,7 @@ The built-in head: with --shape, age to ancestry follow from the coefficients; t
     "--batch_size",
     type=int,
     default=RunConfig.batch_size,
-    help="Images at once; the samples do not depend on it.",
+    help="Images at once, in each worker.",
 )
 @click.option(
     "--recipe",
@@ -167,6 +171,13 @@ The built-in head: with --shape, age to ancestry follow from the coefficients; t
     default=None,
     help="TOML file of distributions, and of which images share a person or a view: see recipes/.",
 )
+@click.option(
+    "--workers",
+    type=AutoOrCount(),
+    default=RunConfig.workers,
+    help="Processes that draw. auto: one a GPU; on the CPU one a core for the built-in head.",
+)
+@shard_option
 @config_option
 @_with_ranges
 @click.option(
@@ -240,6 +251,10 @@ def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any
     Each sample is an image with depth, segmentation, 68 keypoints and head parameters. The same
     command run again continues where the last run stopped.
     """
+    if options["shard"] is None:
+        options["shard"] = slurm_shard(os.environ)
+        if options["shard"] != Shard():
+            _tell(f"Shard: {options['shard']}, as Slurm numbers this task; --shard 0/1 draws all")
     ranges = {field: options.pop(option) for option, (field, _) in _RANGES.items()}
     recipe = options.pop("recipe")
     overrides = read_recipe(recipe) if recipe is not None else {}
@@ -255,33 +270,37 @@ def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any
     from synthforge.dataset.card import dataset_card
     from synthforge.dataset.contact_sheet import SAMPLES, write_contact_sheet
     from synthforge.dataset.write import DatasetWriter
+    from synthforge.engines import pick_engine
     from synthforge.pipeline import Summary, generate_dataset, make_samples
     from synthforge.plan import inside
     from synthforge.sampling import SampleId
 
     started()
     check_output_dir(run.output_dir)
-    rig = build_rig(parts, tell=lambda line: click.echo(line, err=True))
+    rig = build_rig(parts, _tell)
     check_extras(rig, run.extras)
 
     def redraw(index: int, attempt: int) -> Sample | None:
-        click.echo(f"dataset.json is lost: drawing sample {index} again to compare", err=True)
+        _tell(f"dataset.json is lost: drawing sample {index} again to compare")
         samples, _ = make_samples([SampleId(run.seed, index, attempt)], rig, run.extras)
         return samples[0] if samples else None
 
-    writer = DatasetWriter(run.output_dir, dataset_card(run, rig), run.extras, redraw)
-    missing = run.num_images - len(inside(run.indices, writer.there))
+    writer = DatasetWriter(run.output_dir, dataset_card(run, rig), run.extras, redraw, run.indices)
+    missing = len(run.indices) - len(inside(run.indices, writer.there))
     if missing or not writer.has_card:
         writer.check_room(missing)
         writer.open()
         try:
-            summary = generate_dataset(run, rig, writer)
+            engine = pick_engine(run, rig, writer, missing, _tell)
+            del rig  # several workers have their own
+            summary = generate_dataset(run, writer, engine)
         finally:
             writer.close()
     else:  # the disk may be read-only
-        summary = Summary(already_there=run.num_images)
+        summary = Summary(already_there=len(run.indices))
     sheet = run.output_dir / CONTACT_SHEET
-    if summary.written or (not sheet.exists() and os.access(run.output_dir, os.W_OK)):
+    can_draw = not sheet.exists() and os.access(run.output_dir, os.W_OK)
+    if run.start_index in run.indices and (summary.written or can_draw):  # else another shard does
         likely = heapq.merge(range(SAMPLES), writer.there[:SAMPLES].tolist(), run.indices)
         write_contact_sheet(run.output_dir, (index for index, _ in groupby(likely)))
     _report(summary, run.output_dir)
@@ -290,7 +309,7 @@ def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any
         if _is_full(overrides.get("grid")):
             again = "A full grid draws none again; start"
         raise ConfigError(
-            f"{len(summary.given_up)} of {run.num_images} images were rejected "
+            f"{len(summary.given_up)} of {len(run.indices)} images were rejected "
             f"{run.max_attempts} times each; see {run.output_dir / REJECTIONS}. {again} "
             "a new folder with a higher --reject_px"
         )
@@ -310,12 +329,17 @@ def _with_grid(settings: dict[str, Any], grid: Grid | None) -> RunConfig:
             )
         settings["num_images"] = max(grid.size - settings["start_index"], 1)
     run = RunConfig(**settings)
-    if grid is not None and grid.size is not None and run.indices.stop > grid.size:
+    end = run.start_index + run.num_images
+    if grid is not None and grid.size is not None and end > grid.size:
         raise ConfigError(
             f"the recipe's grid has {grid.size} images and this run would end at "
-            f"{run.indices.stop}; give a smaller --num_images or --start_index, or more identities"
+            f"{end}; give a smaller --num_images or --start_index, or more identities"
         )
     return replace(run, max_attempts=1) if _is_full(grid) else run
+
+
+def _tell(line: str) -> None:
+    click.echo(line, err=True)
 
 
 def _report(summary: Summary, root: Path) -> None:

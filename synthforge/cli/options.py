@@ -122,6 +122,17 @@ class PathOption(click.Path):
         return super().convert(value, param, ctx)
 
 
+class AutoOrCount(click.ParamType):
+    """A whole number, or "auto"."""
+
+    name = "auto|N"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | str:
+        return value if value == "auto" else click.INT.convert(value, param, ctx)
+
+
 def range_option(name: str, help: str) -> Callable[..., Any]:
     """`--name LOW HIGH`, arriving as a Range or None."""
 
@@ -174,6 +185,9 @@ def _setting(option: click.Parameter, value: Any, path: Path) -> Any:
         wanted = "two numbers, such as [0.0, 0.5]"
     elif option.type is click.INT:
         fits, wanted = _is_number(value) and isinstance(value, int), "a whole number"
+    elif isinstance(option.type, AutoOrCount):
+        fits = value == "auto" or (_is_number(value) and isinstance(value, int))
+        wanted = '"auto" or a whole number'
     elif option.type is click.FLOAT:
         fits, wanted = _is_number(value), "a number"
     else:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from synthforge.dataset.folder import ANNOTATIONS, sample_name, told
 from synthforge.labels import CORE
+from synthforge.plan import inside
 
 # How a whole file ends. The last chunk of a PNG has no content, so it is the same in all of them.
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
@@ -31,8 +32,10 @@ def is_complete(root: Path, folders: Sequence[str], index: int) -> bool:
     return _all_end(_kinds(root, folders), index)
 
 
-def sample_indices(root: Path, folders: Sequence[str] = CORE) -> NDArray[np.int64]:
-    """Numbers of the samples that are complete, ascending."""
+def sample_indices(
+    root: Path, folders: Sequence[str] = CORE, within: range | None = None
+) -> NDArray[np.int64]:
+    """Numbers of the samples that are complete, ascending; if asked, only those `within`."""
     kinds = _kinds(root, folders)
 
     def complete(indices: NDArray[np.int64]) -> list[bool]:
@@ -45,6 +48,8 @@ def sample_indices(root: Path, folders: Sequence[str] = CORE) -> NDArray[np.int6
         named = functools.reduce(
             np.intersect1d, (_numbered(folder, suffix) for folder, suffix, _ in kinds)
         )
+        if within is not None:
+            named = inside(within, named)
         kept = np.zeros(len(named), bool)
         block = _SCAN_THREADS * _SCAN_CHUNK
         for start in range(0, len(named), block):

@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from synthforge.dataset.claims import renew
 from synthforge.dataset.continuing import check_recipe
 from synthforge.dataset.folder import ANNOTATIONS, sample_path, told
 from synthforge.dataset.png import encode_png
 from synthforge.dataset.sample import Sample, encode_annotation
+from synthforge.dataset.scan import is_complete
 from synthforge.whole_files import write_together
 
 _THREADS = 2
@@ -35,6 +39,10 @@ class Sink(Protocol):
         All that was added is stored when the block has ended. If the block raises, each file is
         whole or absent. `add` and the end of the block raise DatasetError if the disk fails.
         """
+        ...
+
+    def stored(self, indices: range) -> NDArray[np.int64]:
+        """Those of the indices that need not be drawn again, ascending, after their writer died."""
         ...
 
 
@@ -64,6 +72,12 @@ class FolderSink:
         with ThreadPoolExecutor(_THREADS) as threads:
             yield add
             _finish(writing, 0)
+
+    def stored(self, indices: range) -> NDArray[np.int64]:
+        """See `Sink`."""
+        with told(f"cannot read {self.root}", "correct this and run the same command again"):
+            there = [index for index in indices if is_complete(self.root, self.folders, index)]
+        return np.array(there, np.int64)
 
     def write(self, sample: Sample) -> None:
         """Write a sample's files, the annotation last. Raises DatasetError if the disk fails."""

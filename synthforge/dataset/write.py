@@ -46,6 +46,7 @@ class DatasetWriter:
 
     card: everything of dataset.json. What must agree to continue a dataset is its "recipe".
     redraw: draws a sample again, to tell whose samples they are where dataset.json was lost.
+    within: of a run that draws only those numbers of a large dataset.
     Raises DatasetError if root holds foreign files, or samples of another recipe.
     """
 
@@ -55,8 +56,10 @@ class DatasetWriter:
         card: Mapping[str, Any],
         extras: Sequence[str] = (),
         redraw: Redraw | None = None,
+        within: range | None = None,
     ) -> None:
         self.root = root
+        self._within = within
         self.folders = (*CORE, *extras)
         for name, value in card["recipe"].items():
             try:
@@ -64,14 +67,18 @@ class DatasetWriter:
             except ValueError as error:
                 raise DatasetError(f"{name} holds no finite number; give it one") from error
         self._card = json.dumps(card, indent=2, allow_nan=False)
-        self._recipe = json.loads(self._card)["recipe"]
+        self.recipe = json.loads(self._card)["recipe"]
         self._claim: Path | None = None
         self._logged: set[str] = set()
         check_output_dir(root)
+        if not self.has_card:
+            try:
+                check_samples(root, self.folders, self.there, redraw)
+            except DatasetError:
+                if not self.has_card:  # else another run has begun meanwhile
+                    raise
         if self.has_card:
-            check_recipe(root, self._recipe)
-        else:
-            check_samples(root, self.folders, self.there, redraw)
+            check_recipe(root, self.recipe)
 
     @property
     def has_card(self) -> bool:
@@ -79,8 +86,11 @@ class DatasetWriter:
 
     @cached_property
     def there(self) -> NDArray[np.int64]:
-        """Numbers of the complete samples, ascending, as they were when first asked for."""
-        return sample_indices(self.root, self.folders)
+        """Numbers of the complete samples, ascending, as they were when first asked for.
+
+        At least those `within`; others are not looked at where dataset.json says whose they are.
+        """
+        return sample_indices(self.root, self.folders, self._within if self.has_card else None)
 
     @property
     def sink(self) -> FolderSink:
@@ -89,7 +99,7 @@ class DatasetWriter:
             raise ValueError("the writer is not open")
         # Images last: loaders list that folder, and what is listed should have its labels.
         order = sorted(self.folders, key=lambda folder: folder == "images")
-        return FolderSink(self.root, tuple(order), self._recipe, self._claim)
+        return FolderSink(self.root, tuple(order), self.recipe, self._claim)
 
     def check_room(self, samples: int) -> None:
         """Raises DatasetError unless the folder is writable and has room for so many samples."""
@@ -130,7 +140,7 @@ class DatasetWriter:
             aside.unlink()
             return
         if self.has_card:
-            check_recipe(self.root, self._recipe, claim)
+            check_recipe(self.root, self.recipe, claim)
         os.replace(aside, path)
 
     def _read_log(self) -> None:

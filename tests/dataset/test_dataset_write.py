@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 from support_dataset import CARD, make, open_writer, sample
 
-from synthforge.dataset import sink
+from synthforge.dataset import sink, write
 from synthforge.dataset.claims import SILENCE_S
 from synthforge.dataset.folder import DatasetError
 from synthforge.dataset.read import Dataset
 from synthforge.dataset.scan import sample_indices
 from synthforge.dataset.write import DatasetWriter
+from synthforge.labels import CORE
 
 
 def test_round_trip_is_exact(tmp_path):
@@ -389,6 +390,23 @@ def test_two_processes_at_once_make_one_dataset(tmp_path):
     for index in dataset.indices:
         np.testing.assert_array_equal(dataset.image("images", index), sample(index).files["images"])
     assert not (tmp_path / ".partial").exists()
+
+
+@pytest.mark.parametrize("recipe", [CARD["recipe"], {"seed": 2}])
+def test_a_run_that_begins_meanwhile_is_no_foreign_folder(tmp_path, monkeypatch, recipe):
+    look = write.check_samples
+
+    def slow_look(*arguments):
+        monkeypatch.setattr(write, "check_samples", look)
+        make(tmp_path, 0, recipe=recipe)
+        look(tmp_path, CORE, np.empty(0, np.int64), None)  # what was complete before
+
+    monkeypatch.setattr(write, "check_samples", slow_look)
+    if recipe == CARD["recipe"]:
+        DatasetWriter(tmp_path, CARD)
+    else:
+        with pytest.raises(DatasetError, match="another seed"):
+            DatasetWriter(tmp_path, CARD)
 
 
 def test_what_a_killed_process_left_is_cleared_and_the_rest_is_written(tmp_path):

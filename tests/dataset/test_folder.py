@@ -5,12 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support_dataset import make, open_writer, sample
+from support_dataset import CARD, make, open_writer, sample
 
 from synthforge.dataset import folder, scan
 from synthforge.dataset.folder import DatasetError, check_output_dir, read_card
 from synthforge.dataset.read import Dataset
 from synthforge.dataset.scan import sample_indices
+from synthforge.dataset.write import DatasetWriter
 
 
 def test_a_foreign_folder_is_refused(tmp_path):
@@ -136,6 +137,16 @@ def test_more_samples_than_a_thread_takes_stay_in_order(tmp_path, monkeypatch):
     monkeypatch.setattr(scan, "_SCAN_CHUNK", 3)
     monkeypatch.setattr(scan, "_SCAN_THREADS", 2)
     assert sample_indices(tmp_path).tolist() == [i for i in range(20) if i != 11]
+
+
+def test_a_run_of_some_numbers_looks_at_no_others(tmp_path):
+    make(tmp_path, *range(6))
+    (tmp_path / "seg" / "000005.png").unlink()
+    (tmp_path / "seg" / "000005.png").mkdir()  # which could not be read
+    assert sample_indices(tmp_path, within=range(1, 4)).tolist() == [1, 2, 3]
+    assert sample_indices(tmp_path, within=range(7, 9)).tolist() == []
+    writer = DatasetWriter(tmp_path, CARD, within=range(2, 5))
+    assert writer.there.tolist() == [2, 3, 4]
 
 
 def test_an_unreadable_sample_is_told_and_not_drawn_over(tmp_path):

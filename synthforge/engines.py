@@ -1,0 +1,93 @@
+"""Which engine draws a run, with how many workers on which devices."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any, Literal
+
+import torch
+
+from synthforge.assembly import Rig, build_rig
+from synthforge.config import PartsConfig, RunConfig
+from synthforge.cpus import threads_a_process, usable_cores
+from synthforge.dataset.card import dataset_card
+from synthforge.dataset.continuing import differences
+from synthforge.dataset.folder import DatasetError
+from synthforge.dataset.write import DatasetWriter
+from synthforge.generators.known import GENERATORS
+from synthforge.pipeline import Engine, InProcess
+from synthforge.workers import Workers
+
+# A process starts for no fewer images: it takes some seconds to be ready.
+_LEAST_IMAGES = 8
+
+
+def pick_engine(
+    run: RunConfig, rig: Rig, writer: DatasetWriter, missing: int, tell: Callable[[str], None]
+) -> Engine:
+    """The engine that run.workers asks for; it no longer needs the rig if it has several workers.
+
+    missing: images to draw. writer: open. tell: takes the lines that a user should see.
+    """
+    devices = worker_devices(
+        run.workers,
+        rig.parts.device,
+        missing,
+        cores=usable_cores() // threads_a_process(),
+        gpus=torch.cuda.device_count(),
+        one_thread=GENERATORS[rig.generator.name].one_thread,
+    )
+    if len(devices) == 1:
+        return InProcess(rig, run, writer.sink)
+    tell(f"Workers: {len(devices)}")
+    parts = replace(rig.parts, generator=rig.generator.name)
+    builds = [
+        partial(build_alike, writer.recipe, run, replace(parts, device=device))
+        for device in devices
+    ]
+    return Workers(builds, run, writer.sink)
+
+
+def worker_devices(
+    asked: int | Literal["auto"],
+    device: str,
+    missing: int,
+    *,
+    cores: int,
+    gpus: int,
+    one_thread: bool,
+) -> list[str]:
+    """The device of each worker; one name for a run that needs no processes of its own.
+
+    asked: run.workers. "auto" is one a GPU; on the CPU one a core for a generator of one thread, or
+    one for another; but never so many that a worker has less to do than its start takes.
+    device: of the parts, "auto" or a name. missing: images to draw. gpus: that torch sees.
+    """
+    if device in ("auto", "cuda") and gpus:
+        places = [f"cuda:{i}" for i in range(gpus)]
+    elif device.startswith("cuda") or not one_thread:
+        places = [device]
+    else:
+        places = ["cpu"] * max(cores, 1)
+    count = min(len(places), missing // _LEAST_IMAGES) if asked == "auto" else min(asked, missing)
+    return [places[i % len(places)] for i in range(max(count, 1))]
+
+
+def build_alike(recipe: Mapping[str, Any], run: RunConfig, parts: PartsConfig) -> Rig:
+    """Build parts in another process than the one whose dataset has the recipe.
+
+    Raises DatasetError if they draw other samples, as where a file was replaced meanwhile, and what
+    `build_rig` raises.
+    """
+    rig = build_rig(parts, tell=lambda _: None)
+    own = json.loads(json.dumps(dataset_card(run, rig)["recipe"]))
+    differing = ", ".join(differences(recipe, own))
+    if differing:
+        raise DatasetError(
+            f"a worker would draw with another {differing} than the run began with; restore the "
+            "files that it reads, and run the same command again"
+        )
+    return rig
