@@ -24,6 +24,7 @@ Activation = Literal["none", "tanh", "relu"]
 DetectorName = Literal["auto", "fan", "none"]
 Precision = Literal["fp32", "tf32", "fp16", "bf16"]
 Variant = Literal["front", "original"]
+FormatName = Literal["folder", "webdataset"]
 
 IMAGE_SIZE = 512
 SHAPE_SIZE = 100
@@ -267,13 +268,15 @@ class Shard:
 class RunConfig:
     """Which samples a run makes, and where they go. It can be pickled.
 
+    output_dir: a folder or, for shards, also a URL such as s3://bucket/faces.
+    format: "folder", or "webdataset" for tar shards of samples_per_tar samples each.
     num_images: of the dataset; shard: the part of them that the run draws.
     extras: of synthforge.labels, beside the core ones.
     max_attempts: draws per index before the run gives up on it.
     workers: processes that draw; see synthforge.workers.
     """
 
-    output_dir: Path
+    output_dir: Path | str
     num_images: int
     seed: int = 0
     start_index: int = 0
@@ -282,11 +285,14 @@ class RunConfig:
     max_attempts: int = 20
     shard: Shard = field(default_factory=Shard)
     workers: int | Literal["auto"] = "auto"
+    format: FormatName = "folder"
+    samples_per_tar: int = 1000
 
     @property
     def indices(self) -> range:
         """Numbers of the run's images."""
-        return self.shard.of(range(self.start_index, self.start_index + self.num_images))
+        indices = range(self.start_index, self.start_index + self.num_images)
+        return self.shard.of(indices, self.samples_per_tar if self.format == "webdataset" else 1)
 
     def __post_init__(self) -> None:
         check_integer("num_images", self.num_images, 1, MAX_INTEGER)
@@ -296,11 +302,27 @@ class RunConfig:
         check_integer("max_attempts", self.max_attempts, 1, MAX_INTEGER)
         if self.workers != "auto":
             check_integer("workers", self.workers, 1, _MAX_WORKERS)
+        check_integer("samples_per_tar", self.samples_per_tar, 1, MAX_INTEGER)
+        if self.format == "folder" and is_url(self.output_dir):
+            raise ConfigError(
+                f"--format folder writes to local folders, not to {self.output_dir}; give "
+                "--format webdataset or a path"
+            )
+        if self.format == "webdataset" and self.start_index % self.samples_per_tar:
+            raise ConfigError(
+                f"--start_index {self.start_index} is in the middle of a shard; give a multiple of "
+                f"--samples_per_tar, {self.samples_per_tar}"
+            )
         unknown = [extra for extra in self.extras if extra not in EXTRAS]
         if unknown:
             raise ConfigError(
                 f"unknown extra {', '.join(unknown)}; choose from {', '.join(EXTRAS)}"
             )
+
+
+def is_url(where: Path | str) -> bool:
+    """Whether it is meant for fsspec, as s3://bucket/faces is."""
+    return isinstance(where, str) and "://" in where
 
 
 def check_integer(name: str, value: int, least: int, most: int) -> None:

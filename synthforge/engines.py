@@ -16,7 +16,7 @@ from synthforge.cpus import threads_a_process, usable_cores
 from synthforge.dataset.card import dataset_card
 from synthforge.dataset.continuing import differences
 from synthforge.dataset.folder import DatasetError
-from synthforge.dataset.write import DatasetWriter
+from synthforge.dataset.sink import Writer
 from synthforge.generators.known import GENERATORS
 from synthforge.pipeline import Engine, InProcess
 from synthforge.workers import Workers
@@ -26,7 +26,7 @@ _LEAST_IMAGES = 8
 
 
 def pick_engine(
-    run: RunConfig, rig: Rig, writer: DatasetWriter, missing: int, tell: Callable[[str], None]
+    run: RunConfig, rig: Rig, writer: Writer, missing: int, tell: Callable[[str], None]
 ) -> Engine:
     """The engine that run.workers asks for; it no longer needs the rig if it has several workers.
 
@@ -40,6 +40,8 @@ def pick_engine(
         gpus=torch.cuda.device_count(),
         one_thread=GENERATORS[rig.generator.name].one_thread,
     )
+    if run.format == "webdataset":  # a shard has one worker
+        devices = devices[: -(-missing // run.samples_per_tar) or 1]
     if len(devices) == 1:
         return InProcess(rig, run, writer.sink)
     tell(f"Workers: {len(devices)}")

@@ -27,8 +27,7 @@ from synthforge.assembly import Rig
 from synthforge.camera import Camera
 from synthforge.config import IMAGE_SIZE, RunConfig
 from synthforge.dataset.sample import Sample
-from synthforge.dataset.sink import Sink
-from synthforge.dataset.write import DatasetWriter
+from synthforge.dataset.sink import Sink, Writer
 from synthforge.generator import GeneratorOutput
 from synthforge.labels import CORE
 from synthforge.mesh import Mesh
@@ -122,11 +121,13 @@ def range_size(batch_size: int, missing: int, workers: int) -> int:
     return batch_size * min(max(batches, 1), _MOST_BATCHES_A_RANGE)
 
 
-def generate_dataset(run: RunConfig, writer: DatasetWriter, engine: Engine) -> Summary:
+def generate_dataset(run: RunConfig, writer: Writer, engine: Engine) -> Summary:
     """Have every sample of the run that the dataset lacks drawn, with a bar and a log."""
     summary = Summary(already_there=len(inside(run.indices, writer.there)))
     missing = len(run.indices) - summary.already_there
     size = range_size(run.batch_size, missing, engine.workers)
+    if run.format == "webdataset":
+        size = run.samples_per_tar
     with tqdm(
         total=len(run.indices),
         initial=summary.already_there,
@@ -159,8 +160,7 @@ def draw_into(
     """
     with sink.open(indices) as add:
         for samples, rejections in draw(indices, rig, run, first):
-            for sample in samples:
-                add(sample)
+            add(samples, [rejection.as_row() for rejection in rejections])
             report(len(samples), rejections)
 
 

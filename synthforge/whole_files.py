@@ -10,13 +10,15 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; what is there at the end takes the place of `path`.
+def replacing(path: Path, aside: Path | None = None) -> Iterator[Path]:
+    """A path to write to; what is there at the end takes the place of `path`.
+
+    aside: folder of that path, on the file system of `path`; its own if None.
 
     The content is on the disk before it has its name, with the permissions that a new file gets.
     If the block raises, nothing is left. Raises OSError as the file system does.
     """
-    partial = _partial(path, path.parent)
+    partial = _partial(path, aside or path.parent)
     try:
         partial.touch()
         mode = partial.stat().st_mode

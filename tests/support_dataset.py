@@ -15,8 +15,12 @@ def sample(index=0, extras=(), attempt=0):
         "seg": rng.integers(0, 256, (8, 8, 3), np.uint8),
         "depth": rng.integers(0, 256, (8, 8), np.uint8),
     }
-    files |= {extra: rng.integers(0, 65536, (8, 8), np.uint16) for extra in extras}
+    shapes = {"uv": (8, 8, 3)}
+    files |= {
+        extra: rng.integers(0, 65536, shapes.get(extra, (8, 8)), np.uint16) for extra in extras
+    }
     numbers = {"2d_kps": rng.normal(size=(68, 2)).astype(np.float32), "depth_range": [1.5, 2.5]}
+    numbers["kps_visible"] = rng.integers(0, 2, 68)
     return Sample(index, files, numbers | {"index": index, "attempt": attempt})
 
 

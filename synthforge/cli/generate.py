@@ -17,6 +17,7 @@ from synthforge.cli.options import (
     AutoOrCount,
     Command,
     PathOption,
+    TargetOption,
     asset_options,
     config_option,
     range_option,
@@ -29,6 +30,7 @@ from synthforge.config import (
     ConfigError,
     DetectorName,
     Distribution,
+    FormatName,
     PartsConfig,
     Precision,
     Range,
@@ -45,6 +47,7 @@ from synthforge.recipe_files import read_recipe
 
 if TYPE_CHECKING:
     from synthforge.dataset.sample import Sample
+    from synthforge.dataset.target import Target
     from synthforge.pipeline import Summary
 
 # Option -> field of SamplingConfig, and what it means.
@@ -103,6 +106,7 @@ _SECTIONS = {
     "Dataset": (
         *("output_dir", "num_images", "start_index", "seed", "extras", "recipe", "config"),
     ),
+    "Storage": ("format", "samples_per_tar"),
     "Scale; the samples do not depend on it": ("workers", "shard", "batch_size"),
     "The built-in head's people, drawn uniformly from LOW to HIGH": _PEOPLE,
     "Drawn uniformly from LOW to HIGH": tuple(name for name in _RANGES if name not in _PEOPLE),
@@ -135,9 +139,9 @@ The built-in head: with --shape, age to ancestry follow from the coefficients; t
 @click.command(cls=Command, sections=_SECTIONS, epilog=_EPILOG)
 @click.option(
     "--output_dir",
-    type=PathOption(),
+    type=TargetOption(),
     required=True,
-    help="A new folder, or one to continue.",
+    help="A new folder, or one to continue; for shards also s3://..., gs://... by fsspec.",
 )
 @click.option(
     "--num_images",
@@ -151,6 +155,18 @@ The built-in head: with --shape, age to ancestry follow from the coefficients; t
     type=int,
     default=RunConfig.start_index,
     help="Number of the first image.",
+)
+@click.option(
+    "--format",
+    type=click.Choice(get_args(FormatName)),
+    default=RunConfig.format,
+    help="folder: files of their own; webdataset: tar shards, for large datasets.",
+)
+@click.option(
+    "--samples_per_tar",
+    type=int,
+    default=RunConfig.samples_per_tar,
+    help="Samples in a shard, which a stopped run draws anew; 1000 are about 0.4 GB.",
 )
 @click.option(
     "--generator",
@@ -269,6 +285,9 @@ def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any
     from synthforge.assembly import build_rig, check_extras
     from synthforge.dataset.card import dataset_card
     from synthforge.dataset.contact_sheet import SAMPLES, write_contact_sheet
+    from synthforge.dataset.shards.record import REJECTED
+    from synthforge.dataset.shards.write import ShardWriter, check_target
+    from synthforge.dataset.target import open_target
     from synthforge.dataset.write import DatasetWriter
     from synthforge.engines import pick_engine
     from synthforge.pipeline import Summary, generate_dataset, make_samples
@@ -276,7 +295,11 @@ def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any
     from synthforge.sampling import SampleId
 
     started()
-    check_output_dir(run.output_dir)
+    target = open_target(run.output_dir)
+    if run.format == "webdataset":
+        check_target(target)
+    else:
+        check_output_dir(Path(run.output_dir))
     rig = build_rig(parts, _tell)
     check_extras(rig, run.extras)
 
@@ -285,7 +308,12 @@ def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any
         samples, _ = make_samples([SampleId(run.seed, index, attempt)], rig, run.extras)
         return samples[0] if samples else None
 
-    writer = DatasetWriter(run.output_dir, dataset_card(run, rig), run.extras, redraw, run.indices)
+    card = dataset_card(run, rig)
+    writer: ShardWriter | DatasetWriter
+    if run.format == "webdataset":
+        writer = ShardWriter(target, card, run)
+    else:
+        writer = DatasetWriter(Path(run.output_dir), card, run.extras, redraw, run.indices)
     missing = len(run.indices) - len(inside(run.indices, writer.there))
     if missing or not writer.has_card:
         writer.check_room(missing)
@@ -298,19 +326,25 @@ def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any
             writer.close()
     else:  # the disk may be read-only
         summary = Summary(already_there=len(run.indices))
-    sheet = run.output_dir / CONTACT_SHEET
-    can_draw = not sheet.exists() and os.access(run.output_dir, os.W_OK)
+    if isinstance(writer, ShardWriter):
+        writer.write_index()
+        summary.already_there -= len(writer.given_up)
+        summary.given_up += writer.given_up
+    root = target.where()
+    is_writable = isinstance(root, str) or os.access(root, os.W_OK)
+    can_draw = is_writable and CONTACT_SHEET not in target.names()
     if run.start_index in run.indices and (summary.written or can_draw):  # else another shard does
         likely = heapq.merge(range(SAMPLES), writer.there[:SAMPLES].tolist(), run.indices)
         write_contact_sheet(run.output_dir, (index for index, _ in groupby(likely)))
-    _report(summary, run.output_dir)
+    _report(summary, target)
     if summary.given_up:
+        log = REJECTED if run.format == "webdataset" else REJECTIONS
         again = "Raise --max_attempts to continue, or start"
         if _is_full(overrides.get("grid")):
             again = "A full grid draws none again; start"
         raise ConfigError(
             f"{len(summary.given_up)} of {len(run.indices)} images were rejected "
-            f"{run.max_attempts} times each; see {run.output_dir / REJECTIONS}. {again} "
+            f"{run.max_attempts} times each; see {target.where(log)}. {again} "
             "a new folder with a higher --reject_px"
         )
 
@@ -342,11 +376,13 @@ def _tell(line: str) -> None:
     click.echo(line, err=True)
 
 
-def _report(summary: Summary, root: Path) -> None:
+def _report(summary: Summary, target: Target) -> None:
     there = f", {summary.already_there} were there" if summary.already_there else ""
-    click.echo(f"{summary.written} samples written to {click.format_filename(root)}{there}")
+    click.echo(
+        f"{summary.written} samples written to {click.format_filename(target.where())}{there}"
+    )
     if summary.rejected:
         reasons = ", ".join(f"{reason} {n}" for reason, n in summary.rejected.most_common())
         click.echo(f"{summary.acceptance:.1%} of draws accepted; rejected: {reasons}")
-    if (root / CONTACT_SHEET).exists():
-        click.echo(f"Contact sheet: {click.format_filename(root / CONTACT_SHEET)}")
+    if CONTACT_SHEET in target.names():
+        click.echo(f"Contact sheet: {click.format_filename(target.where(CONTACT_SHEET))}")

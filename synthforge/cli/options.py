@@ -16,7 +16,7 @@ from flame_pytorch.errors import FileFormatError
 from synthforge import __version__
 from synthforge.assets.locate import HOME_VARIABLE, MODEL, PRETRAINED
 from synthforge.cli.launch import without
-from synthforge.config import ConfigError, Range, read_config_file
+from synthforge.config import ConfigError, Range, is_url, read_config_file
 from synthforge.errors import UserError
 
 # Integers of settings are stored in 64 bits.
@@ -131,6 +131,14 @@ class AutoOrCount(click.ParamType):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> int | str:
         return value if value == "auto" else click.INT.convert(value, param, ctx)
+
+
+class TargetOption(PathOption):
+    """A path as a Path, or a URL such as s3://bucket/faces as text."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = super().convert(value, param, ctx)
+        return value if is_url(value) else path
 
 
 def range_option(name: str, help: str) -> Callable[..., Any]:

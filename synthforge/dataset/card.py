@@ -27,6 +27,8 @@ def dataset_card(run: RunConfig, rig: Rig) -> dict[str, Any]:
     known = GENERATORS[rig.generator.name]
     return {
         "synthforge_version": synthforge.__version__,
+        "format": run.format,
+        **({"samples_per_tar": run.samples_per_tar} if run.format == "webdataset" else {}),
         "recipe": {
             "sample_format": SAMPLE_FORMAT,
             "seed": run.seed,

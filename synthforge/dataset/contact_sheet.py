@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from synthforge.dataset.folder import CONTACT_SHEET, told
 from synthforge.dataset.png import encode_png
 from synthforge.dataset.read import Dataset
-from synthforge.dataset.scan import is_complete
+from synthforge.dataset.target import open_target
 from synthforge.landmarks import (
     INNER_LIP,
     JAW,
@@ -25,7 +25,6 @@ from synthforge.landmarks import (
     RIGHT_BROW,
     RIGHT_EYE,
 )
-from synthforge.whole_files import write_whole
 
 # Of a dataset that are drawn.
 SAMPLES = 12
@@ -97,16 +96,20 @@ def contact_sheet(dataset: Dataset, indices: Sequence[int]) -> NDArray[np.uint8]
     return sheet
 
 
-def write_contact_sheet(root: Path, candidates: Iterable[int]) -> Path:
+def write_contact_sheet(root: Path | str, candidates: Iterable[int]) -> Path | str:
     """Draw samples of the dataset at `root` into contact_sheet.png there.
 
     candidates: numbers that samples may have; the first SAMPLES of those that are complete are
     drawn.
     """
     dataset = Dataset(root)
-    path = root / CONTACT_SHEET
-    whole = (index for index in candidates if is_complete(root, dataset.folders, index))
+    target = open_target(root)
+    path = target.where(CONTACT_SHEET)
+    whole = (index for index in candidates if dataset.holds(index))
     sheet = encode_png(contact_sheet(dataset, list(islice(whole, SAMPLES))))
-    with told(f"cannot write {path}", "the samples are whole: move it away and run this again"):
-        write_whole(path, sheet)
+    with (
+        told(f"cannot write {path}", "the samples are whole: move it away and run this again"),
+        target.replacing(CONTACT_SHEET) as file,
+    ):
+        file.write(sheet)
     return path

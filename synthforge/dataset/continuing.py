@@ -16,12 +16,12 @@ from synthforge.dataset.folder import (
     CARD,
     PARTIAL,
     DatasetError,
-    read_card,
     told,
     visible,
 )
 from synthforge.dataset.sample import Sample, read_annotation, read_image
 from synthforge.dataset.scan import sample_indices
+from synthforge.dataset.target import LocalTarget, read_card
 from synthforge.labels import CORE, EXTRAS
 
 # A setting longer than this is only named where two recipes differ.
@@ -43,7 +43,13 @@ def check_recipe(root: Path, recipe: Mapping[str, Any], own_claim: Path | None =
 
     own_claim: of the run whose recipe it is, if it is at work already.
     """
-    differing = ", ".join(differences(read_card(root)["recipe"], recipe))
+    card = read_card(LocalTarget(root))
+    if card.get("format", "folder") != "folder":
+        raise DatasetError(
+            f"{root} holds a dataset of --format {card['format']}; give that, or another "
+            "--output_dir"
+        )
+    differing = ", ".join(differences(card["recipe"], recipe))
     if not differing:
         return
     if len(sample_indices(root)):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ PARTIAL = ".partial"
 _NAMES = {CARD, REJECTIONS, CONTACT_SHEET, *CORE, ANNOTATIONS, *EXTRAS}
 
 # A card or an annotation has some 10 kB.
-_MOST_JSON_BYTES = 64 * 2**20
+MOST_JSON_BYTES = 64 * 2**20
 
 
 class DatasetError(UserError, RuntimeError):
@@ -52,6 +52,10 @@ def sample_path(root: Path, folder: str, index: int) -> Path:
 def existing(path: Path) -> Path:
     """The path itself, or the nearest parent that exists."""
     return next(place for place in (path, *path.absolute().parents) if place.exists())
+
+
+def as_size(size: float) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
 def visible(folder: Path) -> list[Path]:
@@ -86,11 +90,19 @@ def check_output_dir(root: Path) -> None:
             )
 
 
-def read_record(path: Path) -> dict[str, Any]:
-    """A JSON file that holds an object. Raises OSError, or ValueError if it is anything else."""
-    with open(path, "rb") as file:
-        content = file.read(_MOST_JSON_BYTES + 1)
-    if len(content) > _MOST_JSON_BYTES:
+def encode_card(card: Mapping[str, Any]) -> str:
+    """dataset.json. Raises DatasetError if a setting is NaN or infinite."""
+    for name, value in card["recipe"].items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except ValueError as error:
+            raise DatasetError(f"{name} holds no finite number; give it one") from error
+    return json.dumps(card, indent=2, allow_nan=False)
+
+
+def parse_record(content: bytes) -> dict[str, Any]:
+    """JSON that is an object. Raises ValueError if it is anything else."""
+    if len(content) > MOST_JSON_BYTES:
         raise ValueError("too large")
     try:
         record = json.loads(content)
@@ -101,12 +113,10 @@ def read_record(path: Path) -> dict[str, Any]:
     return record
 
 
-def read_card(root: Path) -> dict[str, Any]:
-    """dataset.json. Raises DatasetError if it is not there or not whole."""
-    path = root / CARD
+def parse_card(content: bytes, path: Path | str) -> dict[str, Any]:
+    """dataset.json. Raises DatasetError if it is not whole. path: of the file, to name it."""
     try:
-        with told(f"cannot read {path}", "give a folder that holds a dataset"):
-            card = read_record(path)
+        card = parse_record(content)
         recipe = card["recipe"]
         extras = recipe.get("extras", [])
         if not all(isinstance(name, str) and name.isidentifier() for name in extras):

@@ -1,12 +1,12 @@
-"""Reads back what `write` wrote."""
+"""Reads datasets back, folders and shards alike."""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -16,17 +16,66 @@ from synthforge.camera import Camera
 from synthforge.dataset.folder import (
     ANNOTATIONS,
     DatasetError,
-    read_card,
     sample_path,
 )
-from synthforge.dataset.sample import read_annotation, read_image, unreadable
-from synthforge.dataset.scan import sample_indices
+from synthforge.dataset.sample import decode_annotation, decode_image, read_file, unreadable
+from synthforge.dataset.scan import is_complete, sample_indices
+from synthforge.dataset.shards.read import ShardFiles
+from synthforge.dataset.target import open_target, read_card
 from synthforge.labels import CORE, NUMBERS
 from synthforge.regions import BACKGROUND, PALETTE
 
 
+class Files(Protocol):
+    """The files of a dataset's samples. Methods raise DatasetError if one cannot be read."""
+
+    def indices(self) -> list[int]:
+        """Numbers of the complete samples, ascending."""
+        ...
+
+    def holds(self, index: int) -> bool:
+        """Whether a sample is complete."""
+        ...
+
+    def path(self, folder: str, index: int) -> Path | str:
+        """Of a file, to name it."""
+        ...
+
+    def read(self, folder: str, index: int) -> bytes: ...
+
+    def stream(self) -> Iterator[tuple[int, Mapping[str, bytes]]]:
+        """Each complete sample's number and files by folder, ascending."""
+        ...
+
+
+class FolderFiles:
+    """Files in folders of their own; see `Files`."""
+
+    def __init__(self, root: Path, folders: Sequence[str]) -> None:
+        self.root, self.folders = root, folders
+
+    def indices(self) -> list[int]:
+        return sample_indices(self.root, self.folders).tolist()
+
+    def holds(self, index: int) -> bool:
+        return is_complete(self.root, self.folders, index)
+
+    def path(self, folder: str, index: int) -> Path:
+        return sample_path(self.root, folder, index)
+
+    def read(self, folder: str, index: int) -> bytes:
+        return read_file(self.root, folder, index)
+
+    def stream(self) -> Iterator[tuple[int, Mapping[str, bytes]]]:
+        for index in self.indices():
+            names = (*self.folders, ANNOTATIONS)
+            yield index, {folder: self.read(folder, index) for folder in names}
+
+
 class Dataset:
-    """A dataset folder, also as torch's DataLoader takes it.
+    """A dataset, also as torch's DataLoader takes it.
+
+    root: a folder or, for a dataset of shards, also a URL such as s3://bucket/faces.
 
     `dataset[i]` is the i-th complete sample, 0 <= i < len(dataset). Its number, which the methods
     take and its files are named by, is `dataset.indices[i]`.
@@ -35,14 +84,24 @@ class Dataset:
     """
 
     def __init__(self, root: str | Path) -> None:
-        self.root = Path(root)
-        self.card = read_card(self.root)
+        target = open_target(root)
+        self.root = target.where()
+        self.card = read_card(target)
         self.folders = (*CORE, *self.card["recipe"].get("extras", ()))
+        self._files: Files
+        if "samples_per_tar" in self.card:
+            self._files = ShardFiles(target, self.card)
+        else:
+            self._files = FolderFiles(Path(self.root), self.folders)
 
     @cached_property
     def indices(self) -> list[int]:
         """Numbers of the complete samples, ascending."""
-        return sample_indices(self.root, self.folders).tolist()
+        return self._files.indices()
+
+    def holds(self, index: int) -> bool:
+        """Whether the sample of that number is complete."""
+        return self._files.holds(index)
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -55,20 +114,31 @@ class Dataset:
         Raises IndexError beyond the last sample.
         """
         index = self.indices[operator.index(position)]
-        images = {folder: self.image(folder, index) for folder in self.folders}
-        path, annotation = sample_path(self.root, ANNOTATIONS, index), self.annotation(index)
-        return images | {key: _array(annotation, key, path) for key in annotation}
+        names = (*self.folders, ANNOTATIONS)
+        return self._item(index, {folder: self._files.read(folder, index) for folder in names})
 
     def __iter__(self) -> Iterator[dict[str, NDArray[Any]]]:
-        return (self[position] for position in range(len(self)))
+        """All samples, ascending; shards are read from beginning to end."""
+        return (self._item(index, files) for index, files in self._files.stream())
+
+    def _item(self, index: int, files: Mapping[str, bytes]) -> dict[str, NDArray[Any]]:
+        images = {
+            folder: decode_image(files[folder], folder, self._files.path(folder, index))
+            for folder in self.folders
+        }
+        path = self._files.path(ANNOTATIONS, index)
+        annotation = decode_annotation(files[ANNOTATIONS], path)
+        return images | {key: _array(annotation, key, path) for key in annotation}
 
     def annotation(self, index: int) -> dict[str, Any]:
         """Numbers and nested lists of numbers by name; docs/formats.md has the names."""
-        return read_annotation(self.root, index)
+        path = self._files.path(ANNOTATIONS, index)
+        return decode_annotation(self._files.read(ANNOTATIONS, index), path)
 
     def image(self, folder: str, index: int) -> NDArray[Any]:
         """Stored values: RGB [H, W, 3] or [H, W], uint8 or uint16."""
-        return read_image(self.root, folder, index)
+        content = self._files.read(folder, index)
+        return decode_image(content, folder, self._files.path(folder, index))
 
     def z_depth(self, index: int) -> NDArray[np.float64]:
         """Depth along the optical axis [H, W] in generator units, from the 8-bit image.
@@ -79,7 +149,7 @@ class Dataset:
         depth = near + self.image("depth", index) / 255 * (far - near)
         seg = self.image("seg", index)
         if seg.shape[:2] != depth.shape:
-            raise unreadable(sample_path(self.root, "depth", index), "not of the size of seg")
+            raise unreadable(self._files.path("depth", index), "not of the size of seg")
         depth[(seg == PALETTE[BACKGROUND]).all(-1)] = np.nan
         return depth
 
@@ -91,7 +161,7 @@ class Dataset:
             ids[(seg == color).all(-1)] = region_id
         if ids.max() == len(PALETTE):
             raise DatasetError(
-                f"{sample_path(self.root, 'seg', index)} has colours outside the palette; was it "
+                f"{self._files.path('seg', index)} has colours outside the palette; was it "
                 "resized or stored again?"
             )
         return ids
@@ -109,14 +179,14 @@ class Dataset:
     def _numbers(self, index: int, key: str) -> NDArray[np.float64]:
         """A value of the annotation, which must have the shape of its label."""
         shape = NUMBERS[key].shape
-        path = sample_path(self.root, ANNOTATIONS, index)
+        path = self._files.path(ANNOTATIONS, index)
         array = _array(self.annotation(index), key, path).astype(np.float64)
         if array.shape != shape:
             raise unreadable(path, f"{key} is {array.shape}, expected {shape}")
         return array
 
 
-def _array(annotation: Mapping[str, Any], key: str, path: Path) -> NDArray[Any]:
+def _array(annotation: Mapping[str, Any], key: str, path: Path | str) -> NDArray[Any]:
     """A value of the annotation at `path`: float32 [...] or int64 [...]."""
     try:
         array = np.asarray(annotation[key])

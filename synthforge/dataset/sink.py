@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from synthforge.dataset.claims import renew
 from synthforge.dataset.continuing import check_recipe
 from synthforge.dataset.folder import ANNOTATIONS, sample_path, told
-from synthforge.dataset.png import encode_png
-from synthforge.dataset.sample import Sample, encode_annotation
+from synthforge.dataset.sample import Sample, encode_sample
 from synthforge.dataset.scan import is_complete
 from synthforge.whole_files import write_together
 
@@ -30,11 +29,15 @@ _VANISHED = (errno.ENOENT, errno.ESTALE)
 _TRIES = 5
 
 
+# Takes samples, and the rejected draws before them as rows of rejections.jsonl.
+Add = Callable[[Sequence[Sample], Sequence[Mapping[str, Any]]], None]
+
+
 class Sink(Protocol):
     """Takes samples from one writer. It can be pickled: the writer may be another process."""
 
-    def open(self, indices: range) -> contextlib.AbstractContextManager[Callable[[Sample], None]]:
-        """`with sink.open(indices) as add`: add(sample) for each that is drawn, in any order.
+    def open(self, indices: range) -> contextlib.AbstractContextManager[Add]:
+        """`with sink.open(indices) as add`: add(samples, rejections) for each batch, in any order.
 
         All that was added is stored when the block has ended. If the block raises, each file is
         whole or absent. `add` and the end of the block raise DatasetError if the disk fails.
@@ -44,6 +47,22 @@ class Sink(Protocol):
     def stored(self, indices: range) -> NDArray[np.int64]:
         """Those of the indices that need not be drawn again, ascending, after their writer died."""
         ...
+
+
+class Writer(Protocol):
+    """What a run writes through: the folder's or the shards'."""
+
+    recipe: Mapping[str, Any]
+
+    @property
+    def there(self) -> NDArray[np.int64]:
+        """Indices that need not be drawn, ascending."""
+        ...
+
+    @property
+    def sink(self) -> Sink: ...
+
+    def log_rejections(self, rejections: Sequence[Mapping[str, Any]]) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -60,18 +79,15 @@ class FolderSink:
     claim: Path
 
     @contextlib.contextmanager
-    def open(self, indices: range) -> Iterator[Callable[[Sample], None]]:
-        """See `Sink`. Samples are written while the next are drawn."""
-        writing: set[Future[None]] = set()
+    def open(self, indices: range) -> Iterator[Add]:
+        """See `Sink`. The rejected draws are the run's to log."""
+        with in_background(self.write) as write:
 
-        def add(sample: Sample) -> None:
-            nonlocal writing
-            writing = _finish(writing, _WAITING)
-            writing.add(threads.submit(self.write, sample))
+            def add(samples: Sequence[Sample], _: Sequence[Mapping[str, Any]]) -> None:
+                for sample in samples:
+                    write(sample)
 
-        with ThreadPoolExecutor(_THREADS) as threads:
             yield add
-            _finish(writing, 0)
 
     def stored(self, indices: range) -> NDArray[np.int64]:
         """See `Sink`."""
@@ -81,15 +97,10 @@ class FolderSink:
 
     def write(self, sample: Sample) -> None:
         """Write a sample's files, the annotation last. Raises DatasetError if the disk fails."""
-        missing = set(self.folders) - set(sample.files)
-        if missing:
-            raise ValueError(f"sample {sample.index} lacks {', '.join(sorted(missing))}")
         contents = {
-            sample_path(self.root, folder, sample.index): encode_png(sample.files[folder])
-            for folder in self.folders
+            sample_path(self.root, folder, sample.index): content
+            for folder, content in encode_sample(sample, [*self.folders, ANNOTATIONS]).items()
         }
-        annotation = sample_path(self.root, ANNOTATIONS, sample.index)
-        contents[annotation] = encode_annotation(sample.annotation)
         with cannot_write(self.root):
             for left in reversed(range(_TRIES)):
                 try:
@@ -105,11 +116,29 @@ class FolderSink:
             check_recipe(self.root, self.recipe, self.claim)
 
 
-def cannot_write(root: Path) -> contextlib.AbstractContextManager[None]:
+@contextlib.contextmanager
+def in_background(write: Callable[[Sample], None]) -> Iterator[Callable[[Sample], None]]:
+    """Calls of the yielded function are calls of `write` in threads, while the next are drawn.
+
+    All have ended when the block has. What one raises is raised by a later call, or at the end.
+    """
+    writing: set[Future[None]] = set()
+
+    def add(sample: Sample) -> None:
+        nonlocal writing
+        writing = _finish(writing, _WAITING)
+        writing.add(threads.submit(write, sample))
+
+    with ThreadPoolExecutor(_THREADS) as threads:
+        yield add
+        _finish(writing, 0)
+
+
+def cannot_write(root: Path | str) -> contextlib.AbstractContextManager[None]:
     """An OSError inside becomes a DatasetError that says how to go on."""
     return told(
         f"cannot write to {root}",
-        "every annotated sample is whole: correct this and run the same command again to continue",
+        "what is there is whole: correct this and run the same command again to continue",
     )
 
 

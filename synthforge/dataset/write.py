@@ -27,8 +27,10 @@ from synthforge.dataset.folder import (
     PARTIAL,
     REJECTIONS,
     DatasetError,
+    as_size,
     check_output_dir,
     check_writable,
+    encode_card,
     existing,
 )
 from synthforge.dataset.scan import sample_indices
@@ -39,6 +41,11 @@ from synthforge.whole_files import write_whole
 # Room that a sample's files are counted with before a run starts; measured means are below.
 _BYTES_PER_SAMPLE = 600_000
 _BYTES_PER_EXTRA = 400_000
+
+
+def bytes_needed(samples: int, extras: int) -> int:
+    """Of samples with so many extras each, at most."""
+    return samples * (_BYTES_PER_SAMPLE + extras * _BYTES_PER_EXTRA)
 
 
 class DatasetWriter:
@@ -61,12 +68,7 @@ class DatasetWriter:
         self.root = root
         self._within = within
         self.folders = (*CORE, *extras)
-        for name, value in card["recipe"].items():
-            try:
-                json.dumps(value, allow_nan=False)
-            except ValueError as error:
-                raise DatasetError(f"{name} holds no finite number; give it one") from error
-        self._card = json.dumps(card, indent=2, allow_nan=False)
+        self._card = encode_card(card)
         self.recipe = json.loads(self._card)["recipe"]
         self._claim: Path | None = None
         self._logged: set[str] = set()
@@ -79,6 +81,9 @@ class DatasetWriter:
                     raise
         if self.has_card:
             check_recipe(root, self.recipe)
+
+    # Samples that were given up are not stored, so that each run draws them again.
+    given_up: Sequence[int] = ()
 
     @property
     def has_card(self) -> bool:
@@ -108,13 +113,12 @@ class DatasetWriter:
                 check_writable(self.root / folder)
         nearest = existing(self.root)
         check_writable(nearest)
-        extras = len(self.folders) - len(CORE)
-        needed = samples * (_BYTES_PER_SAMPLE + extras * _BYTES_PER_EXTRA)
+        needed = bytes_needed(samples, len(self.folders) - len(CORE))
         free = shutil.disk_usage(nearest).free
         if free < needed:
             raise DatasetError(
-                f"{nearest} has {_as_size(free)} free and {samples} images need about "
-                f"{_as_size(needed)}; give another --output_dir or a smaller --num_images"
+                f"{nearest} has {as_size(free)} free and {samples} images need about "
+                f"{as_size(needed)}; give another --output_dir or a smaller --num_images"
             )
 
     def open(self) -> None:
@@ -172,7 +176,3 @@ class DatasetWriter:
         self.sink.renew_claim()
         with cannot_write(self.root), open(self.root / REJECTIONS, "ab") as log:
             log.write("".join(new).encode())  # appended as one, also beside other runs
-
-
-def _as_size(size: float) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"

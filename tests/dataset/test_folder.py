@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from support_dataset import CARD, make, open_writer, sample
 
-from synthforge.dataset import folder, scan
-from synthforge.dataset.folder import DatasetError, check_output_dir, read_card
+from synthforge.dataset import scan, target
+from synthforge.dataset.folder import DatasetError, check_output_dir
 from synthforge.dataset.read import Dataset
 from synthforge.dataset.scan import sample_indices
+from synthforge.dataset.target import LocalTarget, read_card
 from synthforge.dataset.write import DatasetWriter
 
 
@@ -66,7 +67,7 @@ BROKEN = {
 @pytest.mark.parametrize("case", BROKEN)
 def test_a_broken_card_is_told_in_one_line(tmp_path, case):
     (tmp_path / "dataset.json").write_bytes(BROKEN[case])
-    for opens in (lambda: read_card(tmp_path), lambda: Dataset(tmp_path)):
+    for opens in (lambda: read_card(LocalTarget(tmp_path)), lambda: Dataset(tmp_path)):
         with pytest.raises(DatasetError, match=r"dataset\.json cannot be read: it is cut") as error:
             opens()
         assert "\n" not in str(error.value)
@@ -74,9 +75,9 @@ def test_a_broken_card_is_told_in_one_line(tmp_path, case):
 
 def test_a_card_is_not_read_without_bound(tmp_path, monkeypatch):
     make(tmp_path)
-    monkeypatch.setattr(folder, "_MOST_JSON_BYTES", 10)
+    monkeypatch.setattr(target, "MOST_JSON_BYTES", 10)
     with pytest.raises(DatasetError, match="cannot be read"):
-        read_card(tmp_path)
+        read_card(LocalTarget(tmp_path))
 
 
 def test_stray_files_are_no_samples(tmp_path):

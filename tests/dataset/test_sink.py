@@ -21,7 +21,7 @@ def test_all_that_was_added_is_stored_when_the_block_ends(tmp_path):
     writer = open_writer(tmp_path / "a")
     with writer.sink.open(range(3 * _WAITING)) as add:
         for index in reversed(range(3 * _WAITING)):
-            add(sample(index))
+            add([sample(index)], [])
     assert sample_indices(tmp_path / "a").tolist() == list(range(3 * _WAITING))
     writer.close()
     make(tmp_path / "b", *range(3 * _WAITING))
@@ -33,8 +33,8 @@ import pickle, sys
 from support_dataset import sample
 sink = pickle.load(sys.stdin.buffer)
 with sink.open(range(2)) as add:
-    add(sample(0))
-    add(sample(1))
+    add([sample(0)], [])
+    add([sample(1)], [])
 """
 
 
@@ -60,11 +60,11 @@ def test_a_failed_write_ends_the_block(tmp_path, monkeypatch):
     monkeypatch.setattr(FolderSink, "write", write)
     writer = open_writer(tmp_path)
     with pytest.raises(DatasetError, match="no room for 0"), writer.sink.open(range(1)) as add:
-        add(sample(0))
+        add([sample(0)], [])
     added = []
     with pytest.raises(DatasetError, match="no room"), writer.sink.open(range(99)) as add:
         for index in range(99):
-            add(sample(index))
+            add([sample(index)], [])
             added.append(index)
     assert len(added) <= _WAITING + 2
 
