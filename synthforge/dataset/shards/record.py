@@ -107,14 +107,19 @@ def rejected_file(number: int) -> str:
     return f"{REJECTED}/{number:06d}.jsonl"
 
 
-def whole_shards(target: Target) -> Iterator[tuple[int, Record]]:
+def whole_shards(target: Target, within: range | None = None) -> Iterator[tuple[int, Record]]:
     """Numbers, ascending, and records of the shards that are there with their whole file.
 
+    within: the numbers to look at; all if None.
     Raises DatasetError if the target cannot be read.
     """
     with told(f"cannot read {target.where()}", "correct this or give another folder"):
         sizes = target.sizes(SHARDS)
-        numbers = sorted(_numbers(target.sizes(RECORDS)))
+        numbers = sorted(
+            number
+            for number in _numbers(target.sizes(RECORDS))
+            if within is None or number in within
+        )
         with ThreadPoolExecutor(_READERS) as readers:
             for start in range(0, len(numbers), _BLOCK):
                 block = numbers[start : start + _BLOCK]

@@ -96,9 +96,12 @@ class ShardWriter:
             )
 
     def _read(self) -> None:
+        """Learn what is there: of the run's own shards, or of all if there is no dataset.json."""
         self.given_up: list[int] = []
         ranges = []
-        for number, record in whole_shards(self.target):
+        size, indices = self._run.samples_per_tar, self._run.indices
+        own = range(indices.start // size, -(-indices.stop // size))
+        for number, record in whole_shards(self.target, own if self.has_card else None):
             if record.recipe != self._fingerprint:
                 raise mixed(self.target, number)
             if self._is_done(record):
@@ -115,7 +118,7 @@ class ShardWriter:
 
     @cached_property
     def there(self) -> NDArray[np.int64]:
-        """Indices that need not be drawn, ascending; with those that were given up."""
+        """Indices of the run that need not be drawn, ascending; with those that were given up."""
         ranges = [np.arange(start, stop, dtype=np.int64) for start, stop in self._ranges]
         return np.concatenate([np.empty(0, np.int64), *ranges])
 

@@ -10,6 +10,7 @@ from support_shards import SIZE, contents, empty_memory, fill, make_shards, shar
 
 from synthforge.config import ConfigError, RunConfig
 from synthforge.dataset.folder import DatasetError
+from synthforge.dataset.target import LocalTarget
 from synthforge.dataset.write import DatasetWriter
 from synthforge.plan import plan
 
@@ -56,6 +57,18 @@ def test_an_index_that_was_given_up_is_drawn_again_by_more_attempts_only(where):
         assert (again.there.tolist(), again.given_up) == ([0, 1, 2], [1])
     more = shard_writer(where, max_attempts=3)
     assert (more.there.tolist(), more.given_up) == ([], [])
+
+
+def test_a_run_reads_the_records_of_its_own_shards_only(tmp_path, monkeypatch):
+    make_shards(tmp_path, 12)
+    kind, reads = LocalTarget, []
+    real = kind.read
+    monkeypatch.setattr(kind, "read", lambda *args: reads.append(args[1]) or real(*args))
+    assert shard_writer(tmp_path, 5, start_index=3).there.tolist() == [*range(3, 9)]
+    assert reads == ["records/000001.json", "records/000002.json"]
+    (tmp_path / "dataset.json").unlink()
+    with pytest.raises(DatasetError, match=r"000000\.tar was made with other settings"):
+        shard_writer(tmp_path, 5, start_index=3, recipe={"seed": 2})
 
 
 def test_the_index_names_all_shards(where):
