@@ -111,10 +111,9 @@ class ShardWriter:
 
     def _is_done(self, record: Record) -> bool:
         """Whether this run would add nothing. A shard that it would add to is drawn as a whole."""
-        end = record.start + self._run.samples_per_tar
-        is_short = record.stop < min(end, self._run.indices.stop)
-        is_given_up = bool(record.given_up) and self._run.max_attempts > record.max_attempts
-        return not (is_short or is_given_up)
+        stop = min(record.start + self._run.samples_per_tar, self._run.indices.stop)
+        may_find = bool(record.given_up) and self._run.max_attempts > record.max_attempts
+        return stop < record.stop or (stop == record.stop and not may_find)
 
     @cached_property
     def there(self) -> NDArray[np.int64]:

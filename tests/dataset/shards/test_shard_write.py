@@ -57,6 +57,8 @@ def test_an_index_that_was_given_up_is_drawn_again_by_more_attempts_only(where):
         assert (again.there.tolist(), again.given_up) == ([0, 1, 2], [1])
     more = shard_writer(where, max_attempts=3)
     assert (more.there.tolist(), more.given_up) == ([], [])
+    shorter = shard_writer(where, 2, max_attempts=3)  # it would lose sample 2
+    assert shorter.there.tolist() == [0, 1, 2]
 
 
 def test_a_run_reads_the_records_of_its_own_shards_only(tmp_path, monkeypatch):
