@@ -15,6 +15,7 @@ from torch import Tensor
 from synthforge.alignment import UNITS_PER_METRE
 from synthforge.camera import Camera, rotate
 from synthforge.generator import GeneratorOutput
+from synthforge.landmarks import JAW
 from synthforge.mesh import Topology, unit, vertex_normals
 from synthforge.rasterizer import Fragments
 from synthforge.regions import BACKGROUND, PALETTE
@@ -24,6 +25,8 @@ DEPTH16_STEP_M = 1e-4
 
 # A keypoint farther than this behind what its pixel sees is hidden: 5 mm, in generator units.
 VISIBILITY_TOLERANCE = 0.005 * UNITS_PER_METRE
+# A point of the jaw this near to the seen outline lies on it: a 128th of the image, 4 px at 512.
+OUTLINE_SHARE = 128
 
 
 @dataclass(frozen=True)
@@ -103,14 +106,26 @@ def keypoints(landmarks_gen: Tensor, camera: Camera, fragments: Fragments) -> Ke
     """Project landmarks [B, 68, 3] and test them against the z-buffer.
 
     A keypoint is visible when it is inside the image and its pixel sees nothing nearer by more
-    than VISIBILITY_TOLERANCE. Over background (a contour point half a pixel out) it is visible.
+    than VISIBILITY_TOLERANCE. For a point of the jaw any pixel near it will do (OUTLINE_SHARE): it
+    lies on the outline that is seen, and just inside of that the cheek is often nearer.
     """
     size = fragments.z.shape[-1]
     landmarks_cam = camera.to_cam(landmarks_gen)
     px = camera.cam_to_px(landmarks_cam, size)
     inside = ((px >= 0) & (px < size)).all(-1) & (landmarks_cam[..., 2] > 0)
-    column, row = px.floor().long().clamp(0, size - 1).unbind(-1)
     surface = torch.where(fragments.covered, fragments.z, torch.inf).flatten(1)
-    nearest = surface.gather(1, row * size + column)
-    visible = inside & (landmarks_cam[..., 2] <= nearest + VISIBILITY_TOLERANCE)
+    pixel = px.floor().long()
+    farthest = surface.gather(1, _flat_index(pixel, size))
+    reach = size // OUTLINE_SHARE
+    steps = torch.arange(-reach, reach + 1, device=px.device)
+    window = torch.stack(torch.meshgrid(steps, steps, indexing="ij"), -1).view(-1, 1, 2)
+    around = _flat_index(pixel[:, None, JAW] + window, size)
+    farthest[:, JAW] = surface.gather(1, around.flatten(1)).view(around.shape).amax(1)
+    visible = inside & (landmarks_cam[..., 2] <= farthest + VISIBILITY_TOLERANCE)
     return Keypoints(px, landmarks_cam, visible)
+
+
+def _flat_index(pixel: Tensor, size: int) -> Tensor:
+    """Of pixels [..., 2] as column and row in an image of `size` squared, flattened."""
+    column, row = pixel.clamp(0, size - 1).unbind(-1)
+    return row * size + column

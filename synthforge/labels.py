@@ -81,7 +81,8 @@ NUMBER_LABELS = (
     NumberLabel("3d_kps", (68, 3), "generator units", "keypoints in the camera frame"),
     NumberLabel(
         *("kps_visible", (68,), ""),
-        "1 unless the head itself hides the point or it is outside the image",
+        "1 unless the head itself hides the point or it is outside the image; a jaw point within "
+        "4 px of the seen outline is on it",
     ),
     NumberLabel("depth_range", (2,), "generator units", "near and far of depth"),
     NumberLabel(

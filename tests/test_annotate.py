@@ -146,6 +146,23 @@ def test_keypoints_project_and_know_what_hides_them():
     assert keypoints.visible[0].tolist() == [True, False, True, True, False]
 
 
+def test_a_point_of_the_jaw_on_the_seen_outline_is_visible():
+    vertices, topology, camera, _ = scene()
+    size = 256
+    ndc = camera.to_ndc(vertices)
+    fragments = rasterize(ndc, topology.faces, size, size, perspective_correct=True)
+    row, reach = size // 2, size // annotate.OUTLINE_SHARE
+    ids = fragments.face_ids[0, row]
+    outline = int(torch.nonzero((ids == 0) | (ids == 1))[0])  # of the square in front
+    behind = fragments.z[:, row, outline - 1].expand(1, 2)
+    px = torch.tensor([[outline + step + 0.5, row + 0.5] for step in (reach - 1, reach)])
+    points = torch.zeros(1, 68, 3)
+    points[:, :2] = points[:, 17:19] = camera.unproject(px[None], behind, size)
+    visible = annotate.keypoints(points, camera, fragments).visible[0]
+    assert visible[:2].tolist() == [True, False]
+    assert visible[17:19].tolist() == [False, False]
+
+
 def test_volume_depth_is_z_depth_where_opaque():
     _, _, camera, _ = scene()
     z = torch.full((1, 1, 8, 8), 2.5)
