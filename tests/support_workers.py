@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 from support_fake_generator import A, B, FakeGenerator, fake_rig, picky
+from support_signals import sigint_as
 
 from synthforge.cli.launch import started
 from synthforge.cli.options import Command
@@ -114,14 +115,15 @@ def start(root, num_images, *options):
     """The same with two slow workers, as a command in a process group of its own."""
     code = "from synthforge.cli.launch import launch; launch('support_workers', 'command')"
     path = os.pathsep.join([str(TESTS), str(TESTS.parent), os.environ.get("PYTHONPATH", "")])
-    return subprocess.Popen(
-        [sys.executable, "-c", code, str(root), str(num_images), *options],
-        env=os.environ | {"PYTHONPATH": path},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    with sigint_as(signal.default_int_handler):
+        return subprocess.Popen(
+            [sys.executable, "-c", code, str(root), str(num_images), *options],
+            env=os.environ | {"PYTHONPATH": path},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
 
 
 def children(pid):

@@ -1,6 +1,5 @@
 """Starting a command: what is imported, how many threads it takes, and how it ends."""
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -8,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support_signals import sigint_as
 
 from synthforge.cli.threads import limit_threads
 from synthforge.config import PartsConfig
@@ -65,16 +65,6 @@ def test_help_imports_nothing_heavy(tmp_path, command, option):
     assert result.stderr.strip() == "[]"
 
 
-@contextlib.contextmanager
-def sigint_as(handler):
-    """Children started within inherit whether SIGINT is ignored."""
-    before = signal.signal(signal.SIGINT, handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def test_ctrl_c_during_an_import_ends_quietly(tmp_path):
     (tmp_path / "torch.py").write_text(
         "import os, signal\n"
@@ -84,7 +74,6 @@ def test_ctrl_c_during_an_import_ends_quietly(tmp_path):
         "except KeyboardInterrupt:\n"
         "    raise ImportError('numpy could not be loaded')\n"
     )
-    # A shell's background jobs, such as this suite may be, pass on an ignored SIGINT.
     with sigint_as(signal.default_int_handler):
         result = start(GENERATE, tmp_path, first=[tmp_path])
     assert (result.returncode, result.stdout, result.stderr) == (130, "", "")

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthforge import raster_torch
+from synthforge import raster_torch, rasterizer
 from synthforge.rasterizer import pixel_centers, pytorch3d_installed, rasterize
 
 SOUPS = np.load(Path(__file__).parent / "data" / "pytorch3d_soups.npz")
@@ -159,6 +159,7 @@ def all_pixels(ids, *, differentiable):
 
 
 def test_resolving_every_pixel_gives_the_same(monkeypatch):
+    monkeypatch.setattr(rasterizer, "_in_compiled_loops", lambda *tensors: False)
     vertices, faces = soup(seed=21, batch=2)
     sparse = rasterize(vertices, faces, 40, 24, perspective_correct=True)
     monkeypatch.setattr(raster_torch, "_pixels_to_resolve", all_pixels)
@@ -172,6 +173,7 @@ def test_resolving_every_pixel_gives_the_same(monkeypatch):
 def test_an_image_of_too_many_layers_is_given_up_alone(as_on_a_gpu, monkeypatch):
     """Ten sheets over the whole image, and one image of which they cover a tenth."""
     if as_on_a_gpu:
+        monkeypatch.setattr(rasterizer, "_in_compiled_loops", lambda *tensors: False)
         monkeypatch.setattr(raster_torch, "_pixels_to_resolve", all_pixels)
     sheet = torch.tensor([[-3.0, -3, 1], [3, -3, 1], [0, 6, 1]])
     sheets = torch.cat([sheet + torch.tensor([0, 0, float(k)]) for k in range(10)])

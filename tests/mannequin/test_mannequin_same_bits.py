@@ -22,7 +22,7 @@ round rsub scatter_reduce_ searchsorted sign sort sqrt sub sub_ where avg_pool2d
 """
 _MOVES = """
 _has_compatible_shallow_copy_type _unique2 alias arange cat clone contiguous copy_ detach
-detach_ empty expand expand_as eye fill_ flatten full full_like gather index index_copy
+detach_ empty empty_like expand expand_as eye fill_ flatten full full_like gather index index_copy
 index_copy_ index_put_ item lift_fresh meshgrid movedim narrow new_zeros nonzero numpy_T ones
 ones_like pad permute rand randint randn randperm repeat repeat_interleave reshape resolve_conj
 resolve_neg roll select slice split split_with_sizes squeeze stack t to transpose unbind

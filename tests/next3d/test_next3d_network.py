@@ -10,7 +10,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from synthforge import rasterizer
+from synthforge import raster_torch, rasterizer
 from synthforge.camera import Camera
 from synthforge.generator import GeneratorOutput
 from synthforge.mesh import Mesh
@@ -296,8 +296,9 @@ def test_what_a_gpu_runs_draws_the_same(variant, monkeypatch):
         "rasterize",
         lambda *args, max_layers, **kwargs: fixed_size(*args, **kwargs),
     )
+    monkeypatch.setattr(rasterizer, "_in_compiled_loops", lambda *tensors: False)
     monkeypatch.setattr(
-        rasterizer, "_pixels_to_resolve", lambda ids, differentiable: torch.arange(len(ids))
+        raster_torch, "_pixels_to_resolve", lambda ids, differentiable: torch.arange(len(ids))
     )
     monkeypatch.setattr(texture_raster, "connected_to_corner", texture_raster._propagate)
     monkeypatch.setitem(next3d.BATCH, "cpu", 2)
