@@ -35,7 +35,7 @@ from synthforge.workers import Workers
 STAGES = {
     "draw": [(pipeline, "make_samples")],
     "labels": [(pipeline, "rasterize"), (pipeline, "label")],
-    "encode": [(sink, "encode_png"), (sink, "encode_annotation")],
+    "encode": [(sink, "encode_sample")],
     "write": [(sink, "write_together")],
 }
 
@@ -81,7 +81,7 @@ def measure(indices: range, rig: Rig, extras: Sequence[str], watch: Stopwatch) -
         writer.close()
     seconds = Counter(watch.seconds)
     seconds["others"] = cpu - watch.seconds.total()
-    seconds |= {"idle": max(0.0, wall - cpu), "wall": wall}
+    seconds["idle"], seconds["wall"] = max(0.0, wall - cpu), wall
     return Counter({name: value / len(indices) for name, value in seconds.items()})
 
 
