@@ -13,7 +13,7 @@ from synthforge.cli.threads import limit_threads
 from synthforge.config import PartsConfig
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ("torch", "numpy", "scipy", "cv2", "matplotlib", "numba", "isal")
+HEAVY = ("torch", "numpy", "scipy", "cv2", "matplotlib", "numba")
 THREADS = ("OMP_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 COMMANDS = {
     "generate_synthforge_data.py": [],

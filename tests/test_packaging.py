@@ -11,7 +11,7 @@ import yaml
 
 ROOT = Path(__file__).parent.parent
 # What conda calls otherwise; PyTorch3D is there for conda users only.
-CONDA_NAMES = {"pytorch": "torch", "python-isal": "isal"}
+CONDA_NAMES = {"pytorch": "torch"}
 CONDA_ONLY = {"pytorch3d", "pip"}
 
 
