@@ -151,8 +151,8 @@ NEXT3D_SAMPLING = SamplingConfig(
 )
 
 # Faces in photographs turn by sd 16 to 17 deg, nod by 5 and roll by 9 to 10; here they turn and nod
-# a little more. Head and camera share that; the cut-offs leave 99 % that dlib's frontal detector
-# finds. Photographed heads are raised against the built-in one, whose rest is Anny's.
+# a little more. Head and camera share that; dlib's frontal detector finds 97 to 98 %. Photographed
+# heads are raised against the built-in one, whose rest is Anny's.
 MANNEQUIN_SAMPLING = SamplingConfig(
     shape=None,
     expression=None,

@@ -178,11 +178,11 @@ class _Worker:
         )
         # It inherits that Ctrl-C is blocked: its parent ends it.
         resource_tracker.ensure_running()  # whose start would unblock it again
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
         try:
             self.process.start()
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             other.close()
 
     def give(self, indices: range, batch_size: int) -> None:

@@ -27,9 +27,6 @@ EYE_JOINTS = {LEFT_EYE: "left_eyeball", RIGHT_EYE: "right_eyeball"}
 _REGRESSOR_REACH = 0.11
 _RIDGE = 1e-6
 # The eyes do these themselves, by their joints.
-GAZE_ACTIONS = tuple(
-    f"eyeLook{way}{side}" for way in ("Down", "In", "Out", "Up") for side in ("Left", "Right")
-)
 
 
 @dataclass(frozen=True)

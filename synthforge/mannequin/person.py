@@ -9,10 +9,6 @@ from torch import Tensor
 from synthforge.mannequin.draws import RGB, Draws, along, mix, ramp
 from synthforge.mannequin.people import ATTRIBUTE_LATENTS
 
-HAIR_STYLES = (
-    "bald", "buzz", "crop", "side_part", "swept_back", "curly", "afro", "bob", "long", "bun",
-)  # fmt: skip
-
 # Linear RGB albedo of hair, dark to light, as the amount of melanin falls.
 _HAIR_RAMP = (
     (0.016, 0.013, 0.012), (0.034, 0.021, 0.015), (0.070, 0.038, 0.022),

@@ -1,8 +1,6 @@
 """PNG files read back by two other readers."""
 
 import io
-import struct
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
@@ -48,21 +46,6 @@ def test_pillow_reads_back_every_bit(image):
         opened.load()
         assert opened.mode == {1: "L", 2: "I;16", 3: "RGB"}[image[0, 0].nbytes]
         np.testing.assert_array_equal(np.asarray(opened), image)
-
-
-def test_a_file_is_what_the_standard_says():
-    """One row up, one row down, computed by hand; each chunk's length and CRC."""
-    content = encode_png(np.array([[1, 258], [3, 256]], np.uint16))
-    assert content[:8] == b"\x89PNG\r\n\x1a\n"
-    chunks, at = {}, 8
-    while at < len(content):
-        length, name = struct.unpack_from(">I4s", content, at)
-        body = content[at + 4 : at + 8 + length]
-        assert struct.unpack_from(">I", content, at + 8 + length) == (zlib.crc32(body),)
-        chunks[name], at = body[4:], at + 12 + length
-    assert list(chunks) == [b"IHDR", b"IDAT", b"IEND"]
-    assert chunks[b"IHDR"] == struct.pack(">2I5B", 2, 2, 16, 0, 0, 0, 0)
-    assert zlib.decompress(chunks[b"IDAT"]) == bytes([2, 0, 1, 1, 2, 2, 0, 2, 0, 254])
 
 
 def test_any_memory_layout_and_any_thread_gives_the_same_bytes():

@@ -13,10 +13,11 @@ from support_mannequin import latent, rotation
 from synthforge.alignment import UNITS_PER_METRE, place_in_generator
 from synthforge.mannequin.hair.facial_hair import facial_hair
 from synthforge.mannequin.hair.hair import grow_hair, strand_colors
+from synthforge.mannequin.hair.hair_styles import STYLES
 from synthforge.mannequin.hair.roots import GUIDES, beard_roots, brow_roots, scalp_roots
 from synthforge.mannequin.hair.scalp import head_in_own_frame
 from synthforge.mannequin.hair.strands import Strands, splat
-from synthforge.mannequin.person import HAIR_STYLES, person_from
+from synthforge.mannequin.person import person_from
 from synthforge.mannequin.render.lighting import fit_rotation
 from synthforge.mannequin.render.template import template
 from synthforge.mesh import vertex_normals
@@ -37,7 +38,7 @@ def grown(person, vertices):
     return grow_hair(person, head, own) + facial_hair(person, head, own, marks)
 
 
-@pytest.mark.parametrize("style", HAIR_STYLES)
+@pytest.mark.parametrize("style", STYLES)
 def test_hair_grows_and_leaves_the_eyes_free(style):
     head = template()
     groups = grown(styled(style), place_in_generator(head.vertices))

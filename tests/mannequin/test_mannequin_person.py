@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from support_mannequin import latent
 
 from synthforge.mannequin.draws import Draws
-from synthforge.mannequin.person import HAIR_STYLES, person_from
+from synthforge.mannequin.hair.hair_styles import STYLES
+from synthforge.mannequin.person import person_from
 from synthforge.mannequin.render.albedo import skin_log_albedo
 from synthforge.mannequin.render.scene import scene_from
 
@@ -26,7 +27,7 @@ def mean(values):
 @settings(max_examples=60, deadline=None)
 def test_every_z_is_a_person(seed, scale):
     person = person_from(latent(seed) * scale)
-    assert person.hair.style in HAIR_STYLES
+    assert person.hair.style in STYLES
     amounts = ("melanin", "brow_thickness", "lipstick", "beard", "eyeliner")
     for name in amounts:
         assert 0 <= getattr(person, name) <= 1, name

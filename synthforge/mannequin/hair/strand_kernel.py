@@ -49,7 +49,8 @@ def draw_strands(points, projection, first, z_behind, nearest, strands, along, l
             z = p[2, 0] * x + p[2, 1] * y + p[2, 2] * w + p[2, 3]
             u = (p[0, 0] * x + p[0, 1] * y + p[0, 2] * w + p[0, 3]) / z
             v = (p[1, 0] * x + p[1, 1] * y + p[1, 2] * w + p[1, 3]) / z
-            out = (u < 0) + 2 * (u >= border) + 4 * (v < 0) + 8 * (v >= border)
+            # NaN is beyond a border: it must not become an index.
+            out = (not u >= 0) + 2 * (u >= border) + 4 * (not v >= 0) + 8 * (v >= border)
             if out == 0 and z > z_behind[int(v), int(u)]:
                 out = _BEHIND
             if out & start_out or not (z > 0 and start_z > 0):

@@ -21,7 +21,6 @@ from synthforge.mannequin.render.uv_grid import uv_grid
 TEXTURE_SIZE = 768
 # What is mixed at once: fits a core's cache.
 TEXELS_AT_ONCE = 1 << 14
-_NOISE_SEED = 20240607
 
 # Order of the mixed maps.
 PIGMENT_MAPS = (
