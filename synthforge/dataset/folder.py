@@ -15,6 +15,10 @@ from typing import Any
 from synthforge.errors import UserError
 from synthforge.labels import CORE, EXTRAS
 
+# Of dataset.json. Raised when a reader of the version before would misread a dataset; a new folder,
+# key of an annotation or key of dataset.json is no reason.
+FORMAT_VERSION = 1
+
 CARD = "dataset.json"
 REJECTIONS = "rejections.jsonl"
 CONTACT_SHEET = "contact_sheet.png"
@@ -114,9 +118,18 @@ def parse_record(content: bytes) -> dict[str, Any]:
 
 
 def parse_card(content: bytes, path: Path | str) -> dict[str, Any]:
-    """dataset.json. Raises DatasetError if it is not whole. path: of the file, to name it."""
+    """dataset.json. Raises DatasetError if it is not whole, or newer than this program.
+
+    path: of the file, to name it.
+    """
     try:
         card = parse_record(content)
+        version = card.get("format_version", 1)
+        if isinstance(version, int) and version > FORMAT_VERSION:
+            raise DatasetError(
+                f"{path} is of format version {version} and this program reads up to "
+                f"{FORMAT_VERSION}; install a newer synthforge"
+            )
         recipe = card["recipe"]
         extras = recipe.get("extras", [])
         if not all(isinstance(name, str) and name.isidentifier() for name in extras):

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from synthforge.camera import Camera
 from synthforge.dataset.folder import (
     ANNOTATIONS,
     DatasetError,
@@ -24,6 +23,9 @@ from synthforge.dataset.shards.read import ShardFiles
 from synthforge.dataset.target import open_target, read_card
 from synthforge.labels import CORE, NUMBERS
 from synthforge.regions import BACKGROUND, PALETTE
+
+if TYPE_CHECKING:
+    from synthforge.camera import Camera
 
 
 class Files(Protocol):
@@ -46,6 +48,28 @@ class Files(Protocol):
     def stream(self) -> Iterator[tuple[int, Mapping[str, bytes]]]:
         """Each complete sample's number and files by folder, ascending."""
         ...
+
+
+@dataclass(frozen=True)
+class StoredSample:
+    """A sample's files as they are stored, alike in folders and shards.
+
+    index: its number. files: folder -> bytes, PNG files and, as `annotations`, the JSON.
+    annotation: its parsed JSON, key -> number or nested list of numbers.
+    paths: folder -> where the file is, to name it.
+    """
+
+    index: int
+    files: Mapping[str, bytes]
+    annotation: Mapping[str, Any]
+    paths: Mapping[str, Path | str]
+
+    def image(self, folder: str) -> NDArray[Any]:
+        """Stored values: RGB [H, W, 3] or [H, W], uint8 or uint16.
+
+        Raises DatasetError, which names the file, if it is damaged.
+        """
+        return decode_image(self.files[folder], folder, self.paths[folder])
 
 
 class FolderFiles:
@@ -121,14 +145,30 @@ class Dataset:
         """All samples, ascending; shards are read from beginning to end."""
         return (self._item(index, files) for index, files in self._files.stream())
 
+    def samples(self, indices: Iterable[int] | None = None) -> Iterator[StoredSample]:
+        """Samples with their files' bytes, one at a time in memory.
+
+        indices: numbers of those to read, in that order; all, ascending, if None. Shards are then
+        read from beginning to end. Raises DatasetError at the first that cannot be read.
+        """
+        names = (*self.folders, ANNOTATIONS)
+        stream: Iterable[tuple[int, Mapping[str, bytes]]] = (
+            self._files.stream()
+            if indices is None
+            else ((i, {name: self._files.read(name, i) for name in names}) for i in indices)
+        )
+        return (self._stored(index, files) for index, files in stream)
+
+    def _stored(self, index: int, files: Mapping[str, bytes]) -> StoredSample:
+        paths = {name: self._files.path(name, index) for name in (*self.folders, ANNOTATIONS)}
+        annotation = decode_annotation(files[ANNOTATIONS], paths[ANNOTATIONS])
+        return StoredSample(index, files, annotation, paths)
+
     def _item(self, index: int, files: Mapping[str, bytes]) -> dict[str, NDArray[Any]]:
-        images = {
-            folder: decode_image(files[folder], folder, self._files.path(folder, index))
-            for folder in self.folders
-        }
-        path = self._files.path(ANNOTATIONS, index)
-        annotation = decode_annotation(files[ANNOTATIONS], path)
-        return images | {key: _array(annotation, key, path) for key in annotation}
+        sample = self._stored(index, files)
+        images = {folder: sample.image(folder) for folder in self.folders}
+        path = sample.paths[ANNOTATIONS]
+        return images | {key: _array(sample.annotation, key, path) for key in sample.annotation}
 
     def annotation(self, index: int) -> dict[str, Any]:
         """Numbers and nested lists of numbers by name; docs/formats.md has the names."""
@@ -173,6 +213,10 @@ class Dataset:
 
     def camera(self, index: int) -> Camera:
         """The sample's camera, as a batch of one."""
+        import torch
+
+        from synthforge.camera import Camera
+
         vector = self._numbers(index, "camera_params")
         return Camera.from_vector(torch.from_numpy(vector).float()[None])
 
