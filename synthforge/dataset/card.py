@@ -31,6 +31,7 @@ def dataset_card(run: RunConfig, rig: Rig) -> dict[str, Any]:
         "format_version": FORMAT_VERSION,
         "format": run.format,
         **({"samples_per_tar": run.samples_per_tar} if run.format == "webdataset" else {}),
+        "planned": [[run.start_index, run.start_index + run.num_images]],
         "recipe": {
             "sample_format": SAMPLE_FORMAT,
             "seed": run.seed,

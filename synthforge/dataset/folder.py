@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import operator
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,9 +24,11 @@ CARD = "dataset.json"
 REJECTIONS = "rejections.jsonl"
 CONTACT_SHEET = "contact_sheet.png"
 ANNOTATIONS = "annotations"
+# SHA-256 of the samples' files.
+MANIFESTS = "manifests"
 # Holds the claims of the runs that are at work.
 PARTIAL = ".partial"
-_NAMES = {CARD, REJECTIONS, CONTACT_SHEET, *CORE, ANNOTATIONS, *EXTRAS}
+_NAMES = {CARD, REJECTIONS, CONTACT_SHEET, MANIFESTS, *CORE, ANNOTATIONS, *EXTRAS}
 
 # A card or an annotation has some 10 kB.
 MOST_JSON_BYTES = 64 * 2**20
@@ -102,6 +105,37 @@ def encode_card(card: Mapping[str, Any]) -> str:
         except ValueError as error:
             raise DatasetError(f"{name} holds no finite number; give it one") from error
     return json.dumps(card, indent=2, allow_nan=False)
+
+
+def planned_ranges(card: Mapping[str, Any]) -> list[range]:
+    """Numbers of the samples that runs were asked for, ascending and apart; none if not known.
+
+    Raises DatasetError if the card says nothing of that kind.
+    """
+    pairs = card.get("planned", [])
+    try:
+        ranges = sorted(
+            (range(*map(operator.index, pair)) for pair in pairs), key=lambda part: part.start
+        )
+        if any(len(pair) != 2 for pair in pairs) or any(part.start < 0 for part in ranges):
+            raise ValueError
+    except (TypeError, ValueError) as error:
+        raise DatasetError(f"{CARD}: planned holds no ranges of sample numbers") from error
+    apart: list[range] = []
+    for part in ranges:
+        if apart and part.start <= apart[-1].stop:
+            last = apart.pop()
+            part = range(last.start, max(last.stop, part.stop))
+        apart.append(part)
+    return apart
+
+
+def with_planned(card: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """The card, whose run continues a dataset of the card `before`: the plans of both."""
+    if "planned" not in card:
+        return dict(card)
+    both = {"planned": [*card["planned"], *before.get("planned", [])]}
+    return {**card, "planned": [[part.start, part.stop] for part in planned_ranges(both)]}
 
 
 def parse_record(content: bytes) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from synthforge.dataset.folder import (
     DatasetError,
     encode_card,
     told,
+    with_planned,
 )
 from synthforge.dataset.shards.read import mixed
 from synthforge.dataset.shards.record import (
@@ -74,9 +75,9 @@ class ShardWriter:
     def __init__(self, target: Target, card: Mapping[str, Any], run: RunConfig) -> None:
         self.target = target
         self._run = run
-        self._card = encode_card(card)
-        self._settings = _settings(json.loads(self._card))
-        self.recipe = json.loads(self._card)["recipe"]
+        self._card: dict[str, Any] = json.loads(encode_card(card))
+        self._settings = _settings(self._card)
+        self.recipe = self._card["recipe"]
         self._fingerprint = fingerprint(self.recipe, run.samples_per_tar)
         self._claimed: Target | None = None
         check_target(target)
@@ -146,12 +147,21 @@ class ShardWriter:
             self._claimed = self.target.claimed()
             try:
                 if not self.has_card:
-                    self._write(CARD, self._card.encode() + b"\n")
+                    self._write(CARD, encode_card(self._card).encode() + b"\n")
                     self._write(HUB_CARD, _HUB_CARD.encode())
+                else:
+                    self._extend_plan()
                 self._check_card()  # another run may have begun at the same time
             except BaseException:
                 self.close()
                 raise
+
+    def _extend_plan(self) -> None:
+        """Tell dataset.json of the samples that this run was asked for."""
+        before = read_card(self.target)
+        card = with_planned(before | {"planned": self._card.get("planned", [])}, before)
+        if card["planned"] != before.get("planned", []):
+            self._write(CARD, encode_card(card).encode() + b"\n")
 
     def close(self) -> None:
         """Remove what is the run's own; `open` makes it again."""
