@@ -15,6 +15,11 @@ COMMANDS = {
         "generate",
         "Write a dataset of labelled synthetic faces.",
     ),
+    "verify": (
+        "synthforge.cli.verify",
+        "verify",
+        "Prove a dataset whole, a folder or shards.",
+    ),
     "train-alignment": (
         "synthforge.cli.train_alignment",
         "train",

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from synthforge.dataset.ranges import merged
 from synthforge.errors import UserError
 from synthforge.labels import CORE, EXTRAS
 
@@ -114,20 +115,12 @@ def planned_ranges(card: Mapping[str, Any]) -> list[range]:
     """
     pairs = card.get("planned", [])
     try:
-        ranges = sorted(
-            (range(*map(operator.index, pair)) for pair in pairs), key=lambda part: part.start
-        )
-        if any(len(pair) != 2 for pair in pairs) or any(part.start < 0 for part in ranges):
+        ranges = [range(operator.index(start), operator.index(stop)) for start, stop in pairs]
+        if any(part.start < 0 or part.stop >= 2**63 for part in ranges):
             raise ValueError
     except (TypeError, ValueError) as error:
         raise DatasetError(f"{CARD}: planned holds no ranges of sample numbers") from error
-    apart: list[range] = []
-    for part in ranges:
-        if apart and part.start <= apart[-1].stop:
-            last = apart.pop()
-            part = range(last.start, max(last.stop, part.stop))
-        apart.append(part)
-    return apart
+    return merged(ranges)
 
 
 def with_planned(card: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:

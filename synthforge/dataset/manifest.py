@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from synthforge.dataset.folder import ANNOTATIONS, MANIFESTS, sample_name, sample_path
 from synthforge.dataset.sample import read_file
+from synthforge.labels import CORE
 from synthforge.plan import inside
 from synthforge.whole_files import write_whole
 
@@ -57,10 +58,9 @@ class Manifests:
             self._last = (block, self._read(range(block * _BLOCK, (block + 1) * _BLOCK)))
         return self._last[1]
 
-    def listed(self) -> Iterator[int]:
-        """Numbers of the samples that a list may have, ascending in each list."""
-        for start, stop, _ in self._lists:
-            yield from range(start, stop)
+    def ranges(self) -> list[range]:
+        """Numbers that the lists are of; samples that were given up are among them."""
+        return [range(start, stop) for start, stop, _ in self._lists]
 
     def _read(self, block: range) -> Digests:
         digests: Digests = defaultdict(set)
@@ -102,6 +102,7 @@ def write_manifests(
     DatasetError for a file that cannot be read.
     """
     there = Manifests(root)
+    names = (*CORE, *sorted(set(folders) - set(CORE)), ANNOTATIONS)
     with ThreadPoolExecutor(_THREADS) as threads:
         for block in _blocks(indices):
             held = inside(block, complete).tolist()
@@ -109,7 +110,7 @@ def write_manifests(
                 continue
             before = set(inside(block, known).tolist())
             listed = there.of(block.start)
-            lines = partial(_lines, root, (*folders, ANNOTATIONS), listed, before)
+            lines = partial(_lines, root, names, listed, before)
             content = "".join(threads.map(lines, held)).encode()
             path = _path(root, block)
             if not path.exists() or path.read_bytes() != content:
@@ -128,12 +129,13 @@ def _lines(
     for folder in folders:
         name = file_name(folder, index)
         digests = listed.get(name, set()) if index in known else set()
-        digest = next(iter(digests)) if len(digests) == 1 else _digest(root, folder, index)
-        lines.append(f"{digest}  {name}\n")
+        own = next(iter(digests)) if len(digests) == 1 else digest(root, folder, index)
+        lines.append(f"{own}  {name}\n")
     return "".join(lines)
 
 
-def _digest(root: Path, folder: str, index: int) -> str:
+def digest(root: Path, folder: str, index: int) -> str:
+    """SHA-256 of a sample's file in hexadecimal. Raises DatasetError if it cannot be read."""
     return hashlib.sha256(read_file(root, folder, index)).hexdigest()
 
 

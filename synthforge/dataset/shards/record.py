@@ -10,7 +10,7 @@ import hashlib
 import itertools
 import json
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -93,6 +93,23 @@ class Record:
 
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+
+
+def encode_index(shards: Iterable[tuple[int, Record]]) -> bytes:
+    """index.json of the shards' numbers, ascending, and records."""
+    samples, rows = 0, []
+    for number, record in shards:
+        samples += record.samples
+        rows.append(
+            {
+                "file": shard_file(number),
+                "first": record.start,
+                "samples": record.samples,
+                "bytes": record.size_bytes,
+                "sha256": record.sha256,
+            }
+        )
+    return json.dumps({"samples": samples, "shards": rows}, indent=1).encode() + b"\n"
 
 
 def shard_file(number: int) -> str:

@@ -27,8 +27,8 @@ from synthforge.dataset.shards.record import (
     REJECTED,
     SHARDS,
     Record,
+    encode_index,
     fingerprint,
-    shard_file,
     whole_shards,
 )
 from synthforge.dataset.shards.sink import TarSink
@@ -174,20 +174,7 @@ class ShardWriter:
 
     def write_index(self) -> None:
         """Write index.json of all shards that are there, also other runs', if it is not so yet."""
-        samples, shards = 0, []
-        for number, record in whole_shards(self.target):
-            samples += record.samples
-            shards.append(
-                {
-                    "file": shard_file(number),
-                    "first": record.start,
-                    "samples": record.samples,
-                    "bytes": record.size_bytes,
-                    "sha256": record.sha256,
-                }
-            )
-        index = {"samples": samples, "shards": shards}
-        content = json.dumps(index, indent=1).encode() + b"\n"
+        content = encode_index(whole_shards(self.target))
         with cannot_write(self.target.where()):
             if INDEX not in self.target.names() or self.target.read(INDEX) != content:
                 self._write(INDEX, content)
