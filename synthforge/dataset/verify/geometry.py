@@ -93,7 +93,7 @@ def _coverage_faults(images: Images, ids: NDArray[np.uint8]) -> Iterator[tuple[s
     background = ids == BACKGROUND
     if "seg_id" in images and not np.array_equal(images["seg_id"], ids):
         yield "seg_id", "does not agree with seg"
-    if "depth" in images and (images["depth"][background] != 255).any():
+    if "depth" in images and ((images["depth"] != 255) & background).any():
         yield "depth", "does not agree with seg: there is depth in the background"
     empty = {
         "depth16": lambda image: image == 0,

@@ -6,14 +6,9 @@ import shutil
 import cv2
 import numpy as np
 import pytest
-from support_verified import SAMPLES, contents, copied, edit, make_folder, run
+from support_verified import SAMPLES, contents, copied, edit, run
 
 from synthforge.dataset.verify.verify import verify
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    return make_folder(tmp_path_factory.mktemp("verified") / "set")
 
 
 @pytest.fixture
