@@ -22,7 +22,7 @@ from synthforge.dataset.scan import is_complete, sample_indices
 from synthforge.dataset.shards.read import ShardFiles
 from synthforge.dataset.target import open_target, read_card
 from synthforge.labels import CORE, NUMBERS
-from synthforge.regions import BACKGROUND, PALETTE
+from synthforge.regions import BACKGROUND, PALETTE, region_ids
 
 if TYPE_CHECKING:
     from synthforge.camera import Camera
@@ -70,6 +70,13 @@ class StoredSample:
         Raises DatasetError, which names the file, if it is damaged.
         """
         return decode_image(self.files[folder], folder, self.paths[folder])
+
+    def array(self, key: str) -> NDArray[Any]:
+        """A value of the annotation: float32 [...] if it has a fraction, else int64 [...].
+
+        Raises DatasetError if it is not there, or holds something else than finite numbers.
+        """
+        return _array(self.annotation, key, self.paths[ANNOTATIONS])
 
 
 class FolderFiles:
@@ -151,13 +158,14 @@ class Dataset:
         indices: numbers of those to read, in that order; all, ascending, if None. Shards are then
         read from beginning to end. Raises DatasetError at the first that cannot be read.
         """
-        names = (*self.folders, ANNOTATIONS)
-        stream: Iterable[tuple[int, Mapping[str, bytes]]] = (
-            self._files.stream()
-            if indices is None
-            else ((i, {name: self._files.read(name, i) for name in names}) for i in indices)
-        )
-        return (self._stored(index, files) for index, files in stream)
+        if indices is not None:
+            return (self.sample(index) for index in indices)
+        return (self._stored(index, files) for index, files in self._files.stream())
+
+    def sample(self, index: int, folders: Sequence[str] | None = None) -> StoredSample:
+        """One sample with its annotation and, of its images, those of `folders`; all if None."""
+        names = (*(self.folders if folders is None else folders), ANNOTATIONS)
+        return self._stored(index, {name: self._files.read(name, index) for name in names})
 
     def _stored(self, index: int, files: Mapping[str, bytes]) -> StoredSample:
         paths = {name: self._files.path(name, index) for name in (*self.folders, ANNOTATIONS)}
@@ -195,16 +203,7 @@ class Dataset:
 
     def segmentation_ids(self, index: int) -> NDArray[np.uint8]:
         """Region ids [H, W], told from the colours; 19 is background."""
-        seg = self.image("seg", index)
-        ids = np.full(seg.shape[:2], len(PALETTE), np.uint8)
-        for region_id, color in enumerate(PALETTE):
-            ids[(seg == color).all(-1)] = region_id
-        if ids.max() == len(PALETTE):
-            raise DatasetError(
-                f"{self._files.path('seg', index)} has colours outside the palette; was it "
-                "resized or stored again?"
-            )
-        return ids
+        return palette_ids(self.image("seg", index), self._files.path("seg", index))
 
     def keypoints(self, index: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """68 points [68, 2] in pixels, centres at +0.5, and whether each is visible [68]."""
@@ -228,6 +227,19 @@ class Dataset:
         if array.shape != shape:
             raise unreadable(path, f"{key} is {array.shape}, expected {shape}")
         return array
+
+
+def palette_ids(seg: NDArray[np.uint8], path: Path | str) -> NDArray[np.uint8]:
+    """Region ids [H, W] of palette colours [H, W, 3]; 19 is background.
+
+    path: of the image, to name it. Raises DatasetError if there are other colours.
+    """
+    ids = region_ids(seg)
+    if ids.max() >= len(PALETTE):
+        raise DatasetError(
+            f"{path} has colours outside the palette; was it resized or stored again?"
+        )
+    return ids
 
 
 def _array(annotation: Mapping[str, Any], key: str, path: Path | str) -> NDArray[Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,11 +19,10 @@ from synthforge.landmarks import (
     RIGHT_BROW,
     RIGHT_EYE,
 )
-from synthforge.regions import BACKGROUND, PALETTE, REGION_ID
+from synthforge.regions import BACKGROUND, PALETTE, REGION_ID, region_ids
 
 Images = Mapping[str, NDArray[Any]]
 
-_UNKNOWN = 255
 # Metres of a generator unit and of a step of 16-bit depth, as dataset.json and labels.py say.
 _UNIT_M, _STEP_M = 0.4, 1e-4
 # Where each group of keypoints lies. Loose: half of the visible ones within some pixels of one of
@@ -47,20 +45,6 @@ _NEAR_PX = 4
 _DEPTH_TOLERANCE = 0.025
 
 
-def region_ids(seg: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Region ids [H, W] of palette colours [H, W, 3]; 255 where a colour is none of the palette."""
-    wide = seg.astype(np.uint32)
-    codes = (wide[..., 0] << 16) | (wide[..., 1] << 8) | wide[..., 2]
-    return _ids_of_codes()[codes]
-
-
-@cache
-def _ids_of_codes() -> NDArray[np.uint8]:
-    ids = np.full(1 << 24, _UNKNOWN, np.uint8)
-    ids[PALETTE.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)] = range(len(PALETTE))
-    return ids
-
-
 def image_faults(images: Images, numbers: Numbers | None) -> Iterator[tuple[str, str]]:
     """What is wrong: the folder of a label image, and a line for it.
 
@@ -72,7 +56,7 @@ def image_faults(images: Images, numbers: Numbers | None) -> Iterator[tuple[str,
     if "seg" not in images:
         return
     ids = region_ids(images["seg"])
-    foreign = int(np.count_nonzero(ids == _UNKNOWN))
+    foreign = int(np.count_nonzero(ids >= len(PALETTE)))
     if foreign:
         yield "seg", f"has {foreign} pixels of colours that are not in the palette"
         return
