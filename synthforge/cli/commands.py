@@ -20,6 +20,11 @@ COMMANDS = {
         "verify",
         "Prove a dataset whole, a folder or shards.",
     ),
+    "info": (
+        "synthforge.cli.info",
+        "info",
+        "Tell what a dataset is, a folder or shards.",
+    ),
     "train-alignment": (
         "synthforge.cli.train_alignment",
         "train",
