@@ -25,6 +25,11 @@ COMMANDS = {
         "info",
         "Tell what a dataset is, a folder or shards.",
     ),
+    "export": (
+        "synthforge.cli.export",
+        "export",
+        "Write a dataset in another format, from a folder or shards.",
+    ),
     "train-alignment": (
         "synthforge.cli.train_alignment",
         "train",

@@ -10,7 +10,7 @@ import hashlib
 import itertools
 import json
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -170,6 +170,11 @@ def member(folder: str) -> str:
     if folder == ANNOTATIONS:
         return "json"
     return "png" if folder == "images" else f"{folder}.png"
+
+
+def in_order(folders: Sequence[str]) -> list[str]:
+    """The image, then labels by name: --extras a,b and b,a make the same bytes."""
+    return sorted(folders, key=lambda folder: (folder != "images", folder))
 
 
 def pack(index: int, files: Mapping[str, bytes]) -> bytes:

@@ -39,7 +39,7 @@ from synthforge.labels import CORE
 
 HUB_CARD = "README.md"
 _NAMES = {CARD, CONTACT_SHEET, HUB_CARD, INDEX, SHARDS, RECORDS, REJECTED}
-_HUB_CARD = f"""---
+HUB_CARD_TEXT = f"""---
 configs:
 - config_name: default
   data_files:
@@ -148,7 +148,7 @@ class ShardWriter:
             try:
                 if not self.has_card:
                     self._write(CARD, encode_card(self._card).encode() + b"\n")
-                    self._write(HUB_CARD, _HUB_CARD.encode())
+                    self._write(HUB_CARD, HUB_CARD_TEXT.encode())
                 else:
                     self._extend_plan()
                 self._check_card()  # another run may have begun at the same time
