@@ -25,6 +25,11 @@ COMMANDS = {
         "info",
         "Tell what a dataset is, a folder or shards.",
     ),
+    "report": (
+        "synthforge.cli.report",
+        "report",
+        "Draw a dataset on one HTML page that needs no network.",
+    ),
     "export": (
         "synthforge.cli.export",
         "export",

@@ -49,7 +49,7 @@ def describe(where: Path | str) -> Iterator[str]:
     planned = sum(map(len, planned_ranges(card)))
     with told(f"cannot read {target.where()}", "correct this"):
         size = sum(_sizes(target, dataset))
-        rejected = _rejected(target, card)
+        rejected = rejected_by_reason(target, card)
     kind = "shards" if "samples_per_tar" in card else "folder"
     of_planned = f" of {planned} planned" if planned else ""
     yield f"{count}{of_planned} samples, {kind}, {as_size(size)}"
@@ -83,7 +83,7 @@ def _sizes(target: Target, dataset: Dataset) -> Iterator[int]:
         yield sum(target.sizes(folder).values())
 
 
-def _rejected(target: Target, card: Mapping[str, Any]) -> Counter[str]:
+def rejected_by_reason(target: Target, card: Mapping[str, Any]) -> Counter[str]:
     """Rejected draws by reason; a line that is cut short is passed over."""
     names = [REJECTIONS] if REJECTIONS in target.names() else []
     if "samples_per_tar" in card:
