@@ -5,6 +5,7 @@ Left and right are the subject's.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -59,6 +60,20 @@ FLIP_PAIRS = ((4, 5), (6, 7), (8, 9), (11, 12))
 PALETTE: NDArray[np.uint8] = np.array(
     [list(bytes.fromhex(region.color)) for region in REGIONS], dtype=np.uint8
 )
+
+
+def region_ids(colors: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Region ids [...] of palette colours [..., 3]; 255 for any other colour."""
+    wide = colors.astype(np.uint32)
+    return _ids_of_codes()[(wide[..., 0] << 16) | (wide[..., 1] << 8) | wide[..., 2]]
+
+
+@functools.cache
+def _ids_of_codes() -> NDArray[np.uint8]:
+    """Region id of each of the 2^24 colours."""
+    ids = np.full(1 << 24, 255, np.uint8)
+    ids[PALETTE.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)] = range(len(PALETTE))
+    return ids
 
 
 # Half-height of the strip along the brow landmarks that counts as brow, metres.

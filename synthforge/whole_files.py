@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -28,6 +29,22 @@ def replacing(path: Path, aside: Path | None = None) -> Iterator[Path]:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def folder_appearing(path: Path) -> Iterator[Path]:
+    """A new folder to write to; at the end it gets the name of `path`, which is empty or not there.
+
+    If the block raises, nothing is left. Raises OSError as the file system does.
+    """
+    partial = _partial(path, path.parent)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial.mkdir()
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def write_whole(path: Path, content: bytes) -> None:

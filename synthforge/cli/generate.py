@@ -326,8 +326,8 @@ def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any
             writer.close()
     else:  # the disk may be read-only
         summary = Summary(already_there=len(run.indices))
+    writer.write_index()
     if isinstance(writer, ShardWriter):
-        writer.write_index()
         summary.already_there -= len(writer.given_up)
         summary.given_up += writer.given_up
     root = target.where()

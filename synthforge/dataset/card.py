@@ -15,6 +15,7 @@ from synthforge.config import (
     IMAGE_SIZE,
     RunConfig,
 )
+from synthforge.dataset.folder import FORMAT_VERSION
 from synthforge.generators.known import GENERATORS
 from synthforge.labels import IMAGES
 from synthforge.landmarks import FLIP
@@ -27,8 +28,10 @@ def dataset_card(run: RunConfig, rig: Rig) -> dict[str, Any]:
     known = GENERATORS[rig.generator.name]
     return {
         "synthforge_version": synthforge.__version__,
+        "format_version": FORMAT_VERSION,
         "format": run.format,
         **({"samples_per_tar": run.samples_per_tar} if run.format == "webdataset" else {}),
+        "planned": [[run.start_index, run.start_index + run.num_images]],
         "recipe": {
             "sample_format": SAMPLE_FORMAT,
             "seed": run.seed,

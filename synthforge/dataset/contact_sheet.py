@@ -64,10 +64,10 @@ def draw_keypoints(
     return canvas
 
 
-def _paint_depth(dataset: Dataset, index: int) -> NDArray[np.uint8]:
-    nearness = 255 - dataset.image("depth", index)
-    painted = cv2.cvtColor(cv2.applyColorMap(nearness, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB)
-    painted[np.isnan(dataset.z_depth(index))] = 30
+def paint_depth(depth: NDArray[np.uint8], behind: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """8-bit depth [H, W] in colours [H, W, 3], the nearest brightest, dark where `behind`."""
+    painted = cv2.cvtColor(cv2.applyColorMap(255 - depth, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB)
+    painted[behind] = 30
     return painted.astype(np.uint8, copy=False)
 
 
@@ -75,7 +75,7 @@ def _tiles(dataset: Dataset, index: int) -> NDArray[np.uint8]:
     image = dataset.image("images", index)
     views = (
         image,
-        _paint_depth(dataset, index),
+        paint_depth(dataset.image("depth", index), np.isnan(dataset.z_depth(index))),
         dataset.image("seg", index),
         draw_keypoints(image, *dataset.keypoints(index)),
     )

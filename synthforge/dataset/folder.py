@@ -7,21 +7,29 @@ from __future__ import annotations
 
 import contextlib
 import json
+import operator
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from synthforge.dataset.ranges import merged
 from synthforge.errors import UserError
 from synthforge.labels import CORE, EXTRAS
+
+# Of dataset.json. Raised when a reader of the version before would misread a dataset; a new folder,
+# key of an annotation or key of dataset.json is no reason.
+FORMAT_VERSION = 1
 
 CARD = "dataset.json"
 REJECTIONS = "rejections.jsonl"
 CONTACT_SHEET = "contact_sheet.png"
 ANNOTATIONS = "annotations"
+# SHA-256 of the samples' files.
+MANIFESTS = "manifests"
 # Holds the claims of the runs that are at work.
 PARTIAL = ".partial"
-_NAMES = {CARD, REJECTIONS, CONTACT_SHEET, *CORE, ANNOTATIONS, *EXTRAS}
+_NAMES = {CARD, REJECTIONS, CONTACT_SHEET, MANIFESTS, *CORE, ANNOTATIONS, *EXTRAS}
 
 # A card or an annotation has some 10 kB.
 MOST_JSON_BYTES = 64 * 2**20
@@ -100,6 +108,29 @@ def encode_card(card: Mapping[str, Any]) -> str:
     return json.dumps(card, indent=2, allow_nan=False)
 
 
+def planned_ranges(card: Mapping[str, Any]) -> list[range]:
+    """Numbers of the samples that runs were asked for, ascending and apart; none if not known.
+
+    Raises DatasetError if the card says nothing of that kind.
+    """
+    pairs = card.get("planned", [])
+    try:
+        ranges = [range(operator.index(start), operator.index(stop)) for start, stop in pairs]
+        if any(part.start < 0 or part.stop >= 2**63 for part in ranges):
+            raise ValueError
+    except (TypeError, ValueError) as error:
+        raise DatasetError(f"{CARD}: planned holds no ranges of sample numbers") from error
+    return merged(ranges)
+
+
+def with_planned(card: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """The card, whose run continues a dataset of the card `before`: the plans of both."""
+    if "planned" not in card:
+        return dict(card)
+    both = {"planned": [*card["planned"], *before.get("planned", [])]}
+    return {**card, "planned": [[part.start, part.stop] for part in planned_ranges(both)]}
+
+
 def parse_record(content: bytes) -> dict[str, Any]:
     """JSON that is an object. Raises ValueError if it is anything else."""
     if len(content) > MOST_JSON_BYTES:
@@ -114,9 +145,18 @@ def parse_record(content: bytes) -> dict[str, Any]:
 
 
 def parse_card(content: bytes, path: Path | str) -> dict[str, Any]:
-    """dataset.json. Raises DatasetError if it is not whole. path: of the file, to name it."""
+    """dataset.json. Raises DatasetError if it is not whole, or newer than this program.
+
+    path: of the file, to name it.
+    """
     try:
         card = parse_record(content)
+        version = card.get("format_version", 1)
+        if isinstance(version, int) and version > FORMAT_VERSION:
+            raise DatasetError(
+                f"{path} is of format version {version} and this program reads up to "
+                f"{FORMAT_VERSION}; install a newer synthforge"
+            )
         recipe = card["recipe"]
         extras = recipe.get("extras", [])
         if not all(isinstance(name, str) and name.isidentifier() for name in extras):

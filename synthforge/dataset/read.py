@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from synthforge.camera import Camera
 from synthforge.dataset.folder import (
     ANNOTATIONS,
     DatasetError,
@@ -23,7 +22,10 @@ from synthforge.dataset.scan import is_complete, sample_indices
 from synthforge.dataset.shards.read import ShardFiles
 from synthforge.dataset.target import open_target, read_card
 from synthforge.labels import CORE, NUMBERS
-from synthforge.regions import BACKGROUND, PALETTE
+from synthforge.regions import BACKGROUND, PALETTE, region_ids
+
+if TYPE_CHECKING:
+    from synthforge.camera import Camera
 
 
 class Files(Protocol):
@@ -46,6 +48,35 @@ class Files(Protocol):
     def stream(self) -> Iterator[tuple[int, Mapping[str, bytes]]]:
         """Each complete sample's number and files by folder, ascending."""
         ...
+
+
+@dataclass(frozen=True)
+class StoredSample:
+    """A sample's files as they are stored, alike in folders and shards.
+
+    index: its number. files: folder -> bytes, PNG files and, as `annotations`, the JSON.
+    annotation: its parsed JSON, key -> number or nested list of numbers.
+    paths: folder -> where the file is, to name it.
+    """
+
+    index: int
+    files: Mapping[str, bytes]
+    annotation: Mapping[str, Any]
+    paths: Mapping[str, Path | str]
+
+    def image(self, folder: str) -> NDArray[Any]:
+        """Stored values: RGB [H, W, 3] or [H, W], uint8 or uint16.
+
+        Raises DatasetError, which names the file, if it is damaged.
+        """
+        return decode_image(self.files[folder], folder, self.paths[folder])
+
+    def array(self, key: str) -> NDArray[Any]:
+        """A value of the annotation: float32 [...] if it has a fraction, else int64 [...].
+
+        Raises DatasetError if it is not there, or holds something else than finite numbers.
+        """
+        return _array(self.annotation, key, self.paths[ANNOTATIONS])
 
 
 class FolderFiles:
@@ -121,14 +152,31 @@ class Dataset:
         """All samples, ascending; shards are read from beginning to end."""
         return (self._item(index, files) for index, files in self._files.stream())
 
+    def samples(self, indices: Iterable[int] | None = None) -> Iterator[StoredSample]:
+        """Samples with their files' bytes, one at a time in memory.
+
+        indices: numbers of those to read, in that order; all, ascending, if None. Shards are then
+        read from beginning to end. Raises DatasetError at the first that cannot be read.
+        """
+        if indices is not None:
+            return (self.sample(index) for index in indices)
+        return (self._stored(index, files) for index, files in self._files.stream())
+
+    def sample(self, index: int, folders: Sequence[str] | None = None) -> StoredSample:
+        """One sample with its annotation and, of its images, those of `folders`; all if None."""
+        names = (*(self.folders if folders is None else folders), ANNOTATIONS)
+        return self._stored(index, {name: self._files.read(name, index) for name in names})
+
+    def _stored(self, index: int, files: Mapping[str, bytes]) -> StoredSample:
+        paths = {name: self._files.path(name, index) for name in (*self.folders, ANNOTATIONS)}
+        annotation = decode_annotation(files[ANNOTATIONS], paths[ANNOTATIONS])
+        return StoredSample(index, files, annotation, paths)
+
     def _item(self, index: int, files: Mapping[str, bytes]) -> dict[str, NDArray[Any]]:
-        images = {
-            folder: decode_image(files[folder], folder, self._files.path(folder, index))
-            for folder in self.folders
-        }
-        path = self._files.path(ANNOTATIONS, index)
-        annotation = decode_annotation(files[ANNOTATIONS], path)
-        return images | {key: _array(annotation, key, path) for key in annotation}
+        sample = self._stored(index, files)
+        images = {folder: sample.image(folder) for folder in self.folders}
+        path = sample.paths[ANNOTATIONS]
+        return images | {key: _array(sample.annotation, key, path) for key in sample.annotation}
 
     def annotation(self, index: int) -> dict[str, Any]:
         """Numbers and nested lists of numbers by name; docs/formats.md has the names."""
@@ -155,16 +203,7 @@ class Dataset:
 
     def segmentation_ids(self, index: int) -> NDArray[np.uint8]:
         """Region ids [H, W], told from the colours; 19 is background."""
-        seg = self.image("seg", index)
-        ids = np.full(seg.shape[:2], len(PALETTE), np.uint8)
-        for region_id, color in enumerate(PALETTE):
-            ids[(seg == color).all(-1)] = region_id
-        if ids.max() == len(PALETTE):
-            raise DatasetError(
-                f"{self._files.path('seg', index)} has colours outside the palette; was it "
-                "resized or stored again?"
-            )
-        return ids
+        return palette_ids(self.image("seg", index), self._files.path("seg", index))
 
     def keypoints(self, index: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """68 points [68, 2] in pixels, centres at +0.5, and whether each is visible [68]."""
@@ -173,6 +212,10 @@ class Dataset:
 
     def camera(self, index: int) -> Camera:
         """The sample's camera, as a batch of one."""
+        import torch
+
+        from synthforge.camera import Camera
+
         vector = self._numbers(index, "camera_params")
         return Camera.from_vector(torch.from_numpy(vector).float()[None])
 
@@ -184,6 +227,19 @@ class Dataset:
         if array.shape != shape:
             raise unreadable(path, f"{key} is {array.shape}, expected {shape}")
         return array
+
+
+def palette_ids(seg: NDArray[np.uint8], path: Path | str) -> NDArray[np.uint8]:
+    """Region ids [H, W] of palette colours [H, W, 3]; 19 is background.
+
+    path: of the image, to name it. Raises DatasetError if there are other colours.
+    """
+    ids = region_ids(seg)
+    if ids.max() >= len(PALETTE):
+        raise DatasetError(
+            f"{path} has colours outside the palette; was it resized or stored again?"
+        )
+    return ids
 
 
 def _array(annotation: Mapping[str, Any], key: str, path: Path | str) -> NDArray[Any]:

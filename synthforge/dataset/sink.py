@@ -64,6 +64,10 @@ class Writer(Protocol):
 
     def log_rejections(self, rejections: Sequence[Mapping[str, Any]]) -> None: ...
 
+    def write_index(self) -> None:
+        """Write what lists the samples with their SHA-256. At the end of a run."""
+        ...
+
 
 @dataclass(frozen=True)
 class FolderSink:

@@ -18,6 +18,7 @@ from fsspec.implementations.local import LocalFileSystem
 from synthforge.config import is_url
 from synthforge.dataset.claims import clear_dead, make_claim, renew
 from synthforge.dataset.folder import (
+    ANNOTATIONS,
     CARD,
     MOST_JSON_BYTES,
     PARTIAL,
@@ -115,11 +116,29 @@ def open_target(where: Path | str) -> Target:
 def read_card(
     target: Target, way_out: str = "give a folder that holds a dataset"
 ) -> dict[str, Any]:
-    """dataset.json. Raises DatasetError if it is not there or not whole."""
+    """dataset.json. Raises DatasetError if it is not there, or as `parse_card` does."""
     path = target.where(CARD)
-    with told(f"cannot read {path}", way_out), target.open(CARD) as file:
-        content = file.read(MOST_JSON_BYTES + 1)
+    try:
+        with told(f"cannot read {path}", way_out), target.open(CARD) as file:
+            content = file.read(MOST_JSON_BYTES + 1)
+    except DatasetError as error:
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise
+        raise _no_card(target, way_out) from error
     return parse_card(content, path)
+
+
+def _no_card(target: Target, way_out: str) -> DatasetError:
+    with told(f"cannot read {target.where()}", way_out):
+        names = target.names()
+    where = target.where()
+    if names & {ANNOTATIONS, "records"}:
+        return DatasetError(
+            f"{where} has lost its {CARD}; the command that made the dataset writes it again"
+        )
+    if not names:
+        return DatasetError(f"{where} is empty or not there; {way_out}")
+    return DatasetError(f"{where} holds no {CARD}, so it is no dataset of SynthForge; {way_out}")
 
 
 @dataclass(frozen=True)

@@ -32,9 +32,12 @@ from synthforge.dataset.folder import (
     check_writable,
     encode_card,
     existing,
+    with_planned,
 )
+from synthforge.dataset.manifest import write_manifests
 from synthforge.dataset.scan import sample_indices
 from synthforge.dataset.sink import FolderSink, cannot_write
+from synthforge.dataset.target import LocalTarget, read_card
 from synthforge.labels import CORE
 from synthforge.whole_files import write_whole
 
@@ -68,8 +71,8 @@ class DatasetWriter:
         self.root = root
         self._within = within
         self.folders = (*CORE, *extras)
-        self._card = encode_card(card)
-        self.recipe = json.loads(self._card)["recipe"]
+        self._card: dict[str, Any] = json.loads(encode_card(card))
+        self.recipe = self._card["recipe"]
         self._claim: Path | None = None
         self._logged: set[str] = set()
         check_output_dir(root)
@@ -138,13 +141,15 @@ class DatasetWriter:
     def _write_card(self, claim: Path) -> None:
         """Of several runs that start at once the first one's card counts."""
         path, aside = self.root / CARD, claim / CARD
-        write_whole(aside, self._card.encode() + b"\n")
+        write_whole(aside, encode_card(self._card).encode() + b"\n")
         with contextlib.suppress(OSError):  # one is there, or the file system has no hard links
             os.link(aside, path)
             aside.unlink()
             return
         if self.has_card:
             check_recipe(self.root, self.recipe, claim)
+            card = with_planned(self._card, read_card(LocalTarget(self.root)))
+            write_whole(aside, encode_card(card).encode() + b"\n")
         os.replace(aside, path)
 
     def _read_log(self) -> None:
@@ -165,6 +170,17 @@ class DatasetWriter:
             self._claim = None
         with contextlib.suppress(OSError):  # another run is at work
             (self.root / PARTIAL).rmdir()
+
+    def write_index(self) -> None:
+        """Write the lists of SHA-256 of the samples `within`, where they are not so yet.
+
+        Not where the disk is read-only: the dataset may be complete.
+        """
+        if self._within is None or not os.access(self.root, os.W_OK):
+            return
+        complete = sample_indices(self.root, self.folders, self._within)
+        with cannot_write(self.root):
+            write_manifests(self.root, self.folders, self._within, complete, self.there)
 
     def log_rejections(self, rejections: Sequence[Mapping[str, Any]]) -> None:
         """Append lines to rejections.jsonl, once each: a continued run draws some again."""

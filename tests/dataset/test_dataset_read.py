@@ -1,5 +1,6 @@
 """What a reader is told about a sample, and the sheet of all of them."""
 
+import json
 import os
 
 import cv2
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from support_dataset import make, sample
+from support_shards import make_shards
 from torch import tensor
 from torch.utils.data import DataLoader
 
@@ -15,7 +17,7 @@ from synthforge.dataset.contact_sheet import contact_sheet, write_contact_sheet
 from synthforge.dataset.folder import DatasetError
 from synthforge.dataset.png import encode_png
 from synthforge.dataset.read import Dataset
-from synthforge.dataset.sample import Sample
+from synthforge.dataset.sample import Sample, encode_sample
 from synthforge.dataset.write import DatasetWriter
 from synthforge.regions import BACKGROUND, PALETTE
 
@@ -196,8 +198,41 @@ def test_16_bit_images_are_read_as_docs_formats_says(tmp_path):
 
 
 def test_no_dataset_is_told(tmp_path):
-    with pytest.raises(DatasetError, match=r"dataset\.json: No such file"):
+    with pytest.raises(DatasetError, match="none is empty or not there; give a folder that holds"):
         Dataset(tmp_path / "none")
+    (tmp_path / "foreign.txt").write_text("x")
+    with pytest.raises(DatasetError, match=r"no dataset\.json, so it is no dataset of SynthForge"):
+        Dataset(tmp_path)
+
+
+def test_a_lost_card_is_told(tmp_path):
+    (make(tmp_path, 0) / "dataset.json").unlink()
+    with pytest.raises(DatasetError, match=r"lost its dataset\.json; the command that made"):
+        Dataset(tmp_path)
+
+
+def test_a_newer_format_is_told(tmp_path):
+    make(tmp_path, 0)
+    card = json.loads((tmp_path / "dataset.json").read_text())
+    (tmp_path / "dataset.json").write_text(json.dumps(card | {"format_version": 1}))
+    assert Dataset(tmp_path).indices == [0]
+    (tmp_path / "dataset.json").write_text(json.dumps(card | {"format_version": 2}))
+    with pytest.raises(DatasetError, match=r"format version 2 and this .* up to 1; install"):
+        Dataset(tmp_path)
+
+
+@pytest.mark.parametrize("made", [make, lambda root, *_: make_shards(root, 5)])
+def test_samples_are_the_files_as_stored(tmp_path, made):
+    made(tmp_path / "set", 0, 1, 2, 3, 4)
+    dataset = Dataset(tmp_path / "set")
+    found = list(dataset.samples())
+    assert [stored.index for stored in found] == [0, 1, 2, 3, 4]
+    for stored in found:
+        drawn = sample(stored.index)
+        assert stored.files == encode_sample(drawn, [*dataset.folders, "annotations"])
+        assert stored.annotation == dataset.annotation(stored.index)
+        np.testing.assert_array_equal(stored.image("seg"), drawn.files["seg"])
+    assert [stored.index for stored in dataset.samples([3, 0])] == [3, 0]
 
 
 def test_the_sheet_is_drawn_and_leaves_nothing_else(root):

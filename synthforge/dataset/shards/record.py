@@ -10,7 +10,7 @@ import hashlib
 import itertools
 import json
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -95,6 +95,23 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
+def encode_index(shards: Iterable[tuple[int, Record]]) -> bytes:
+    """index.json of the shards' numbers, ascending, and records."""
+    samples, rows = 0, []
+    for number, record in shards:
+        samples += record.samples
+        rows.append(
+            {
+                "file": shard_file(number),
+                "first": record.start,
+                "samples": record.samples,
+                "bytes": record.size_bytes,
+                "sha256": record.sha256,
+            }
+        )
+    return json.dumps({"samples": samples, "shards": rows}, indent=1).encode() + b"\n"
+
+
 def shard_file(number: int) -> str:
     return f"{SHARDS}/{number:06d}.tar"
 
@@ -153,6 +170,11 @@ def member(folder: str) -> str:
     if folder == ANNOTATIONS:
         return "json"
     return "png" if folder == "images" else f"{folder}.png"
+
+
+def in_order(folders: Sequence[str]) -> list[str]:
+    """The image, then labels by name: --extras a,b and b,a make the same bytes."""
+    return sorted(folders, key=lambda folder: (folder != "images", folder))
 
 
 def pack(index: int, files: Mapping[str, bytes]) -> bytes:

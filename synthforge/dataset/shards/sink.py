@@ -17,6 +17,7 @@ from synthforge.dataset.folder import ANNOTATIONS, told
 from synthforge.dataset.sample import Sample, encode_sample
 from synthforge.dataset.shards.record import (
     Record,
+    in_order,
     pack,
     record_file,
     rejected_file,
@@ -59,7 +60,7 @@ class TarSink:
             rejected: list[Mapping[str, Any]] = []
 
             def store(sample: Sample) -> None:
-                files = encode_sample(sample, [*_in_order(self.folders), ANNOTATIONS])
+                files = encode_sample(sample, [*in_order(self.folders), ANNOTATIONS])
                 with cannot_write(self.target.where()):
                     shard.append(sample.index, pack(sample.index, files))
                     self.target.renew()
@@ -144,8 +145,3 @@ class _Shard:
         for _, (offset, length) in sorted(self.places.items()):
             self.spool.seek(offset)
             yield self.spool.read(length)
-
-
-def _in_order(folders: Sequence[str]) -> list[str]:
-    """The image, then labels by name: --extras a,b and b,a make the same bytes."""
-    return sorted(folders, key=lambda folder: (folder != "images", folder))

@@ -18,6 +18,7 @@ from synthforge.dataset.folder import (
     DatasetError,
     encode_card,
     told,
+    with_planned,
 )
 from synthforge.dataset.shards.read import mixed
 from synthforge.dataset.shards.record import (
@@ -26,8 +27,8 @@ from synthforge.dataset.shards.record import (
     REJECTED,
     SHARDS,
     Record,
+    encode_index,
     fingerprint,
-    shard_file,
     whole_shards,
 )
 from synthforge.dataset.shards.sink import TarSink
@@ -38,7 +39,7 @@ from synthforge.labels import CORE
 
 HUB_CARD = "README.md"
 _NAMES = {CARD, CONTACT_SHEET, HUB_CARD, INDEX, SHARDS, RECORDS, REJECTED}
-_HUB_CARD = f"""---
+HUB_CARD_TEXT = f"""---
 configs:
 - config_name: default
   data_files:
@@ -74,9 +75,9 @@ class ShardWriter:
     def __init__(self, target: Target, card: Mapping[str, Any], run: RunConfig) -> None:
         self.target = target
         self._run = run
-        self._card = encode_card(card)
-        self._settings = _settings(json.loads(self._card))
-        self.recipe = json.loads(self._card)["recipe"]
+        self._card: dict[str, Any] = json.loads(encode_card(card))
+        self._settings = _settings(self._card)
+        self.recipe = self._card["recipe"]
         self._fingerprint = fingerprint(self.recipe, run.samples_per_tar)
         self._claimed: Target | None = None
         check_target(target)
@@ -146,12 +147,21 @@ class ShardWriter:
             self._claimed = self.target.claimed()
             try:
                 if not self.has_card:
-                    self._write(CARD, self._card.encode() + b"\n")
-                    self._write(HUB_CARD, _HUB_CARD.encode())
+                    self._write(CARD, encode_card(self._card).encode() + b"\n")
+                    self._write(HUB_CARD, HUB_CARD_TEXT.encode())
+                else:
+                    self._extend_plan()
                 self._check_card()  # another run may have begun at the same time
             except BaseException:
                 self.close()
                 raise
+
+    def _extend_plan(self) -> None:
+        """Tell dataset.json of the samples that this run was asked for."""
+        before = read_card(self.target)
+        card = with_planned(before | {"planned": self._card.get("planned", [])}, before)
+        if card["planned"] != before.get("planned", []):
+            self._write(CARD, encode_card(card).encode() + b"\n")
 
     def close(self) -> None:
         """Remove what is the run's own; `open` makes it again."""
@@ -164,20 +174,7 @@ class ShardWriter:
 
     def write_index(self) -> None:
         """Write index.json of all shards that are there, also other runs', if it is not so yet."""
-        samples, shards = 0, []
-        for number, record in whole_shards(self.target):
-            samples += record.samples
-            shards.append(
-                {
-                    "file": shard_file(number),
-                    "first": record.start,
-                    "samples": record.samples,
-                    "bytes": record.size_bytes,
-                    "sha256": record.sha256,
-                }
-            )
-        index = {"samples": samples, "shards": shards}
-        content = json.dumps(index, indent=1).encode() + b"\n"
+        content = encode_index(whole_shards(self.target))
         with cannot_write(self.target.where()):
             if INDEX not in self.target.names() or self.target.read(INDEX) != content:
                 self._write(INDEX, content)

@@ -1,0 +1,179 @@
+"""What a dataset is, in a screen of text."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from synthforge.dataset.folder import (
+    ANNOTATIONS,
+    REJECTIONS,
+    as_size,
+    parse_record,
+    planned_ranges,
+    told,
+)
+from synthforge.dataset.read import Dataset
+from synthforge.dataset.shards.record import REJECTED, SHARDS
+from synthforge.dataset.target import Target, open_target
+from synthforge.labels import IMAGES, NUMBERS
+
+# Samples whose numbers are read, spread over the dataset.
+_READ = 1000
+_COLUMN = 14
+# Key of the annotation -> what is said of it, and its unit where it is shown in degrees.
+_RANGES = {
+    "yaw_rad": ("camera yaw", True),
+    "pitch_rad": ("camera pitch", True),
+    "fov_deg": ("field of view", False),
+    "age_years": ("age", False),
+    "sex": ("sex", False),
+    "weight": ("weight", False),
+}
+
+
+def describe(where: Path | str) -> Iterator[str]:
+    """Lines about the dataset at `where`, a folder or a URL.
+
+    Raises DatasetError if it is none, or cannot be read.
+    """
+    dataset = Dataset(where)
+    target = open_target(where)
+    card, recipe = dataset.card, dataset.card["recipe"]
+    count = len(dataset.indices)
+    planned = sum(map(len, planned_ranges(card)))
+    with told(f"cannot read {target.where()}", "correct this"):
+        size = sum(_sizes(target, dataset))
+        rejected = rejected_by_reason(target, card)
+    kind = "shards" if "samples_per_tar" in card else "folder"
+    of_planned = f" of {planned} planned" if planned else ""
+    yield f"{count}{of_planned} samples, {kind}, {as_size(size)}"
+    yield ""
+    yield _row("generator", f"{recipe.get('generator')}, seed {recipe.get('seed')}")
+    yield _row(
+        "made with",
+        f"synthforge {card.get('synthforge_version')}, format {card.get('format_version', 1)}, "
+        f"samples of version {recipe.get('sample_format')}",
+    )
+    yield _row("quality gate", _gate(recipe))
+    yield _row("acceptance", _acceptance(count, rejected))
+    yield _row("licence", f"{card.get('licence_spdx', 'not stated')}: {card.get('licence', '')}")
+    yield _row("citation", str(card.get("citation", "")))
+    if count:
+        yield ""
+        yield from _drawn(dataset)
+    yield ""
+    yield from _labels(dataset)
+    if count:
+        yield from _keys(dataset)
+
+
+def _row(name: str, text: str) -> str:
+    return f"{name:<{_COLUMN}}{text}"
+
+
+def _sizes(target: Target, dataset: Dataset) -> Iterator[int]:
+    is_shards = "samples_per_tar" in dataset.card
+    for folder in (SHARDS,) if is_shards else (*dataset.folders, ANNOTATIONS):
+        yield sum(target.sizes(folder).values())
+
+
+def rejected_by_reason(target: Target, card: Mapping[str, Any]) -> Counter[str]:
+    """Rejected draws by reason; a line that is cut short is passed over."""
+    names = [REJECTIONS] if REJECTIONS in target.names() else []
+    if "samples_per_tar" in card:
+        names = [f"{REJECTED}/{name}" for name in sorted(target.sizes(REJECTED))]
+    reasons: Counter[str] = Counter()
+    for name in names:
+        with target.open(name) as file:
+            for line in file:
+                try:
+                    reasons[str(parse_record(line)["reason"])] += 1
+                except (ValueError, KeyError):
+                    continue
+    return reasons
+
+
+def _gate(recipe: Mapping[str, Any]) -> str:
+    if recipe.get("detector", "none") == "none":
+        return "finite values only: no detector"
+    return f"detector {recipe['detector']}, at most {recipe.get('reject_px')} px"
+
+
+def _acceptance(count: int, rejected: Counter[str]) -> str:
+    drawn = count + rejected.total()
+    if not drawn:
+        return "nothing is drawn yet"
+    reasons = ", ".join(f"{reason} {n}" for reason, n in rejected.most_common())
+    return f"{count / drawn:.1%} of {drawn} draws" + (f"; rejected: {reasons}" if reasons else "")
+
+
+def _drawn(dataset: Dataset) -> Iterator[str]:
+    """Lowest, middle and highest of what was drawn, beside what was asked for."""
+    places = np.unique(np.linspace(0, len(dataset.indices) - 1, _READ).round().astype(int))
+    values: dict[str, list[float]] = {key: [] for key in _RANGES}
+    for place in places.tolist():
+        annotation = dataset.annotation(dataset.indices[place])
+        for key, found in values.items():
+            if isinstance(annotation.get(key), int | float):
+                found.append(annotation[key])
+    asked = dataset.card["recipe"].get("sampling", {})
+    title = f"of {len(places)} samples" if len(places) < len(dataset.indices) else "of all samples"
+    yield _row("drawn", f"{'lowest':>9}{'median':>9}{'highest':>9}   asked for   ({title})")
+    for key, (name, is_angle) in _RANGES.items():
+        found = values[key]
+        if not found:
+            continue
+        unit = " deg" if is_angle or key.endswith("_deg") else ""
+        scale = math.degrees(1) if is_angle else 1
+        numbers = np.array([min(found), np.median(found), max(found)]) * scale
+        row = "".join(f"{number:9.1f}" for number in numbers)
+        yield _row(name, f"{row}   {_asked(asked.get(key), scale)}{unit}")
+
+
+def _asked(value: Any, scale: float) -> str:
+    if not isinstance(value, dict):
+        return "as people vary" if value is None else str(value)
+    numbers = {
+        key: number * scale for key, number in value.items() if isinstance(number, int | float)
+    }
+    if {"mean", "sd", "low", "high"} <= numbers.keys():
+        return (
+            f"normal({numbers['mean']:.4g}, {numbers['sd']:.4g}) in {numbers['low']:.4g} to "
+            f"{numbers['high']:.4g}"
+        )
+    if {"low", "high"} <= numbers.keys():
+        return f"{numbers['low']:.4g} to {numbers['high']:.4g}"
+    return f"one of {len(value.get('values', ()))} values"
+
+
+def _labels(dataset: Dataset) -> Iterator[str]:
+    for position, folder in enumerate(dataset.folders):
+        kind = f"{IMAGES[folder].png}, {IMAGES[folder].unit}" if folder in IMAGES else ""
+        yield _row("" if position else "images", f"{folder:<16}{kind}")
+
+
+def _keys(dataset: Dataset) -> Iterator[str]:
+    annotation = dataset.annotation(dataset.indices[0])
+    shapes = [_shape(key, annotation[key]) for key in annotation]
+    yield from _wrapped("numbers", shapes)
+
+
+def _shape(key: str, value: Any) -> str:
+    shape = NUMBERS[key].shape if key in NUMBERS else np.shape(value)
+    return f"{key} {'x'.join(map(str, shape))}".strip()
+
+
+def _wrapped(name: str, words: Sequence[str], width: int = 84) -> Iterator[str]:
+    line = ""
+    for word in words:
+        if line and len(line) + len(word) > width:
+            yield _row(name, line.rstrip())
+            name, line = "", ""
+        line += f"{word}, "
+    yield _row(name, line.rstrip(", "))

@@ -1,0 +1,1 @@
+"""A dataset on one self-contained HTML page."""
