@@ -90,6 +90,10 @@ class TarSink:
         )
         return np.arange(indices.start, indices.stop if is_whole else indices.start)
 
+    def is_seen(self) -> bool:
+        """See `Sink`."""
+        return self.target.is_seen()
+
     def _finish(
         self,
         number: int,
