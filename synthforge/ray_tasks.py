@@ -69,16 +69,16 @@ def join(address: str, device: str = "auto") -> None:
 def _check_answers(address: str) -> None:
     """Raises ConfigError unless something answers there: Ray itself would try for minutes."""
     host, _, port = address.rpartition(":")
-    if not (host and port.isdecimal() and int(port) < 2**16) or "/" in host:
+    if not (host and port.isdecimal() and len(port) <= 5) or "/" in host:
         raise ConfigError(
             f"--ray_address must be auto or HOST:PORT of the cluster's head, such as "
             f"10.0.0.1:6379, got {address!r}"
         )
     try:
         socket.create_connection((host.strip("[]"), int(port)), _ANSWER_S).close()
-    except OSError as error:
+    except (OSError, ValueError, OverflowError) as error:  # also of names that no host can have
         raise ConfigError(
-            f"no Ray cluster answers at --ray_address {address}: {error.strerror or error}; start "
+            f"no Ray cluster answers at --ray_address {address}: {_one_line(error)}; start "
             "one with `ray start --head`, or correct the address"
         ) from error
 
