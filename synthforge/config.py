@@ -274,6 +274,7 @@ class RunConfig:
     extras: of synthforge.labels, beside the core ones.
     max_attempts: draws per index before the run gives up on it.
     workers: processes that draw; see synthforge.workers.
+    ray_address: "auto" or HOST:PORT of the Ray cluster that draws; see synthforge.ray_tasks.
     """
 
     output_dir: Path | str
@@ -285,6 +286,7 @@ class RunConfig:
     max_attempts: int = 20
     shard: Shard = field(default_factory=Shard)
     workers: int | Literal["auto"] = "auto"
+    ray_address: str | None = None
     format: FormatName = "folder"
     samples_per_tar: int = 1000
 

@@ -16,8 +16,12 @@ def one_thread() -> None:
     It counts where torch, numpy and OpenCV are not imported yet: they read the environment once.
     """
     if _THREADS not in os.environ:
-        os.environ[_THREADS] = "1"
-        os.environ["OPENCV_FOR_THREADS_NUM"] = "1"
+        os.environ |= threads_environment(1)
+
+
+def threads_environment(threads: int) -> dict[str, str]:
+    """Variables of a process that computes with so many threads."""
+    return {_THREADS: str(threads), "OPENCV_FOR_THREADS_NUM": str(threads)}
 
 
 def threads_a_process() -> int:

@@ -28,10 +28,13 @@ _LEAST_IMAGES = 8
 def pick_engine(
     run: RunConfig, rig: Rig, writer: Writer, missing: int, tell: Callable[[str], None]
 ) -> Engine:
-    """The engine that run.workers asks for; it no longer needs the rig if it has several workers.
+    """The engine that the run asks for; it no longer needs the rig if it has several workers.
 
     missing: images to draw. writer: open. tell: takes the lines that a user should see.
     """
+    parts = replace(rig.parts, generator=rig.generator.name)
+    if run.ray_address is not None:
+        return _ray_tasks(run, parts, writer, tell)
     devices = worker_devices(
         run.workers,
         rig.parts.device,
@@ -45,12 +48,39 @@ def pick_engine(
     if len(devices) == 1:
         return InProcess(rig, run, writer.sink)
     tell(f"Workers: {len(devices)}")
-    parts = replace(rig.parts, generator=rig.generator.name)
     builds = [
         partial(build_alike, writer.recipe, run, replace(parts, device=device))
         for device in devices
     ]
     return Workers(builds, run, writer.sink)
+
+
+def _ray_tasks(
+    run: RunConfig, parts: PartsConfig, writer: Writer, tell: Callable[[str], None]
+) -> Engine:
+    from synthforge.ray_tasks import RayTasks, cluster
+
+    gpus = cluster("num_gpus")
+    device = task_device(parts.device, gpus, GENERATORS[parts.generator].one_thread)
+    resources = (
+        {"num_cpus": threads_a_process()} if device == "cpu" else {"num_cpus": 1, "num_gpus": 1}
+    )
+    build = partial(build_alike, writer.recipe, run, replace(parts, device=device))
+    at_once = None if run.workers == "auto" else run.workers
+    engine = RayTasks(build, run, writer.sink, resources, at_once)
+    place = "core" if device == "cpu" else "GPU"
+    tell(f"Ray: {engine.workers} tasks at once, a {place} each")
+    return engine
+
+
+def task_device(device: str, gpus: int, one_thread: bool) -> str:
+    """The device of a Ray task: "cuda" for the GPU that Ray gives it, or "cpu".
+
+    device: of the parts. gpus: of the cluster. "auto" is a GPU for what needs more than a thread.
+    """
+    if device == "auto":
+        return "cuda" if gpus and not one_thread else "cpu"
+    return device
 
 
 def worker_devices(

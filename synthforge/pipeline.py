@@ -4,14 +4,16 @@ plan -> draw -> sink, where draw is
 sample -> head mesh -> generator -> align -> quality gate -> rasterize -> annotate
 
 `draw_into` is the unit of work: it needs a Rig, which each process builds from its PartsConfig, a
-RunConfig, a range and a sink. An engine has the ranges drawn, in this process (`InProcess`) or in
-others (synthforge.workers). The plan, the card, the log and the bar are the run's.
+RunConfig, a range and a sink. An engine has the ranges drawn, in this process (`InProcess`), in
+others (synthforge.workers) or on a cluster (synthforge.ray_tasks). The plan, the card, the log and
+the bar are the run's.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any, Protocol
@@ -111,7 +113,10 @@ class InProcess:
         """See `Engine`."""
         first: int | None = 1  # alone, so that the bar soon moves
         for indices in ranges:
-            draw_into(self.sink, indices, self.rig, self.run, report, first)
+            drawn = draw_into(self.sink, indices, self.rig, self.run, first)
+            with contextlib.closing(drawn) as reports:
+                for written, rejections in reports:
+                    report(written, rejections)
             first = None
 
 
@@ -147,21 +152,17 @@ def generate_dataset(run: RunConfig, writer: Writer, engine: Engine) -> Summary:
 
 
 def draw_into(
-    sink: Sink,
-    indices: range,
-    rig: Rig,
-    run: RunConfig,
-    report: Report,
-    first: int | None = None,
-) -> None:
+    sink: Sink, indices: range, rig: Rig, run: RunConfig, first: int | None = None
+) -> Generator[tuple[int, list[Rejection]]]:
     """Draw a range of samples into a sink: the unit of work.
 
-    report: called after each batch; its samples are stored when this returns. first: as in `draw`.
+    Yields the number of each batch's samples, and its rejections. All samples are stored when it
+    has ended; close it if you stop before. first: as in `draw`.
     """
     with sink.open(indices) as add:
         for samples, rejections in draw(indices, rig, run, first):
             add(samples, [rejection.as_row() for rejection in rejections])
-            report(len(samples), rejections)
+            yield len(samples), rejections
 
 
 def draw(

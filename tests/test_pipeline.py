@@ -122,7 +122,7 @@ def test_ranges_in_any_order_and_drawn_twice_make_the_same_bytes(run_whole, tmp_
     assert ranges == [range(0, 3), range(3, 4)]
     reports = []
     for indices in (ranges[1], ranges[0], ranges[1]):
-        draw_into(writer.sink, indices, fake_rig(picky), config, lambda *told: reports.append(told))
+        reports += draw_into(writer.sink, indices, fake_rig(picky), config)
     writer.close()
     assert sum(written for written, _ in reports) == 5
     assert pickle.loads(pickle.dumps(reports)) == reports

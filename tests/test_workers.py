@@ -23,9 +23,11 @@ from support_workers import (
     until,
 )
 
-from synthforge import pipeline, workers
+from synthforge import pipeline
 from synthforge.dataset.folder import DatasetError
-from synthforge.workers import WorkerError, Workers
+from synthforge.errors import picklable
+from synthforge.ledger import WorkerError
+from synthforge.workers import Workers
 
 linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux' /proc")
 
@@ -99,7 +101,7 @@ class Unpicklable(Exception):
 def test_an_error_that_cannot_be_pickled_keeps_its_text():
     error = Unpicklable(1, 2)
     error.add_note("where")
-    sent = pickle.loads(pickle.dumps(workers._picklable(error)))
+    sent = pickle.loads(pickle.dumps(picklable(error)))
     assert (str(sent), sent.__notes__) == ("Unpicklable: 1 and 2", ["where"])
 
 

@@ -107,7 +107,7 @@ _SECTIONS = {
         *("output_dir", "num_images", "start_index", "seed", "extras", "recipe", "config"),
     ),
     "Storage": ("format", "samples_per_tar"),
-    "Scale; the samples do not depend on it": ("workers", "shard", "batch_size"),
+    "Scale; the samples do not depend on it": ("workers", "ray_address", "shard", "batch_size"),
     "The built-in head's people, drawn uniformly from LOW to HIGH": _PEOPLE,
     "Drawn uniformly from LOW to HIGH": tuple(name for name in _RANGES if name not in _PEOPLE),
     "Generator": ("generator", "device", "rasterizer"),
@@ -192,6 +192,13 @@ The built-in head: with --shape, age to ancestry follow from the coefficients; t
     type=AutoOrCount(),
     default=RunConfig.workers,
     help="Processes that draw. auto: one a GPU; on the CPU one a core for the built-in head.",
+)
+@click.option(
+    "--ray_address",
+    default=RunConfig.ray_address,
+    metavar="auto|HOST:PORT",
+    help="Draw on a Ray cluster, where all nodes see --output_dir. auto: of this node.  [default: "
+    "this machine alone]",
 )
 @shard_option
 @config_option
@@ -295,6 +302,10 @@ def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any
     from synthforge.sampling import SampleId
 
     started()
+    if run.ray_address is not None:
+        from synthforge.ray_tasks import join
+
+        join(run.ray_address, parts.device)
     target = open_target(run.output_dir)
     if run.format == "webdataset":
         check_target(target)

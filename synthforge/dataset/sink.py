@@ -48,6 +48,10 @@ class Sink(Protocol):
         """Those of the indices that need not be drawn again, ascending, after their writer died."""
         ...
 
+    def is_seen(self) -> bool:
+        """Whether this machine sees the dataset that the run has opened."""
+        ...
+
 
 class Writer(Protocol):
     """What a run writes through: the folder's or the shards'."""
@@ -98,6 +102,10 @@ class FolderSink:
         with told(f"cannot read {self.root}", "correct this and run the same command again"):
             there = [index for index in indices if is_complete(self.root, self.folders, index)]
         return np.array(there, np.int64)
+
+    def is_seen(self) -> bool:
+        """See `Sink`."""
+        return self.claim.exists()
 
     def write(self, sample: Sample) -> None:
         """Write a sample's files, the annotation last. Raises DatasetError if the disk fails."""

@@ -74,6 +74,10 @@ class Target(Protocol):
         """The target of a run that begins to write; makes the folder."""
         ...
 
+    def is_seen(self) -> bool:
+        """Whether this machine sees what the run that claimed it has begun."""
+        ...
+
     def renew(self) -> None:
         """Show that the run lives."""
         ...
@@ -183,6 +187,9 @@ class LocalTarget:
         clear_dead(self.root / PARTIAL)
         return replace(self, claim=make_claim(self.root / PARTIAL))
 
+    def is_seen(self) -> bool:
+        return self.claim is not None and self.claim.exists()
+
     def renew(self) -> None:
         if self.claim is not None:
             renew(self.claim)
@@ -260,6 +267,9 @@ class RemoteTarget:
 
     def claimed(self) -> RemoteTarget:
         return self
+
+    def is_seen(self) -> bool:
+        return CARD in self.names()
 
     def renew(self) -> None:
         pass

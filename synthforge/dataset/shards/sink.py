@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import IO, Any
 
 import numpy as np
@@ -46,23 +47,25 @@ class TarSink:
     def open(self, indices: range) -> Iterator[Add]:
         """See `Sink`. The shard and then its record appear when the block has ended.
 
-        Of the range, which begins a shard and does not leave it, samples that were not added are
-        recorded as given up. Whole samples wait in a local file, in the order in which they come.
+        Samples are written, to a store: uploaded, while the next are drawn. Those that come before
+        their turn wait in a local file. Of the range, which begins a shard and does not leave it,
+        samples that were not added are recorded as given up.
         """
         number, beyond = divmod(indices.start, self.shard_size)
         if beyond or indices.stop > indices.start + self.shard_size:
             raise ValueError(f"{indices} is no shard of {self.shard_size} samples")
-        with contextlib.ExitStack() as stack:
+        with contextlib.ExitStack() as files:
             with cannot_write(self.target.where()):
                 self.target.renew()
-                spool = stack.enter_context(self.target.spool())
-            shard = _Shard(spool)
+                spool = files.enter_context(self.target.spool())
+                file = files.enter_context(self.target.replacing(shard_file(number)))
+            shard = _Shard(indices, file, spool)
             rejected: list[Mapping[str, Any]] = []
 
             def store(sample: Sample) -> None:
-                files = encode_sample(sample, [*in_order(self.folders), ANNOTATIONS])
+                contents = encode_sample(sample, [*in_order(self.folders), ANNOTATIONS])
                 with cannot_write(self.target.where()):
-                    shard.append(sample.index, pack(sample.index, files))
+                    shard.add(sample.index, pack(sample.index, contents))
                     self.target.renew()
 
             with in_background(store) as add_one:
@@ -76,7 +79,9 @@ class TarSink:
 
                 yield add
             with cannot_write(self.target.where()):
-                self._finish(number, indices, shard, rejected)
+                shard.end()
+                files.close()
+                self._record(number, shard, rejected)
 
     def stored(self, indices: range) -> NDArray[np.int64]:
         """See `Sink`: all of a shard, with what was given up, or nothing."""
@@ -91,57 +96,77 @@ class TarSink:
         )
         return np.arange(indices.start, indices.stop if is_whole else indices.start)
 
-    def _finish(
-        self,
-        number: int,
-        indices: range,
-        shard: _Shard,
-        rejected: Sequence[Mapping[str, Any]],
-    ) -> None:
-        digest, offsets = hashlib.sha256(), [0]
-        with self.target.replacing(shard_file(number)) as file:
-            for part in shard.parts():
-                file.write(part)
-                digest.update(part)
-                offsets.append(offsets[-1] + len(part))
-            end = tar_end(offsets[-1])
-            file.write(end)
-            digest.update(end)
+    def is_seen(self) -> bool:
+        """See `Sink`."""
+        return self.target.is_seen()
+
+    def _record(self, number: int, shard: _Shard, rejected: Sequence[Mapping[str, Any]]) -> None:
         if rejected:
             rows = sorted(rejected, key=lambda row: (row["index"], row["attempt"]))
             with self.target.replacing(rejected_file(number)) as file:
                 file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
-        given_up = [index for index in indices if index not in shard.places]
+        given_up = [index for index in shard.indices if index not in shard.added]
         record = Record(
-            start=indices.start,
-            stop=indices.stop,
-            samples=len(shard.places),
-            size_bytes=offsets[-1] + len(end),
-            sha256=digest.hexdigest(),
+            start=shard.indices.start,
+            stop=shard.indices.stop,
+            samples=len(shard.added),
+            size_bytes=shard.size,
+            sha256=shard.digest.hexdigest(),
             given_up=given_up,
             max_attempts=self.max_attempts if given_up else 0,
-            offsets=offsets,
+            offsets=shard.offsets,
             recipe=self.recipe,
         )
         with self.target.replacing(record_file(number)) as file:
             file.write(record.encode())
 
 
-@dataclass
 class _Shard:
-    """Samples of a shard in a spool file. places: index -> offset and length there."""
+    """A tar file that is written in the order of its samples, while they come in any order.
 
-    spool: IO[bytes]
-    places: dict[int, tuple[int, int]] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    file: takes it. spool: where samples wait for their turn.
+    """
 
-    def append(self, index: int, part: bytes) -> None:
-        with self.lock:
-            self.places[index] = (self.spool.tell(), len(part))
-            self.spool.write(part)
+    def __init__(self, indices: range, file: IO[bytes], spool: IO[bytes]) -> None:
+        self.indices = indices
+        self.added: set[int] = set()
+        self.offsets = [0]
+        self.size = 0
+        self.digest = hashlib.sha256()
+        self._file = file
+        self._spool = spool
+        self._turn = indices.start
+        self._waiting: dict[int, tuple[int, int]] = {}  # index -> offset and length in the spool
+        self._lock = threading.Lock()
 
-    def parts(self) -> Iterator[bytes]:
-        """By index."""
-        for _, (offset, length) in sorted(self.places.items()):
-            self.spool.seek(offset)
-            yield self.spool.read(length)
+    def add(self, index: int, part: bytes) -> None:
+        with self._lock:
+            self.added.add(index)
+            if index != self._turn:
+                self._waiting[index] = (self._spool.seek(0, os.SEEK_END), len(part))
+                self._spool.write(part)
+                return
+            self._append(index, part)
+            while self._turn in self._waiting:
+                self._append(self._turn, self._fetch(self._turn))
+
+    def end(self) -> None:
+        """Write what waits for samples that never came, and the end."""
+        for index in sorted(self._waiting):
+            self._append(index, self._fetch(index))
+        self._write(tar_end(self.size))
+
+    def _fetch(self, index: int) -> bytes:
+        offset, length = self._waiting.pop(index)
+        self._spool.seek(offset)
+        return self._spool.read(length)
+
+    def _append(self, index: int, part: bytes) -> None:
+        self._write(part)
+        self.offsets.append(self.size)
+        self._turn = index + 1
+
+    def _write(self, content: bytes) -> None:
+        self._file.write(content)
+        self.digest.update(content)
+        self.size += len(content)

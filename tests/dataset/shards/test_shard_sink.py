@@ -1,5 +1,6 @@
 """Shards appear whole, with the same bytes however they were made."""
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -9,16 +10,17 @@ import sys
 import tarfile
 import tracemalloc
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from support_dataset import sample
 from support_shards import SIZE, contents, empty_memory, fill, make_shards, shard_writer
+from support_workers import until
 
 from synthforge.dataset.folder import DatasetError
 from synthforge.dataset.sample import Sample
-from synthforge.dataset.shards import sink as sink_module
-from synthforge.dataset.shards.sink import TarSink
+from synthforge.dataset.target import LocalTarget
 
 
 def test_a_shard_and_its_record_agree(tmp_path):
@@ -106,26 +108,46 @@ def test_a_block_that_raises_leaves_no_shard(where, tmp_path):
     assert not (tmp_path / ".partial").exists()
 
 
+def test_samples_are_written_in_their_turn_while_the_next_are_drawn(tmp_path, monkeypatch):
+    writer, written = shard_writer(tmp_path, 4, size=4), []
+    writer.open()
+    replacing = LocalTarget.replacing
+
+    @contextlib.contextmanager
+    def watched(target, name):
+        with replacing(target, name) as file:
+
+            def write(content):
+                written.append(len(content))
+                file.write(content)
+
+            yield SimpleNamespace(write=write)
+
+    monkeypatch.setattr(LocalTarget, "replacing", watched)
+    with writer.sink.open(range(4)) as add:
+        for index, expected in ((0, 1), (2, 1), (3, 1), (1, 4)):
+            add([sample(index)], [])
+            until(lambda expected=expected: len(written) >= expected)
+            assert len(written) == expected
+    assert (
+        np.cumsum([0, *written[:4]]).tolist()
+        == json.loads((tmp_path / "records" / "000000.json").read_text())["offsets"]
+    )
+
+
 @pytest.mark.parametrize("fails_at", ["shards", "records"])
 def test_a_full_disk_leaves_whole_files_only(tmp_path, monkeypatch, fails_at):
     writer = shard_writer(tmp_path)
     writer.open()
     made = contents(make_shards(tmp_path / "whole"))
-    real = sink_module.TarSink._finish
+    replacing = LocalTarget.replacing
 
-    def full(self, number, indices, shard, rejected):
-        replacing = type(self.target).replacing
+    def full(target, name):
+        if name.startswith(fails_at):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return replacing(target, name)
 
-        def fails(target, name):
-            if name.startswith(fails_at):
-                raise OSError(errno.ENOSPC, "No space left on device")
-            return replacing(target, name)
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(type(self.target), "replacing", fails)
-            real(self, number, indices, shard, rejected)
-
-    monkeypatch.setattr(TarSink, "_finish", full)
+    monkeypatch.setattr(LocalTarget, "replacing", full)
     with pytest.raises(DatasetError, match=r"No space left on device; .* run the same command"):
         fill(writer, range(3))
     assert (tmp_path / "shards" / "000000.tar").exists() == (fails_at == "records")
