@@ -8,7 +8,8 @@ import torch
 from synthforge import sampling
 from synthforge.alignment import AlignmentMLP, apply_affine, place_in_generator
 from synthforge.assembly import Rig
-from synthforge.config import NEXT3D_SAMPLING, PartsConfig
+from synthforge.config import NEXT3D_SAMPLING
+from synthforge.detectors import Detector
 from synthforge.generator import GeneratorOutput
 from synthforge.mesh import Mesh, Topology
 from synthforge.rasterizer import rasterize
@@ -183,9 +184,8 @@ def fake_rig(detector=None, generator=None):
         FakeHead(16),
         generator or FakeGenerator(A, B, 32),
         AlignmentMLP.from_affine(A, B),
-        detector,
+        detector and Detector("fake", detector, OPEN),
         NEXT3D_SAMPLING,
-        PartsConfig(reject_px=OPEN),
     )
 
 

@@ -68,7 +68,7 @@ def train_alignment(
         config.seed,
         device,
         detector,
-        "fan" if detector else "none",
+        detector.name if detector else "none",
         config.max_attempts,
     )
     if generator.is_aligned:
