@@ -195,11 +195,11 @@ def picky(images):
 
 
 def oracle(generator, noise_px=2.0, seed=0):
-    """A detector that sees the landmarks of the generator's last faces, with noise."""
+    """Sees the landmarks of the generator's last faces, with noise."""
     noise = torch.Generator().manual_seed(seed)
 
     def detect(images):
         true_px = generator.true_px
         return list(true_px + noise_px * torch.randn(true_px.shape, generator=noise))
 
-    return detect
+    return Detector("oracle", detect, OPEN)

@@ -38,7 +38,7 @@ class FoundFace:
 def find_faces(image: NDArray[np.uint8], view: Square, least_score: float) -> list[FoundFace]:
     """Faces of uint8 [H, W, 3] RGB inside a square of it, the surest first."""
     cut = view.cut(image, _SIZE)
-    numbers, logits = face_finder_net()(cut / 127.5 - 1)
+    numbers, logits = face_finder_net()(cut / np.float32(127.5) - 1)
     scores = 1 / (1 + np.exp(-np.clip(logits.ravel().astype(np.float64), -50, 50)))
     kept = np.flatnonzero(scores >= least_score)
     if not len(kept):

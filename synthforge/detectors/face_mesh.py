@@ -42,15 +42,15 @@ class FaceMesh:
 
 
 def face_mesh(image: NDArray[np.uint8]) -> FaceMesh | None:
-    """The mesh of the surest face in uint8 [H, W, 3] RGB, or None where there is none."""
+    """The mesh of the face in uint8 [H, W, 3] RGB that is largest and surest, or None."""
     for least_score, sides, rolls_deg in _SEARCHES:
         views = [_view(image, side, roll_deg) for side in sides for roll_deg in rolls_deg]
         found = [face for view in views for face in find_faces(image, view, least_score)]
-        found.sort(key=lambda face: -face.score)
-        meshes = [_fit(image, face.view) for face in found[:_MOST_CANDIDATES]]
-        best = max(meshes, key=lambda mesh: mesh.score, default=None)
-        if best is not None and best.score > _LEAST_SCORE:
-            return best
+        found.sort(key=lambda face: -face.score * face.view.side)
+        for face in found[:_MOST_CANDIDATES]:
+            mesh = _fit(image, face.view)
+            if mesh.score > _LEAST_SCORE:
+                return mesh
     return None
 
 
@@ -65,7 +65,7 @@ def _fit(image: NDArray[np.uint8], view: Square) -> FaceMesh:
 
 
 def _run(image: NDArray[np.uint8], view: Square) -> FaceMesh:
-    numbers, logit = face_mesh_net()(view.cut(image, _SIZE) / 255)
+    numbers, logit = face_mesh_net()(view.cut(image, _SIZE) / np.float32(255))
     points = numbers.reshape(POINTS, 3)[:, :2].astype(np.float64)
     score = 1 / (1 + math.exp(-min(max(float(logit.ravel()[0]), -50), 50)))
     return FaceMesh(view.back(points, _SIZE), score)

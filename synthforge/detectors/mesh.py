@@ -1,4 +1,13 @@
-"""The detector `mesh`: MediaPipe's face mesh, its 468 points mapped to the 68 of iBUG."""
+"""The detector `mesh`: MediaPipe's face mesh, its 468 points mapped to the 68 of iBUG.
+
+Its threshold, measured on 120 default samples of the built-in head (seed 21), mean distance in
+pixels at 512: 5.5 from their labels, 1 % above 10.5, none above 12.6; 21 and more from another
+sample's labels. Turned by up to 60 degrees, 5 as well. Of 40 images upside down it finds a face in
+all; in 4 it sees how they are turned, in the others it is off by 19 px and more, by 180 in the
+median, with the same scores: that is what the threshold is for. With Next3D and FLAME nobody has
+measured it yet. On 43 photographs with manual points (dlib's examples) the inner 51 are 4.1 % of
+the outer-eye distance off and all 68 are 5.2 % (dlib's own predictor: 4.0 and 4.2).
+"""
 
 from __future__ import annotations
 
@@ -7,23 +16,15 @@ import torch
 from torch import Tensor
 
 from synthforge.detectors.face_mesh import face_mesh
+from synthforge.detectors.landmarks68 import landmarks_of
 
-REJECT_PX = 11.0
-# The mesh point nearest to each of the 68.
-_NEAREST = (
-    *(162, 234, 93, 58, 172, 136, 149, 148, 152, 377, 378, 365, 397, 288, 323, 454, 389),
-    *(71, 63, 105, 66, 107, 336, 296, 334, 293, 301),
-    *(168, 197, 5, 4, 98, 97, 2, 326, 327),
-    *(33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380),
-    *(61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181),
-    *(78, 82, 13, 312, 308, 317, 14, 87),
-)
+REJECT_PX = 13.0
 
 
 def find_landmarks(images: Tensor) -> list[Tensor | None]:
     """See `Detector`. On the CPU, an image at a time, so that no answer depends on the batch."""
     meshes = [face_mesh(np.ascontiguousarray(image)) for image in images.cpu().numpy()]
     return [
-        None if mesh is None else torch.from_numpy(mesh.points_px[list(_NEAREST)]).float()
+        None if mesh is None else torch.from_numpy(landmarks_of(mesh.points_px)).float()
         for mesh in meshes
     ]

@@ -47,7 +47,6 @@ def samples(head, tmp_path_factory):
         0,
         torch.device("cpu"),
         oracle(generator, noise_px=0),
-        "oracle",
     )
     return load_samples(source, range(3), tmp_path_factory.mktemp("cache"))
 

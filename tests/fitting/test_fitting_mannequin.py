@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from support_fake_generator import oracle
 from support_planted import PLANTED, keypoint_error_px, planted_affine
 
 from synthforge.alignment import AlignmentMLP, apply_affine, place_in_generator
@@ -39,10 +40,6 @@ def test_the_planted_map_is_recovered(number, detect, tmp_path):
     head, _, _ = mannequin_parts(torch.device("cpu"))
     A, b = planted_affine(number)
     generator = Displaced(A, b)
-    noise = torch.Generator().manual_seed(0)
-
-    def oracle(images):
-        return list(generator.true_px + 2 * torch.randn(generator.true_px.shape, generator=noise))
 
     source = SampleSource(
         head,
@@ -50,8 +47,7 @@ def test_the_planted_map_is_recovered(number, detect, tmp_path):
         MANNEQUIN_SAMPLING,
         0,
         torch.device("cpu"),
-        oracle if detect else None,
-        "oracle" if detect else "none",
+        oracle(generator) if detect else None,
     )
     config = AlignmentTrainingConfig(num_train=12, num_val=4, batch_size=3)
     train = load_samples(source, range(config.num_train), tmp_path)
