@@ -27,11 +27,14 @@ class Detector:
     find: takes uint8 [B, H, W, 3] RGB, gives for each image float32 [68, 2] on the CPU, in pixels
     with centres at +0.5, iBUG order; None where no face is found.
     reject_px: the quality gate's threshold: mean landmark distance in pixels at 512.
+    landmarks: those that are where the labels have them, which a detector of the visible outline
+    cannot say of the jaw. The alignment is trained with these; the gate's distance is of all.
     """
 
     name: str
     find: Callable[[Tensor], list[Tensor | None]]
     reject_px: float
+    landmarks: range = range(68)
 
     def __call__(self, images: Tensor) -> list[Tensor | None]:
         """What `find` gives. Raises ValueError for images of another dtype or shape."""
@@ -62,4 +65,4 @@ def build_detector(
         return None
     if name == "fan":
         return Detector("fan", fan.FaceAlignmentDetector(device), reject_px or fan.REJECT_PX)
-    return Detector("mesh", mesh.find_landmarks, reject_px or mesh.REJECT_PX)
+    return Detector("mesh", mesh.find_landmarks, reject_px or mesh.REJECT_PX, mesh.LANDMARKS)

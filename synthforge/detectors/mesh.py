@@ -17,8 +17,11 @@ from torch import Tensor
 
 from synthforge.detectors.face_mesh import face_mesh
 from synthforge.detectors.landmarks68 import landmarks_of
+from synthforge.landmarks import JAW
 
 REJECT_PX = 13.0
+# Its jaw is the outline that is seen, the labels' a contour of the head in 3D.
+LANDMARKS = range(JAW.stop, 68)
 
 
 def find_landmarks(images: Tensor) -> list[Tensor | None]:

@@ -226,3 +226,10 @@ def test_without_a_volume_the_points_come_from_depth():
     assert points_px.min() >= 4 and points_px.max() <= 12
     with pytest.raises(TrainingError, match="shows no surface in sample 0"):
         dense_points(output(z_depth, 0 * opacity), camera(), parameters)
+
+
+def test_the_detector_says_which_landmarks_count(source, tmp_path):
+    inner = replace(oracle(source.generator), landmarks=range(17, 68))
+    samples = load_samples(replace(source, detector=inner), range(2), tmp_path)
+    assert samples.landmarks == samples.select(torch.arange(1)).landmarks == range(17, 68)
+    assert load_samples(source, range(2), tmp_path).landmarks == range(68)
