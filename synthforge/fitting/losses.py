@@ -31,7 +31,6 @@ from synthforge.regions import REGION_ID
 
 # The jaw and the base of the nose.
 _CONTOUR = (*range(JAW.start, JAW.stop), 33)
-_KEYPOINT_TERMS = ("keypoints", "contour")
 # Vertices drawn for the chamfer of one step.
 _CHAMFER_VERTICES = 800
 _FACE_REGIONS = tuple(
@@ -128,19 +127,25 @@ def alignment_losses(
         terms["keypoints"] = weights.keypoints * F.mse_loss(
             keypoints_px[:, counted], samples.keypoints_px[:, counted]
         )
-        contour = [i for i in _CONTOUR if i in samples.landmarks]
-        terms["contour"] = weights.contour * F.smooth_l1_loss(
-            keypoints_px[:, contour], samples.keypoints_px[:, contour]
-        )
+        if _has_contour(samples):
+            contour = list(_CONTOUR)
+            terms["contour"] = weights.contour * F.smooth_l1_loss(
+                keypoints_px[:, contour], samples.keypoints_px[:, contour]
+            )
     return terms
 
 
 def term_names(samples: Samples) -> list[str]:
     """Names of the terms that `alignment_losses` gives for these samples."""
-    names = [entry.name for entry in fields(LossWeights)]
-    if samples.keypoints_px is None:
-        return [name for name in names if name not in _KEYPOINT_TERMS]
-    return names
+    is_there = {
+        "keypoints": samples.keypoints_px is not None,
+        "contour": samples.keypoints_px is not None and _has_contour(samples),
+    }
+    return [entry.name for entry in fields(LossWeights) if is_there.get(entry.name, True)]
+
+
+def _has_contour(samples: Samples) -> bool:
+    return set(_CONTOUR) <= set(samples.landmarks)
 
 
 def robust(squared: Tensor, scale: float) -> Tensor:

@@ -90,7 +90,7 @@ def test_what_it_trains_reads_photographs(dataset, tmp_path):
     assert "3 samples; validation F1" in said
     said = run("evaluate", out, write(tmp_path / "photos", "labels", 2))
     for name in (*LAPA, "mean, no background"):
-        assert f"\n{name:24}" in said
+        assert f"{name:24}" in said
     assert {path.name for path in out.iterdir()} == {
         *("net.safetensors", "curves.png", "validation.png", "photos.png")
     }
