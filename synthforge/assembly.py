@@ -87,7 +87,7 @@ def build_rig(parts: PartsConfig, tell: Callable[[str], None] = print) -> Rig:
         head,
         generator,
         alignment,
-        build_detector(parts.detector, device, tell, is_aligned=generator.is_aligned),
+        build_detector(parts.detector, device, parts.reject_px, is_aligned=generator.is_aligned),
         known.sampling_with(parts.sampling_overrides),
         parts,
     )

@@ -21,7 +21,7 @@ from synthforge.labels import EXTRAS
 
 RasterizerName = Literal["auto", "torch", "pytorch3d"]
 Activation = Literal["none", "tanh", "relu"]
-DetectorName = Literal["auto", "fan", "none"]
+DetectorName = Literal["auto", "mesh", "fan", "none"]
 Precision = Literal["fp32", "tf32", "fp16", "bf16"]
 Variant = Literal["front", "original"]
 FormatName = Literal["folder", "webdataset"]
@@ -188,8 +188,9 @@ class PartsConfig:
     sampling_overrides: fields of SamplingConfig that are other than the generator's default.
     truncation_psi, truncation_cutoff: the public SynthForge code's 0.7 and 14.
     compile: torch.compile Next3D's networks; takes minutes at first, so for long runs.
-    reject_px: quality gate, mean distance of detected and projected landmarks in pixels at 512
-    (public SynthForge code: 11).
+    detector: "auto" is none for a generator whose labels are exact, mesh for others.
+    reject_px: quality gate, mean distance of detected and projected landmarks in pixels at 512;
+    None: the detector's own.
     """
 
     generator: str = "auto"
@@ -202,14 +203,14 @@ class PartsConfig:
     variant: Variant = "front"
     compile: bool = False
     detector: DetectorName = "auto"
-    reject_px: float = 11.0
+    reject_px: float | None = None
     alignment: Path | None = None
     force_alignment: bool = False
     assets: AssetPaths = field(default_factory=AssetPaths)
 
     def __post_init__(self) -> None:
         check_device(self.device)
-        if not 0 < self.reject_px < math.inf:
+        if self.reject_px is not None and not 0 < self.reject_px < math.inf:
             raise ConfigError(f"--reject_px must be a positive number, got {self.reject_px}")
         if not abs(self.truncation_psi) <= _MAX_TRUNCATION:
             raise ConfigError(

@@ -116,7 +116,7 @@ NUMBER_LABELS = (
     NumberLabel("seed", (), "", "what the sample was drawn from: the run's seed"),
     NumberLabel("index", (), "", "what the sample was drawn from: its number"),
     NumberLabel("attempt", (), "", "what the sample was drawn from: draws rejected before it"),
-    NumberLabel("fan_kps", (68, 2), "px", "with a detector: its keypoints"),
+    NumberLabel("fan_kps", (68, 2), "px", "with a detector, fan or another: its keypoints"),
     NumberLabel("mse", (), "px", "with a detector: mean distance of its keypoints from 2d_kps"),
 )
 

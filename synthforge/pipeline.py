@@ -204,7 +204,7 @@ def make_samples(
     if rig.detector is not None:
         projected_px, _ = camera.project(mesh_gen.landmarks, IMAGE_SIZE)
         detected_px = rig.detector(images)
-        verdicts = judge(detected_px, projected_px, IMAGE_SIZE, rig.parts.reject_px)
+        verdicts = judge(detected_px, projected_px, IMAGE_SIZE, rig.detector.reject_px)
         rejects = {i: v for i, v in enumerate(verdicts) if isinstance(v, Reject)} | rejects
         passed = {
             i: v for i, v in enumerate(verdicts) if isinstance(v, Accept) and i not in rejects

@@ -1,7 +1,7 @@
 """The quality gate: does a detector see the face where the labels say it is?
 
-Runs before rasterizing, so that a reject costs little. The public SynthForge code drops samples
-whose mean distance of detected and projected landmarks exceeds 11 px at 512.
+Runs before rasterizing, so that a reject costs little. How far detected and projected landmarks may
+lie apart depends on the detector: synthforge.detectors.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ import torch
 from synthforge import sampling
 from synthforge.alignment import AlignmentMLP, apply_affine, place_in_generator
 from synthforge.assembly import Rig
-from synthforge.config import NEXT3D_SAMPLING, PartsConfig
+from synthforge.config import NEXT3D_SAMPLING
+from synthforge.detectors import Detector
 from synthforge.generator import GeneratorOutput
 from synthforge.mesh import Mesh, Topology
 from synthforge.rasterizer import rasterize
@@ -183,9 +184,8 @@ def fake_rig(detector=None, generator=None):
         FakeHead(16),
         generator or FakeGenerator(A, B, 32),
         AlignmentMLP.from_affine(A, B),
-        detector,
+        detector and Detector("fake", detector, OPEN),
         NEXT3D_SAMPLING,
-        PartsConfig(reject_px=OPEN),
     )
 
 
@@ -195,11 +195,11 @@ def picky(images):
 
 
 def oracle(generator, noise_px=2.0, seed=0):
-    """A detector that sees the landmarks of the generator's last faces, with noise."""
+    """Sees the landmarks of the generator's last faces, with noise."""
     noise = torch.Generator().manual_seed(seed)
 
     def detect(images):
         true_px = generator.true_px
         return list(true_px + noise_px * torch.randn(true_px.shape, generator=noise))
 
-    return detect
+    return Detector("oracle", detect, OPEN)

@@ -21,6 +21,7 @@ from synthforge.cli.generate import generate
 from synthforge.dataset.folder import DatasetError
 from synthforge.dataset.read import Dataset
 from synthforge.dataset.sink import FolderSink
+from synthforge.detectors import Detector
 from synthforge.labels import IMAGES, NUMBERS
 from synthforge.mannequin.generator import Mannequin
 from synthforge.regions import PALETTE
@@ -265,7 +266,7 @@ def test_rejected_draws_are_counted_logged_and_drawn_again(tmp_path, monkeypatch
 
     def build(*_, is_aligned):
         assert is_aligned
-        return detector
+        return Detector("fake", detector, 11)
 
     monkeypatch.setattr(assembly, "build_detector", build)
     result = run(
@@ -312,7 +313,9 @@ def test_accepted_draws_carry_the_detection(tmp_path, monkeypatch):
     monkeypatch.setattr(
         assembly,
         "build_detector",
-        lambda *_, is_aligned: lambda images: [torch.full((68, 2), 256.0)] * len(images),
+        lambda name, device, reject_px, is_aligned: Detector(
+            "fake", lambda images: [torch.full((68, 2), 256.0)] * len(images), reject_px
+        ),
     )
     run("--output_dir", tmp_path / "a", "--num_images", 1, "--reject_px", 500)
     row = Dataset(tmp_path / "a").annotation(0)

@@ -35,7 +35,7 @@ def rig(monkeypatch):
         parts.asked += [config.generator, str(device)]
         return head, generator, None
 
-    def build_detector(name, device, tell, *, is_aligned):
+    def build_detector(name, device, *, is_aligned):
         parts.asked += [name, is_aligned]
         return parts.detector
 

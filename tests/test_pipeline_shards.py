@@ -22,10 +22,11 @@ from synthforge import assembly
 from synthforge.alignment import AlignmentMLP
 from synthforge.assembly import Rig
 from synthforge.cli.generate import generate
-from synthforge.config import NEXT3D_SAMPLING, PartsConfig, RunConfig, Shard
+from synthforge.config import NEXT3D_SAMPLING, RunConfig, Shard
 from synthforge.dataset.read import Dataset
 from synthforge.dataset.shards.write import ShardWriter
 from synthforge.dataset.target import open_target
+from synthforge.detectors import Detector
 from synthforge.pipeline import InProcess, generate_dataset
 from synthforge.workers import Workers
 
@@ -62,9 +63,8 @@ def fake_rig(never=()):
         head,
         generator,
         AlignmentMLP.from_affine(A, B),
-        detector,
+        Detector("fake", detector, 500),
         NEXT3D_SAMPLING,
-        PartsConfig(reject_px=500),
     )
 
 

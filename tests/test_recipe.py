@@ -25,6 +25,7 @@ from synthforge.dataset.card import dataset_card
 from synthforge.dataset.folder import DatasetError
 from synthforge.dataset.sample import Sample
 from synthforge.dataset.write import DatasetWriter
+from synthforge.detectors import Detector
 from synthforge.fitting.drawing import SampleSource
 from synthforge.grid import Grid
 from synthforge.head import Head
@@ -98,6 +99,7 @@ def other_heads():
 
 
 HEADS = other_heads()
+MESH = Detector("mesh", print, 13.0)
 
 
 def rig(**parts):
@@ -143,7 +145,9 @@ PARTS = {
     "published alignment": {"alignment": AlignmentMLP()},
     "generator": {"generator": SimpleNamespace(name="next3d", fingerprint="g")},
     "generator's name": {"generator": SimpleNamespace(name="mannequin", fingerprint="f")},
-    "detector": {"detector": print},
+    "detector": {"detector": MESH},
+    "detector's name": {"detector": replace(MESH, name="fan")},
+    "threshold": {"detector": replace(MESH, reject_px=9.0)},
 }
 RUN_SETTINGS = [{"seed": 1}, {"extras": ("uv",)}]
 PARTS_SETTINGS = [
@@ -158,7 +162,7 @@ PARTS_SETTINGS = [
 
 
 def test_the_recipe_by_value():
-    made_with = rig(detector=print)
+    made_with = rig(detector=MESH)
     A = [[1.01956, 0.00574, -0.01967], [-0.01988, 0.96937, -0.00984], [0.00716, 0.07973, 0.98803]]
     recipe = dataset_card(replace(RUN, extras=("uv", "depth16")), made_with)["recipe"]
     alignment = recipe.pop("alignment")
@@ -184,8 +188,8 @@ def test_the_recipe_by_value():
         "truncation_cutoff": 14,
         "variant": "front",
         "precision": "fp32",
-        "detector": "fan",
-        "reject_px": 11.0,
+        "detector": "mesh",
+        "reject_px": 13.0,
         "extras": ["depth16", "uv"],
         "image_size": 512,
     }

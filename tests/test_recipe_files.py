@@ -13,6 +13,7 @@ from synthforge import assembly
 from synthforge.cli.generate import generate
 from synthforge.config import MANNEQUIN_SAMPLING, ConfigError, PartsConfig
 from synthforge.dataset.read import Dataset
+from synthforge.detectors import Detector
 from synthforge.distributions import Choice, Normal, Range
 from synthforge.generators.mannequin import MANNEQUIN
 from synthforge.generators.next3d import NEXT3D
@@ -213,7 +214,9 @@ def test_a_rejected_draw_leaves_a_hole_in_a_full_grid(tmp_path, monkeypatch):
         calls.append(len(images))
         return [None] * len(images)
 
-    monkeypatch.setattr(assembly, "build_detector", lambda *_, is_aligned: detector)
+    monkeypatch.setattr(
+        assembly, "build_detector", lambda *_, is_aligned: Detector("fake", detector, 11)
+    )
     arguments = ("--num_images", 1, "--max_attempts", 3, "--output_dir")
     full = run("--recipe", written(tmp_path, TINY), *arguments, tmp_path / "full", expect=2)
     assert (

@@ -19,6 +19,7 @@ from synthforge.alignment import AlignmentMLP
 from synthforge.assembly import Rig
 from synthforge.config import NEXT3D_SAMPLING, Range
 from synthforge.dataset.write import DatasetWriter
+from synthforge.detectors import Detector
 from synthforge.grid import FACTORS
 from synthforge.mannequin import baked_head
 from synthforge.mannequin.people import draw_people
@@ -145,7 +146,7 @@ def written(tmp_path_factory):
         support_mannequin.built_head(),
         generator,
         AlignmentMLP.from_affine(A, B),
-        detector,
+        Detector("fake", detector, 11),
         RANGES,
     )
     writer = DatasetWriter(root, {"recipe": {"extras": EXTRAS}}, EXTRAS)

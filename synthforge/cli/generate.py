@@ -221,13 +221,14 @@ The built-in head: with --shape, age to ancestry follow from the coefficients; t
     "--detector",
     type=click.Choice(get_args(DetectorName)),
     default=PartsConfig.detector,
-    help="Landmark detector of the quality gate.",
+    help="Landmark detector of the quality gate; auto: mesh, and none for the built-in head, whose "
+    "labels are exact.",
 )
 @click.option(
     "--reject_px",
     type=float,
     default=PartsConfig.reject_px,
-    help="Reject above this mean landmark distance.",
+    help="Reject above this mean landmark distance, pixels.  [default: the detector's own]",
 )
 @click.option(
     "--max_attempts",

@@ -42,8 +42,8 @@ DEFAULTS = AlignmentTrainingConfig()
     "--detector",
     type=click.Choice(get_args(DetectorName)),
     default=PartsConfig.detector,
-    help="Landmark detector; auto: fan if installed, none for the built-in head. With none, depth "
-    "and chamfer distance alone align.",
+    help="Landmark detector; auto: mesh, and none for the built-in head. With none, depth and "
+    "chamfer distance alone align.",
 )
 @click.option(
     "--resume",
@@ -93,7 +93,7 @@ def train(pretrained_dir: Path | None, model_dir: Path | None, **options: Any) -
     started()
     device = pick_device(parts.device)
     head, generator, _ = build_parts(parts, device, tell)
-    detector = build_detector(parts.detector, device, tell, is_aligned=generator.is_aligned)
+    detector = build_detector(parts.detector, device, is_aligned=generator.is_aligned)
     result = train_alignment(config, head, generator, detector, device)
     output = output_path(config, generator)
     click.echo(f"Curves: {curves_path(output)}")

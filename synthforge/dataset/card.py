@@ -72,7 +72,7 @@ def dataset_card(run: RunConfig, rig: Rig) -> dict[str, Any]:
 def _gate_settings(rig: Rig) -> dict[str, Any]:
     if rig.detector is None:
         return {"detector": "none"}
-    return {"detector": "fan", "reject_px": rig.parts.reject_px}
+    return {"detector": rig.detector.name, "reject_px": rig.detector.reject_px}
 
 
 def _weights(alignment: AlignmentMLP) -> dict[str, Any]:

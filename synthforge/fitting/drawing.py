@@ -33,10 +33,7 @@ _MIN_POINT_Z = 0.1
 
 @dataclass(frozen=True)
 class SampleSource:
-    """Everything that a sample depends on but its index.
-
-    detector_name: part of the cache's key; "none" if there is no detector.
-    """
+    """Everything that a sample depends on but its index."""
 
     head: Head
     generator: Generator
@@ -44,7 +41,6 @@ class SampleSource:
     seed: int
     device: torch.device
     detector: Detector | None = None
-    detector_name: str = "none"
     max_attempts: int = 20
 
     @property
@@ -57,7 +53,7 @@ class SampleSource:
             "head": self.head.fingerprint,
             "sampling": asdict(self.sampling),
             "seed": self.seed,
-            "detector": self.detector_name,
+            "detector": self.detector.name if self.detector else "none",
         }
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
         return f"{self.generator.name}-{digest[:16]}"

@@ -29,8 +29,8 @@ from synthforge.mesh import Topology
 from synthforge.rasterizer import resolve, visible
 from synthforge.regions import REGION_ID
 
-_NOSE_BASE = 33
-_KEYPOINT_TERMS = ("keypoints", "contour")
+# The jaw and the base of the nose.
+_CONTOUR = (*range(JAW.start, JAW.stop), 33)
 # Vertices drawn for the chamfer of one step.
 _CHAMFER_VERTICES = 800
 _FACE_REGIONS = tuple(
@@ -123,20 +123,29 @@ def alignment_losses(
     }
     if samples.keypoints_px is not None:
         keypoints_px, _ = samples.camera.project(landmarks_gen, IMAGE_SIZE)
-        terms["keypoints"] = weights.keypoints * F.mse_loss(keypoints_px, samples.keypoints_px)
-        contour = [*range(JAW.start, JAW.stop), _NOSE_BASE]
-        terms["contour"] = weights.contour * F.smooth_l1_loss(
-            keypoints_px[:, contour], samples.keypoints_px[:, contour]
+        counted = list(samples.landmarks)
+        terms["keypoints"] = weights.keypoints * F.mse_loss(
+            keypoints_px[:, counted], samples.keypoints_px[:, counted]
         )
+        if _has_contour(samples):
+            contour = list(_CONTOUR)
+            terms["contour"] = weights.contour * F.smooth_l1_loss(
+                keypoints_px[:, contour], samples.keypoints_px[:, contour]
+            )
     return terms
 
 
 def term_names(samples: Samples) -> list[str]:
     """Names of the terms that `alignment_losses` gives for these samples."""
-    names = [entry.name for entry in fields(LossWeights)]
-    if samples.keypoints_px is None:
-        return [name for name in names if name not in _KEYPOINT_TERMS]
-    return names
+    is_there = {
+        "keypoints": samples.keypoints_px is not None,
+        "contour": samples.keypoints_px is not None and _has_contour(samples),
+    }
+    return [entry.name for entry in fields(LossWeights) if is_there.get(entry.name, True)]
+
+
+def _has_contour(samples: Samples) -> bool:
+    return set(_CONTOUR) <= set(samples.landmarks)
 
 
 def robust(squared: Tensor, scale: float) -> Tensor:
@@ -171,10 +180,12 @@ def _chamfer(
 
 
 def nme_percent(landmarks_gen: Tensor, samples: Samples) -> Tensor:
-    """[B]: mean distance to the detector's keypoints, in percent of its outer-eye distance."""
+    """[B]: mean distance to the detector's keypoints that count, in percent of its outer-eye
+    distance."""
     assert samples.keypoints_px is not None
     projected_px, _ = samples.camera.project(landmarks_gen, IMAGE_SIZE)
-    distance = torch.linalg.vector_norm(projected_px - samples.keypoints_px, dim=-1).mean(-1)
+    distance = torch.linalg.vector_norm(projected_px - samples.keypoints_px, dim=-1)
+    distance = distance[:, list(samples.landmarks)].mean(-1)
     right, left = (samples.keypoints_px[:, i] for i in OUTER_EYE_CORNERS)
     return 100 * distance / torch.linalg.vector_norm(right - left, dim=-1)
 

@@ -68,7 +68,6 @@ def train_alignment(
         config.seed,
         device,
         detector,
-        "fan" if detector else "none",
         config.max_attempts,
     )
     if generator.is_aligned:

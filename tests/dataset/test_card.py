@@ -11,6 +11,7 @@ import pytest
 from synthforge.alignment import published_alignment
 from synthforge.config import PartsConfig, RunConfig
 from synthforge.dataset.card import dataset_card
+from synthforge.detectors import Detector
 from synthforge.generators.known import GENERATORS
 
 RUN = RunConfig(output_dir=Path(), num_images=1)
@@ -49,9 +50,9 @@ def test_settings_of_next3d_count_for_next3d_only(setting):
 
 
 def test_the_gates_threshold_counts_with_a_detector_only():
-    other = PartsConfig(reject_px=3.0)
-    assert recipe(parts=other) == recipe()
-    assert recipe(parts=other, detector=print)["reject_px"] == 3.0
+    assert recipe(parts=PartsConfig(reject_px=3.0)) == recipe()
+    said = recipe(detector=Detector("mesh", print, 3.0))
+    assert (said["detector"], said["reject_px"]) == ("mesh", 3.0)
 
 
 def test_units_and_conventions_are_these():

@@ -14,6 +14,7 @@ from synthforge.fitting.losses import (
     geometric_scores,
     nme_percent,
     robust,
+    term_names,
     view_face,
 )
 from synthforge.fitting.samples import load_samples
@@ -47,7 +48,6 @@ def samples(head, tmp_path_factory):
         0,
         torch.device("cpu"),
         oracle(generator, noise_px=0),
-        "oracle",
     )
     return load_samples(source, range(3), tmp_path_factory.mktemp("cache"))
 
@@ -176,3 +176,20 @@ def test_depth_error_is_millimetres(surface, samples, truth):
         nothing = replace(samples, opaque=torch.zeros_like(samples.opaque))
         error_mm, coverage = geometric_scores(view_face(aligned, surface, nothing))
         assert torch.isinf(error_mm).all() and (coverage == 0).all()
+
+
+def test_landmarks_that_do_not_count_change_nothing(head, surface, samples, truth):
+    """A detector of the visible outline has another jaw than the labels."""
+    keypoints_px = samples.keypoints_px.clone()
+    keypoints_px[:, :17] += 100
+    outline = replace(samples, keypoints_px=keypoints_px)
+    inner = replace(outline, landmarks=range(17, 68))
+    assert losses(truth, surface, outline)["keypoints"] > 100
+    assert losses(truth, surface, outline)["contour"] > 10
+    got = losses(truth, surface, inner)
+    assert got["keypoints"] < 1e-3 and list(got) == term_names(inner)
+    assert "contour" in term_names(outline) and "contour" not in got
+    assert nme_percent(truth(inner.landmarks_gen), inner).max() < 0.01
+    assert nme_percent(truth(inner.landmarks_gen), outline).min() > 5
+    at_rest = losses(AlignmentMLP(), surface, replace(samples, landmarks=range(17, 68)))
+    assert at_rest["keypoints"] > 10

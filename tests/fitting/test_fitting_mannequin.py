@@ -2,11 +2,13 @@
 
 import pytest
 import torch
+from support_fake_generator import oracle
 from support_planted import PLANTED, keypoint_error_px, planted_affine
 
 from synthforge.alignment import AlignmentMLP, apply_affine, place_in_generator
 from synthforge.alignment_config import AlignmentTrainingConfig
 from synthforge.config import MANNEQUIN_SAMPLING
+from synthforge.detectors import build_detector
 from synthforge.fitting.drawing import SampleSource
 from synthforge.fitting.losses import FaceSurface
 from synthforge.fitting.samples import VALIDATION_START, load_samples
@@ -31,34 +33,36 @@ class Displaced(Mannequin):
         return torch.zeros(3, 512, 512)
 
 
+def recovered(generator, detector, count, folder):
+    """The error in pixels, before and after, of the alignment fitted to `count` samples."""
+    head, _, _ = mannequin_parts(torch.device("cpu"))
+    source = SampleSource(head, generator, MANNEQUIN_SAMPLING, 0, torch.device("cpu"), detector)
+    config = AlignmentTrainingConfig(num_train=count, num_val=4, batch_size=3)
+    train = load_samples(source, range(config.num_train), folder)
+    first, last = VALIDATION_START, VALIDATION_START + config.num_val
+    val = load_samples(source, range(first, last), folder)
+    result = fit(train, val, FaceSurface.of(head.topology, head.face_regions), config)
+    return [keypoint_error_px(mlp, *generator.planted, val) for mlp in (AlignmentMLP(), result.mlp)]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "detect"), [*((number, False) for number in PLANTED), (0, True)]
 )
 def test_the_planted_map_is_recovered(number, detect, tmp_path):
-    head, _, _ = mannequin_parts(torch.device("cpu"))
-    A, b = planted_affine(number)
-    generator = Displaced(A, b)
-    noise = torch.Generator().manual_seed(0)
+    generator = Displaced(*planted_affine(number))
+    before, after = recovered(generator, oracle(generator) if detect else None, 12, tmp_path)
+    print(f"map {number}, detector {detect}: {after:.3f} px")
+    assert before > 20
+    assert after < (1.5 if detect else 3)
 
-    def oracle(images):
-        return list(generator.true_px + 2 * torch.randn(generator.true_px.shape, generator=noise))
 
-    source = SampleSource(
-        head,
-        generator,
-        MANNEQUIN_SAMPLING,
-        0,
-        torch.device("cpu"),
-        oracle if detect else None,
-        "oracle" if detect else "none",
-    )
-    config = AlignmentTrainingConfig(num_train=12, num_val=4, batch_size=3)
-    train = load_samples(source, range(config.num_train), tmp_path)
-    first, last = VALIDATION_START, VALIDATION_START + config.num_val
-    val = load_samples(source, range(first, last), tmp_path)
-    assert keypoint_error_px(AlignmentMLP(), A, b, val) > 20
-    result = fit(train, val, FaceSurface.of(head.topology, head.face_regions), config)
-    error_px = keypoint_error_px(result.mlp, A, b, val)
-    print(f"map {number}, detector {detect}: {error_px:.3f} px")
-    assert error_px < (1.5 if detect else 3)
+@pytest.mark.slow
+def test_the_detector_of_the_package_finds_the_map_again(tmp_path):
+    """Its errors are those of a person's face as the net reads it, so they average out slowly."""
+    generator = Mannequin(displacement=planted_affine(0))
+    generator.planted = planted_affine(0)
+    detector = build_detector("auto", "cpu", is_aligned=generator.is_aligned)
+    before, after = recovered(generator, detector, 20, tmp_path)
+    print(f"mesh: {after:.3f} px")
+    assert before > 20 and after < 1.5

@@ -10,6 +10,7 @@ from synthforge.alignment import place_in_generator
 from synthforge.alignment_config import NEXT3D_ALIGNMENT_SAMPLING
 from synthforge.camera import Camera
 from synthforge.config import Range
+from synthforge.detectors import Detector
 from synthforge.fitting import TrainingError
 from synthforge.fitting import drawing as drawing_module
 from synthforge.fitting import samples as samples_module
@@ -66,7 +67,7 @@ def test_every_dependency_changes_the_key(source, monkeypatch):
         replace(source, generator=other).key,
         replace(source, sampling=wider).key,
         replace(source, seed=4).key,
-        replace(source, detector_name="fan").key,
+        replace(source, detector=oracle(source.generator)).key,
     }
     other_head = FakeHead(rings=12)
     other_head.fingerprint = "another"
@@ -133,7 +134,8 @@ def test_files_of_another_depth_size_are_drawn_again(source, tmp_path):
 
 def test_samples_of_a_detector_and_without_one_do_not_mix(source, tmp_path):
     load_samples(source, [0], tmp_path)
-    seeing = replace(source, detector=oracle(source.generator))  # and the same key
+    # By its name the key is the same.
+    seeing = replace(source, detector=replace(oracle(source.generator), name="none"))
     said = []
     assert load_samples(seeing, [0], tmp_path, say=said.append).keypoints_px is not None
     assert "holds 'keypoints_px' as no tensor, expected F32 [68, 2]" in said[0]
@@ -155,7 +157,7 @@ def test_a_sample_without_a_face_is_drawn_again(source, tmp_path):
         found = see(images)
         return [None if len(seen) == 1 and i == 1 else points for i, points in enumerate(found)]
 
-    samples = load_samples(replace(source, detector=shy), range(2), tmp_path)
+    samples = load_samples(replace(source, detector=Detector("shy", shy, 11)), range(2), tmp_path)
     assert seen == [2, 1]
     second = draw([SampleId(3, 1, attempt=1)], source.sampling, 4)
     torch.testing.assert_close(samples.camera.vector[1:], second.camera.vector)
@@ -163,7 +165,8 @@ def test_a_sample_without_a_face_is_drawn_again(source, tmp_path):
 
 
 def test_a_detector_that_never_sees_a_face(source, tmp_path):
-    blind = replace(source, detector=lambda images: [None] * len(images), max_attempts=3)
+    blind = Detector("blind", lambda images: [None] * len(images), 11)
+    blind = replace(source, detector=blind, max_attempts=3)
     with pytest.raises(TrainingError, match="no face in 3 draws of sample 0"):
         load_samples(blind, range(1), tmp_path)
 
@@ -223,3 +226,10 @@ def test_without_a_volume_the_points_come_from_depth():
     assert points_px.min() >= 4 and points_px.max() <= 12
     with pytest.raises(TrainingError, match="shows no surface in sample 0"):
         dense_points(output(z_depth, 0 * opacity), camera(), parameters)
+
+
+def test_the_detector_says_which_landmarks_count(source, tmp_path):
+    inner = replace(oracle(source.generator), landmarks=range(17, 68))
+    samples = load_samples(replace(source, detector=inner), range(2), tmp_path)
+    assert samples.landmarks == samples.select(torch.arange(1)).landmarks == range(17, 68)
+    assert load_samples(source, range(2), tmp_path).landmarks == range(68)

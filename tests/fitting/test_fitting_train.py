@@ -29,7 +29,6 @@ def sources(number, tmp_path, detect=False, fringe=False, size=64, count=12):
         0,
         torch.device("cpu"),
         oracle(generator) if detect else None,
-        "oracle" if detect else "none",
     )
     train = load_samples(source, range(count), tmp_path)
     val = load_samples(source, range(VALIDATION_START, VALIDATION_START + 4), tmp_path)

@@ -1,68 +1,31 @@
-"""Landmark detectors: images in, the 68 points of each image's face out.
+"""The detector `fan`: face-alignment (Bulat and Tzimiropoulos 2017, arXiv:1703.07332).
 
-A detector is one function. The adapter for face-alignment (Bulat and Tzimiropoulos 2017,
-arXiv:1703.07332) is optional: `pip install 'face-alignment>=1.5'`. It downloads its weights on
-first use.
+It is optional: `pip install 'face-alignment>=1.5'`. It downloads its weights on first use.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synthforge.config import DetectorName
-from synthforge.errors import UserError
+from synthforge.detectors import DetectorError
 
-# uint8 [B, H, W, 3] RGB -> for each image float32 [68, 2] on the CPU, in pixels with centres at
-# +0.5, iBUG order; None where no face is found.
-Detector = Callable[[Tensor], list[Tensor | None]]
-
+# Of the public SynthForge code: mean landmark distance, pixels at 512.
+REJECT_PX = 11.0
 INSTALL_HINT = (
     "face-alignment is not installed. Install it with `pip install 'face-alignment>=1.5'`, "
-    "or pass --detector none."
+    "or pass --detector mesh or none."
 )
-
-
-class DetectorError(UserError, RuntimeError):
-    """The detector that was asked for cannot run; the message says the way out."""
 
 
 def fan_installed() -> bool:
     return importlib.util.find_spec("face_alignment") is not None
-
-
-def build_detector(
-    name: DetectorName,
-    device: torch.device | str,
-    say: Callable[[str], None] = print,
-    *,
-    is_aligned: bool = False,
-) -> Detector | None:
-    """The detector of that name.
-
-    `auto` is none for a generator that `is_aligned`, whose labels need no check. For others it is
-    fan if it is installed and runs, else none, which `say` is told in one line.
-
-    Raises DetectorError if `fan` is asked for and cannot run.
-    """
-    if name == "none" or (name == "auto" and is_aligned):
-        return None
-    if name == "auto" and not fan_installed():
-        say("Landmark detector: none (`pip install 'face-alignment>=1.5'` adds one).")
-        return None
-    try:
-        return FaceAlignmentDetector(device)
-    except DetectorError as error:
-        if name == "fan":
-            raise
-        say(f"No landmark detector: {error}")
-        return None
 
 
 class FaceAlignmentDetector:
@@ -91,14 +54,10 @@ class FaceAlignmentDetector:
             raise DetectorError(
                 f"face-alignment could not get its weights: {error}. It downloads them once from "
                 "adrianbulat.com into torch's hub cache; run it once with a network, or pass "
-                "--detector none."
+                "--detector mesh or none."
             ) from error
 
     def __call__(self, images: Tensor) -> list[Tensor | None]:
-        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[-1] != 3:
-            raise ValueError(
-                f"a detector takes uint8 [B, H, W, 3], got {images.dtype} {tuple(images.shape)}"
-            )
         batch, height = images.shape[:2]
         found = self._fan.face_detector.detect_from_batch(
             images.permute(0, 3, 1, 2).to(self.device)

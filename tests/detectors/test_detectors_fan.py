@@ -6,10 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from synthforge import detectors
-from synthforge.detectors import DetectorError, build_detector
-from synthforge.mannequin import Mannequin
-from synthforge.next3d.generator import Next3DGenerator
+from synthforge.detectors import DetectorError, build_detector, fan
 
 
 class FakeFaceAlignment:
@@ -52,11 +49,6 @@ def fake_package(monkeypatch):
     return package
 
 
-@pytest.fixture
-def no_package(monkeypatch):
-    monkeypatch.setattr(detectors, "fan_installed", lambda: False)
-
-
 def images_with_squares(*squares):
     images = torch.zeros(len(squares), 32, 32, 3, dtype=torch.uint8)
     for image, faces in zip(images, squares, strict=True):
@@ -78,7 +70,7 @@ def test_landmarks_return_to_their_image(fake_package):
 def test_one_pass_for_the_batch(fake_package):
     detect = build_detector("fan", "cpu")
     detect(images_with_squares([(2, 3, 8)], [(1, 1, 4)], [(10, 20, 4)]))
-    assert detect._fan.strips == 1
+    assert detect.find._fan.strips == 1
 
 
 def test_the_largest_face_counts(fake_package):
@@ -90,34 +82,10 @@ def test_no_face_anywhere(fake_package):
     assert build_detector("fan", "cpu")(images_with_squares([], [])) == [None, None]
 
 
-def test_wrong_images_are_named(fake_package):
-    with pytest.raises(ValueError, match=r"takes uint8 \[B, H, W, 3\], got torch.float32"):
-        build_detector("fan", "cpu")(torch.zeros(1, 3, 8, 8))
-
-
-def test_absent_detector(no_package):
-    said = []
-    assert build_detector("none", "cpu", said.append) is None
-    assert said == []
-    assert build_detector("auto", "cpu", said.append) is None
-    assert said == ["Landmark detector: none (`pip install 'face-alignment>=1.5'` adds one)."]
-    with pytest.raises(DetectorError, match="pip install 'face-alignment"):
+def test_absent_package(monkeypatch):
+    monkeypatch.setattr(fan, "fan_installed", lambda: False)
+    with pytest.raises(DetectorError, match=r"pip install 'face-alignment.*--detector mesh or"):
         build_detector("fan", "cpu")
-
-
-def test_exact_labels_need_no_detector(fake_package):
-    said = []
-    assert build_detector("auto", "cpu", said.append, is_aligned=True) is None
-    assert said == []
-    assert build_detector("auto", "cpu", said.append, is_aligned=False) is not None
-    assert build_detector("fan", "cpu", said.append, is_aligned=True) is not None
-    assert said == []
-
-
-def test_which_generators_label_exactly():
-    assert Mannequin().is_aligned
-    assert not Mannequin(displacement=(torch.eye(3), torch.zeros(3))).is_aligned
-    assert not Next3DGenerator.is_aligned
 
 
 def test_weights_that_cannot_be_fetched(fake_package, monkeypatch):
@@ -125,8 +93,5 @@ def test_weights_that_cannot_be_fetched(fake_package, monkeypatch):
         raise OSError("Name or service not known")
 
     monkeypatch.setattr(fake_package, "FaceAlignment", offline)
-    with pytest.raises(DetectorError, match=r"could not get its weights.*--detector none"):
+    with pytest.raises(DetectorError, match=r"could not get its weights.*--detector mesh or none"):
         build_detector("fan", "cpu")
-    said = []
-    assert build_detector("auto", "cpu", said.append) is None
-    assert len(said) == 1 and "could not get its weights" in said[0]

@@ -1,0 +1,156 @@
+import json
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import train_landmarks as example
+from click.testing import CliRunner
+from support_fake_generator import LANDMARKS_XY
+
+from synthforge.landmarks import FLIP
+
+# A face of 68 points in metres, y up -> pixels.
+FACE = LANDMARKS_XY * [900, -900] + 128
+
+
+def faces(count, seed=0):
+    """Points of that face turned, scaled and shifted, and images whose colours say where it is."""
+    draws = np.random.default_rng(seed)
+    for _ in range(count):
+        angle, size = draws.normal(0, 0.2), draws.uniform(0.7, 1.2)
+        turn = size * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        points = (FACE - 128) @ turn.T + draws.uniform(120, 140, 2)
+        image = np.full((256, 256, 3), draws.integers(40, 200, 3), np.uint8)
+        for part in (range(17), range(17, 22), range(22, 27), range(27, 36), range(48, 60)):
+            cv2.polylines(image, [points[part].astype(np.int32)], False, (250, 240, 30), 3)
+        yield image, points
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    for name in ("images", "annotations"):
+        (tmp_path / "faces" / name).mkdir(parents=True)
+    for i, (image, points) in enumerate(faces(12)):
+        cv2.imwrite(str(tmp_path / f"faces/images/{i:06d}.png"), image[..., ::-1])
+        text = json.dumps({"2d_kps": points.tolist()})
+        (tmp_path / f"faces/annotations/{i:06d}.json").write_text(text)
+    return tmp_path / "faces"
+
+
+@pytest.fixture
+def photos(tmp_path):
+    (tmp_path / "photos").mkdir()
+    for i, (image, points) in enumerate(faces(5, seed=1)):
+        cv2.imwrite(str(tmp_path / f"photos/{i}.jpg"), image[..., ::-1])
+        lines = "\n".join(f"{x:.4f} {y:.4f}" for x, y in points + 0.5)
+        (tmp_path / f"photos/{i}.pts").write_text(f"version: 1\nn_points: 68\n{{\n{lines}\n}}\n")
+    return tmp_path / "photos"
+
+
+def spot(points, size, k):
+    """An image that is white at point k."""
+    y, x = np.mgrid[:size, :size] + 0.5
+    near = np.exp(-((x - points[k, 0]) ** 2 + (y - points[k, 1]) ** 2) / 18)
+    return np.repeat((255 * near)[..., None], 3, -1).astype(np.uint8)
+
+
+def brightest(image):
+    gray = image.mean(-1).astype(float)
+    y, x = np.mgrid[: gray.shape[0], : gray.shape[1]] + 0.5
+    weights = np.where(gray > gray.max() / 3, gray, 0)
+    return np.array([(x * weights).sum(), (y * weights).sum()]) / weights.sum()
+
+
+@pytest.mark.parametrize("k", [8, 17, 45, 54])
+def test_points_follow_the_image(k, monkeypatch):
+    cut, points = example.crop(spot(FACE, 256, k), FACE)
+    np.testing.assert_allclose(brightest(cut), points[k], atol=0.5)
+    monkeypatch.setattr(example, "as_photographed", lambda view, *_: view)
+    draws = np.random.default_rng(0)
+    mirrored = 0
+    for _ in range(8):
+        view, turned = example.augment(cut, points, cut, draws)
+        is_mirrored = turned[36, 0] > turned[45, 0]
+        assert not is_mirrored  # the subject's right eye stays on the left
+        where = np.linalg.norm(turned - brightest(view), axis=-1)
+        assert where.argmin() in (k, FLIP[k]) and where.min() < 1
+        mirrored += where.argmin() != k
+    assert k == 8 or 0 < mirrored < 8
+
+
+def test_errors_are_in_percent_of_the_outer_eye_distance():
+    found = FACE[None].copy()
+    found[0, 30] += [3, 4]
+    error = example.nme(found, FACE[None])
+    size = np.linalg.norm(FACE[36] - FACE[45])
+    assert error[0, 30] == pytest.approx(500 / size) and error.sum() == error[0, 30]
+
+
+def test_points_of_a_heatmap():
+    heatmaps = torch.full((1, 68, 24, 24), -50.0)
+    heatmaps[0, :, 3, 10] = 50
+    assert example.points_of(heatmaps)[0, 0].tolist() == pytest.approx([42, 14])
+
+
+def test_label_adaptation_learns_another_convention():
+    """Brows drawn higher and an outline drawn wider, which one half of the faces tells."""
+    draws = np.random.default_rng(0)
+    _, points = zip(*(example.crop(*face) for face in faces(60)), strict=True)
+    true = np.stack(points)
+    found = true + draws.normal(0, 0.5, true.shape)
+    found[:, 17:27, 1] += 4
+    found[:, :17] = 80 + 0.9 * (found[:, :17] - 80)
+    before = example.nme(found[30:], true[30:]).mean()
+    after = example.nme(example.adapted(found[:30], true[:30], found[30:]), true[30:]).mean()
+    assert after < 0.6 * before
+    # And leaves alone what needs nothing.
+    same = example.adapted(true[:30], true[:30], true[30:])
+    assert example.nme(same, true[30:]).mean() < 0.25 * before
+
+
+def run(*arguments):
+    result = CliRunner().invoke(example.main, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_what_it_trains_reads_photographs(dataset, photos, tmp_path):
+    out = tmp_path / "out"
+    said = run("train", dataset, "--out", out, "--steps", 3, "--batch_size", 4)
+    assert "11 samples; validation error" in said
+    said = run("evaluate", out, photos)
+    assert "5 faces" in said
+    rows = {line[:24].strip(): line[24:].split() for line in said.splitlines()[2:5]}
+    assert list(rows) == ["mean shape", "the net", "with label adaptation"]
+    assert all(0 < float(row[0]) < 500 for row in rows.values())
+    assert {path.name for path in out.iterdir()} == {
+        *("net.safetensors", "curves.png", "validation.png", "photos.png")
+    }
+
+
+def test_photographs_are_read_as_300w_writes_them(photos):
+    _, points = example.read_photos(photos)
+    expected = [example.crop(image, where)[1] for image, where in faces(5, seed=1)]
+    np.testing.assert_allclose(points, np.stack(expected), atol=1e-3)
+    (photos / "3.pts").write_text("version: 1\n{\n1 2\n}\n")
+    result = CliRunner().invoke(example.main, ["evaluate", str(photos), str(photos)])
+    assert result.exit_code != 0
+
+
+def test_more_steps_learn_more(dataset):
+    """On one batch the loss falls."""
+    crops, points = example.read_dataset(dataset, None)
+    views = torch.from_numpy(crops[:8, 32:128, 32:128].astype(np.float32) / 255)
+    views, target = views.permute(0, 3, 1, 2), torch.from_numpy(points[:8] - 32).float()
+    torch.manual_seed(0)
+    net = example.LandmarkNet()
+    optimizer = torch.optim.AdamW(net.parameters(), 3e-3)
+    losses = []
+    for _ in range(12):
+        loss = example.loss_of(net(views), target)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.7 * losses[0]
