@@ -12,12 +12,10 @@ from torch import Tensor
 from flame_pytorch.lbs import fixed_order_sum
 from synthforge.camera import Camera
 from synthforge.mannequin.hair.strand_kernel import CELL, draw_strands
-from synthforge.mannequin.render.arithmetic import dot, exp, length, product, turned
+from synthforge.mannequin.render.arithmetic import exp, length, product, turned
 from synthforge.mannequin.render.lighting import Shadow, ambient_cube
 from synthforge.mannequin.render.scene import Scene
-from synthforge.mesh import unit
-
-_PIXELS_AT_ONCE = {"cpu": 1 << 14, "cuda": 1 << 22}
+from synthforge.mannequin.render.shading_kernel import SHADOW_EXTENT, shade_hair
 
 
 @dataclass(frozen=True)
@@ -118,68 +116,31 @@ def shade_strands(
     Two shifted highlights after Kajiya & Kay (1989) and Marschner et al. (2003): a white one
     towards the root, a coloured one towards the tip. center: [3], middle of the head.
     """
-    like = image.new_tensor
-    key = turned(R_view_gen.T, like(scene.key.direction))
-    viewer = R_view_gen[2]
-    key_color = like(scene.key.color)[:, None]
-    cube = ambient_cube(scene, R_view_gen)
-    points, colors = group.points.flatten(1), group.color.T.contiguous()
-    split = _PIXELS_AT_ONCE.get(image.device.type, 1 << 18)
-    parts = (part.split(split) for part in (seen.pixel, seen.strand, seen.along, seen.passed))
-    for pixel, strand, along, passed in zip(*parts, strict=True):
-        place = along * group.spans
-        span = place.long().clamp_(max=group.spans - 1)
-        knot = strand * (group.spans + 1) + span
-        start = points.index_select(1, knot)
-        step = points.index_select(1, knot + 1) - start
-        tangent = unit(step, 0)
-        position = start + step * (place - span)
-        outward = unit(position - center[:, None], 0)
-        color = colors.index_select(1, strand)
-        exposed = group.exposed.index_select(0, strand)
-
-        cos_tl, cos_tv = dot(tangent, key, 0), dot(tangent, viewer, 0)
-        sin_tl = torch.sqrt((1 - cos_tl * cos_tl).clamp_(min=0))
-        sin_tv = torch.sqrt((1 - cos_tv * cos_tv).clamp_(min=0))
-        lit = shadow.transmitted(shadow.to_light(position))
-        facing = (0.35 + 0.65 * dot(outward, key, 0)).clamp_(0.03, 1)
-        white = _lobe(cos_tl, sin_tl, cos_tv, sin_tv, -0.10, (16, 32))
-        tinted = _lobe(cos_tl, sin_tl, cos_tv, sin_tv, 0.16, (16,))
-        tint = 0.75 * sin_tl + group.shine * 0.8 * tinted
-        glow = tint * color + group.shine * 0.05 * white
-        ambient = _from_cube(cube, outward)
-        shade = 0.38 + 0.62 * exposed * (0.45 + 0.55 * along)
-        total = (glow * key_color * (lit * facing) + color * ambient * 1.1) * shade
-        behind, through = image.index_select(1, pixel), covered.index_select(0, pixel)
-        total += passed * (behind - total)
-        covered.index_copy_(0, pixel, 1 - passed * (1 - through))
-        image.index_copy_(1, pixel, total)
-
-
-def _from_cube(cube: Tensor, normal: Tensor) -> Tensor:
-    """Irradiance [3, N] on surfaces facing `normal` [3, N], from `ambient_cube`."""
-    faces = [face * face for face in (*normal.clamp(min=0), *normal.clamp(max=0))]
-    light = [color[:, None] * face for color, face in zip(cube, faces, strict=True)]
-    return sum(light[1:], light[0])
-
-
-def _lobe(
-    cos_tl: Tensor,
-    sin_tl: Tensor,
-    cos_tv: Tensor,
-    sin_tv: Tensor,
-    shift: float,
-    powers: tuple[int, ...],
-) -> Tensor:
-    """Highlight of a fibre with its scales tilted by `shift` radians.
-
-    powers: of two, ascending; their sum is the highlight's exponent.
-    """
-    cosine = (sin_tl * sin_tv - (cos_tl + shift) * cos_tv).clamp_(0, 1)
-    lobe, power = torch.ones_like(cosine), 1
-    for wanted in powers:
-        while power < wanted:
-            cosine = cosine * cosine
-            power *= 2
-        lobe = lobe * cosine
-    return lobe
+    light = (
+        ambient_cube(scene, R_view_gen),
+        torch.stack(
+            [turned(R_view_gen.T, R_view_gen.new_tensor(scene.key.direction)), R_view_gen[2]]
+        ),
+        torch.tensor(scene.key.color),
+        center,
+        shadow.rotation * (1 / SHADOW_EXTENT),
+        shadow.center,
+        shadow.depth,
+    )
+    arrays = (
+        seen.pixel,
+        seen.strand,
+        seen.along,
+        seen.passed,
+        group.points,
+        group.color,
+        group.exposed,
+    )
+    shade_hair(
+        *(array.contiguous().numpy() for array in arrays),
+        group.shine,
+        *(array.contiguous().numpy() for array in light),
+        shadow.radius,
+        image.numpy(),
+        covered.numpy(),
+    )

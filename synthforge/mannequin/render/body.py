@@ -15,7 +15,7 @@ from synthforge.mannequin.render.clothes import neckline_height
 from synthforge.mannequin.render.eye_shading import Eye
 from synthforge.mannequin.render.fields import smooth_curve, smoothstep
 from synthforge.mannequin.render.lighting import Shadow, fit_rotation
-from synthforge.mannequin.render.shading import Surface, surface_gradients
+from synthforge.mannequin.render.shading import Surface
 from synthforge.mannequin.render.template import Template
 from synthforge.mesh import vertex_normals
 
@@ -59,22 +59,12 @@ def clothed(head: Template, person: Person, vertices: Tensor, landmarks: Tensor)
 
 def surface_of(head: Template, body: Body, light: Tensor, shadow: Shadow) -> Surface:
     """light: [V, 3], environment irradiance at the body's vertices."""
-    faces = head.faces
     grazing = 1 - turned(shadow.rotation, body.normals)[:, 2:].abs()
     lift = _SHADOW_LIFT + _GRAZING_LIFT * grazing - _SHUT_DEPTH * body.shut[:, None]
     lifted = body.vertices + lift * body.normals
     light = light * (1 - body.shut[:, None])
-    attributes = torch.cat([body.normals.T, light.T, shadow.to_light(lifted.T), head.vertices.T])
-    at_corners = attributes.index_select(1, faces.T.flatten()).unflatten(1, (3, -1))
-    face_uvs = head.uvs[head.uv_faces]
-    piece = head.piece[faces[:, 0]]
-    eye = (piece == Piece.RIGHT_EYEBALL).long() + 2 * (piece == Piece.LEFT_EYEBALL).long()
-    return Surface(
-        corners=torch.cat([at_corners, face_uvs.permute(2, 1, 0)]),
-        eye_local=head.eye_local[faces],
-        gradients=surface_gradients(body.vertices / UNITS_PER_METRE, faces, face_uvs),
-        eye=eye,
-    )
+    in_shadow = shadow.to_light(lifted.T).T
+    return Surface(head, torch.cat([body.normals, light, in_shadow, body.vertices], 1))
 
 
 def eyes_of(

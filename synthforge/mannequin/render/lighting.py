@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,13 +12,11 @@ from flame_pytorch.lbs import fixed_order_sum
 from synthforge.mannequin.draws import RGB
 from synthforge.mannequin.render.arithmetic import (
     dot,
-    exp,
     mean,
     turned,
     turned_planes,
     weighted_sum,
 )
-from synthforge.mannequin.render.maps import read
 from synthforge.mannequin.render.occlusion import (
     DIRECTIONS,
     directions,
@@ -28,6 +25,7 @@ from synthforge.mannequin.render.occlusion import (
     visibility,
 )
 from synthforge.mannequin.render.scene import Light, Scene
+from synthforge.mannequin.render.shading_kernel import SHADOW_EXTENT, lit, transmitted
 from synthforge.mesh import Topology, cross
 from synthforge.rasterizer import rasterize
 
@@ -38,13 +36,6 @@ _KEY_ON_FOLDS = 0.35
 _SHADOW_SIZE = 368
 _HAIR_SHADOW_SIZE = 128
 _FAR = 9.0
-# Half the width of the shadow map, generator units.
-_SHADOW_EXTENT = 0.72
-_SHADOW_BIAS = 0.008
-_POISSON = (
-    (-0.33, -0.12), (0.42, 0.10), (0.05, 0.48), (-0.10, -0.60),
-    (0.72, -0.50), (-0.80, 0.30), (-0.42, 0.82), (0.55, 0.78), (-0.70, -0.66),
-)  # fmt: skip
 
 
 def fit_rotation(source: Tensor, target: Tensor) -> Tensor:
@@ -115,8 +106,8 @@ class Shadow:
     """Depth of the first surface from the key light.
 
     rotation: [3, 3] generator to light axes; center: [3]; depth: [S, S], hair included; radius:
-    of the soft edge, generator units. solid_depth: [S, S], without hair. hair_depth,
-    hair_density: [H, H], where the hair begins and how much of it there is, blurred.
+    of the soft edge, generator units. solid_depth: [S, S], without hair. hair: [H, H, 2], where it
+    begins and how much of it there is, blurred.
     """
 
     rotation: Tensor
@@ -124,8 +115,7 @@ class Shadow:
     depth: Tensor
     radius: float
     solid_depth: Tensor
-    hair_depth: Tensor
-    hair_density: Tensor
+    hair: Tensor
 
     def to_light(self, points_gen: Tensor) -> Tensor:
         """[3, N] generator -> [3, N]: x left, y up in [-1, 1] of the map, depth from the light."""
@@ -133,39 +123,17 @@ class Shadow:
 
     def lit(self, points_light: Tensor) -> Tensor:
         """Share of the key light that reaches points [3, N] of `to_light` on skin: [N]."""
-        x, y, z = points_light
-        total = torch.zeros_like(x)
-        limit = z - _SHADOW_BIAS / _SHADOW_EXTENT
-        for texel in self._texels_round(x, y, self.radius, _POISSON):
-            total += self.solid_depth.view(-1).index_select(0, texel) >= limit
-        cells = self.hair_depth.shape[0] / 2
-        column, row = ((1 - axis) * cells - 0.5 for axis in (x, y))
-        hair = torch.stack([self.hair_depth, self.hair_density])
-        depth, density = read(hair, column, row)
-        behind = ((z - depth) * (_SHADOW_EXTENT / 0.03)).clamp_(0, 1)
-        return total * (1 / len(_POISSON)) * exp(-behind * density.clamp_(max=1.1))
+        share = torch.empty(points_light.shape[1])
+        points, result = points_light.contiguous().numpy(), share.numpy()
+        lit(points, self.solid_depth.numpy(), self.hair.numpy(), self.radius, result)
+        return share
 
-    def transmitted(self, points_light: Tensor, reach: float = 0.022) -> Tensor:
-        """Light that gets through hair to points [3, N]: fades over `reach` behind the first."""
-        x, y, z = points_light
-        total = torch.zeros_like(x)
-        offsets = _POISSON[:5]
-        for texel in self._texels_round(x, y, max(self.radius, 0.01), offsets):
-            behind = z - self.depth.view(-1).index_select(0, texel)
-            total += exp((behind * _SHADOW_EXTENT - 0.004).clamp_(min=0) * (-1 / reach))
-        return total * (1 / len(offsets))
-
-    def _texels_round(
-        self, x: Tensor, y: Tensor, radius: float, offsets: Sequence[tuple[float, float]]
-    ) -> Iterator[Tensor]:
-        """Row-major indices of the texels at each offset, in radii, from places x, y [N]."""
-        size = self.depth.shape[0]
-        scale = radius / _SHADOW_EXTENT * (size / 2)
-        column, row = ((1 - axis) * (size / 2) for axis in (x, y))
-        for dx, dy in offsets:
-            to_right = (column + dx * scale).clamp_(0, size - 1).int()
-            down = (row + dy * scale).clamp_(0, size - 1).int()
-            yield down * size + to_right
+    def transmitted(self, points_light: Tensor) -> Tensor:
+        """Light that gets through hair to points [3, N]: fades over 22 mm behind the first."""
+        share = torch.empty(points_light.shape[1])
+        points, result = points_light.contiguous().numpy(), share.numpy()
+        transmitted(points, self.depth.numpy(), self.radius, result)
+        return share
 
 
 def ambient_cube(scene: Scene, R_view_gen: Tensor) -> Tensor:
@@ -211,21 +179,16 @@ def key_shadow(
     has = (count > 0).float()
     maps = torch.stack([first * has, has, count]).view(3, _HAIR_SHADOW_SIZE, -1)
     blurred = _box(maps, max(radius, 0.03))
-    texel_area = (2 * _SHADOW_EXTENT / _HAIR_SHADOW_SIZE) ** 2
-    return Shadow(
-        rotation,
-        center,
-        depth.view(_SHADOW_SIZE, _SHADOW_SIZE),
-        radius,
-        solid,
-        hair_depth=torch.where(blurred[1] > 0, blurred[0] / blurred[1].clamp(min=1e-6), _FAR),
-        hair_density=blurred[2] * (opacity / texel_area),
-    )
+    texel_area = (2 * SHADOW_EXTENT / _HAIR_SHADOW_SIZE) ** 2
+    begins = torch.where(blurred[1] > 0, blurred[0] / blurred[1].clamp(min=1e-6), _FAR)
+    hair = torch.stack([begins, blurred[2] * (opacity / texel_area)], -1)
+    depth = depth.view(_SHADOW_SIZE, _SHADOW_SIZE)
+    return Shadow(rotation, center, depth, radius, solid, hair)
 
 
 def _box(maps: Tensor, radius: float) -> Tensor:
     """[C, S, S] averaged twice over squares of about `radius` generator units."""
-    reach = 1 + round(radius / (2 * _SHADOW_EXTENT / maps.shape[-1]))
+    reach = 1 + round(radius / (2 * SHADOW_EXTENT / maps.shape[-1]))
     for _ in range(2):
         maps = F.avg_pool2d(maps[None], 2 * reach + 1, 1, padding=reach)[0]
     return maps
@@ -233,7 +196,7 @@ def _box(maps: Tensor, radius: float) -> Tensor:
 
 def _to_light(points_gen: Tensor, rotation: Tensor, center: Tensor) -> Tensor:
     """[3, N] generator -> [3, N] of `Shadow.to_light`."""
-    turned = turned_planes(rotation * (1 / _SHADOW_EXTENT), points_gen - center[:, None])
+    turned = turned_planes(rotation * (1 / SHADOW_EXTENT), points_gen - center[:, None])
     turned[2] += 2.0
     return turned
 
