@@ -17,7 +17,8 @@ from synthforge.mannequin.render.fields import smooth_curve, smoothstep
 from synthforge.mannequin.render.lighting import Shadow, fit_rotation
 from synthforge.mannequin.render.shading import Surface
 from synthforge.mannequin.render.template import Template
-from synthforge.mesh import vertex_normals
+from synthforge.mannequin.render.vertex_kernel import sum_normals
+from synthforge.mesh import unit
 
 # Shadows are looked up this far above the skin, generator units, and so much farther where the
 # light grazes it: it must not shade itself.
@@ -49,7 +50,9 @@ class Body:
 
 def clothed(head: Template, person: Person, vertices: Tensor, landmarks: Tensor) -> Body:
     """Dress a posed head: vertices [V, 3], landmarks [68, 3]."""
-    normals = vertex_normals(vertices, head.topology)
+    normals = torch.zeros_like(vertices)
+    sum_normals(vertices.contiguous().numpy(), head.faces.numpy(), normals.numpy())
+    normals = unit(normals)
     neckline = neckline_height(person, head.vertices.T)
     thickness = _CLOTH_M * UNITS_PER_METRE * smoothstep(0.003, -0.006, neckline)
     parted = length(landmarks[62] - landmarks[66]) / UNITS_PER_METRE

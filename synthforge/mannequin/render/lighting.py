@@ -26,6 +26,7 @@ from synthforge.mannequin.render.occlusion import (
 )
 from synthforge.mannequin.render.scene import Light, Scene
 from synthforge.mannequin.render.shading_kernel import SHADOW_EXTENT, lit, transmitted
+from synthforge.mannequin.render.vertex_kernel import gather_light
 from synthforge.mesh import Topology, cross
 from synthforge.rasterizer import rasterize
 
@@ -84,15 +85,13 @@ def irradiance(
     frame. topology: of the head. Light scatters below the skin, red light farthest: neighbours
     share it, red most.
     """
-    device = normals.device
-    head_directions = directions().to(device)
-    light = radiance(scene, turned(R_view_head, head_directions))
-    x, y, z = turned(R_gen_head, head_directions)[..., None].unbind(1)
-    a, b, c = normals.T.contiguous()
-    cosine = (x * a + y * b + z * c).clamp_(min=0)
-    cosine *= visibility(str(device))
-    bare = weighted_sum(cosine, light).T * (4 / DIRECTIONS)
-    blocked = (1 - fixed_order_sum(cosine, 0) * (4 / DIRECTIONS)).clamp_(min=0)[:, None]
+    light = radiance(scene, turned(R_view_head, directions()))
+    sums = torch.empty(4, len(normals))
+    towards = turned(R_gen_head, directions())
+    arrays = (normals.T.contiguous(), towards, light, visibility("cpu"), sums)
+    gather_light(*(array.numpy() for array in arrays))
+    *colors, sky = sums * (4 / DIRECTIONS)
+    bare, blocked = torch.stack(colors, 1), (1 - sky).clamp_(min=0)[:, None]
     like = bare.new_tensor
     bare += blocked * (like(skin) * (mean(bare, 0) + _KEY_ON_FOLDS * like(scene.key.color)))
     near = neighbour_mean(bare, topology)

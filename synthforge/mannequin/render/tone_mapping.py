@@ -27,10 +27,11 @@ def _grain(device: torch.device | str, coarse: bool) -> Tensor:
     """float32 [3, G, G], unit variance, mostly shared by the channels; coarse: in soft blots."""
     generator = torch.Generator().manual_seed(5)
     noise = torch.randn(4, _GRAIN_SIZE, _GRAIN_SIZE, generator=generator, dtype=torch.float64)
+    noise = noise.float()
     if coarse:
         # A Gaussian of sigma leaves 1 / (2 sqrt(pi) sigma) of the deviation.
         noise = blurred(noise, _COARSE) * (2 * math.sqrt(math.pi) * _COARSE)
-    return (0.8 * noise[:1] + 0.6 * noise[1:]).float().to(device)
+    return (0.8 * noise[:1] + 0.6 * noise[1:]).to(device)
 
 
 def tone_map(scene: Scene, linear: Tensor) -> Tensor:
