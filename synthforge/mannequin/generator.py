@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from synthforge.alignment import apply_affine, place_in_generator
@@ -26,7 +25,7 @@ from synthforge.mannequin.render.arithmetic import product
 from synthforge.mannequin.render.background import background
 from synthforge.mannequin.render.body import clothed, eyes_of, surface_of
 from synthforge.mannequin.render.lighting import fit_rotation, irradiance, key_shadow
-from synthforge.mannequin.render.pixel_faces import pixel_faces
+from synthforge.mannequin.render.pixel_faces import averaged, on_samples, pixel_faces
 from synthforge.mannequin.render.scene import scene_from
 from synthforge.mannequin.render.shading import shade
 from synthforge.mannequin.render.template import Template, template
@@ -163,15 +162,10 @@ class Mannequin:
         )
         faces_seen = pixel_faces(ndc[0], head.faces, face_ids[0])
         colors = shade(surface, faces_seen, texture, person, scene, shadow, R_view_gen, eyes)
-        of_sample = faces_seen.of_sample
-        # The last stands for samples that see no face.
-        image = F.pad(colors, (0, 1)).index_select(1, of_sample)
-        z_behind = F.pad(faces_seen.z, (0, 1), value=99.0).index_select(0, of_sample)
-        covered = (of_sample < len(faces_seen)).float()
+        image, covered, z_behind = on_samples(faces_seen, colors)
         for group, seen in zip(groups, splat(groups, camera, size, z_behind), strict=True):
             shade_strands(image, covered, group, seen, scene, shadow, R_view_gen, center)
-        layers = torch.cat([image, covered[None]]).view(1, 4, size, size)
-        layers = F.avg_pool2d(layers, _SUPERSAMPLING)[0]
+        layers = averaged(image, covered)
         behind = background(scene, _IMAGE_SIZE, "cpu")
         # Mixed as tones, not as light: a bright backdrop would eat edges and thin hair.
         behind = behind / (1 + layers[3:] * exposure(scene) * behind)

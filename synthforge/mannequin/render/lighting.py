@@ -188,8 +188,8 @@ def key_shadow(
 def _box(maps: Tensor, radius: float) -> Tensor:
     """[C, S, S] averaged twice over squares of about `radius` generator units."""
     reach = 1 + round(radius / (2 * SHADOW_EXTENT / maps.shape[-1]))
-    for _ in range(2):
-        maps = F.avg_pool2d(maps[None], 2 * reach + 1, 1, padding=reach)[0]
+    for side, beyond in 2 * (((2 * reach + 1, 1), (reach, 0)), ((1, 2 * reach + 1), (0, reach))):
+        maps = F.avg_pool2d(maps[None], side, 1, beyond)[0]
     return maps
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,8 @@ from torch import Tensor
 from synthforge.raster_kernel import compiled, inlined
 
 _F = np.float32
-_ONE, _HALF, _QUARTER = _F(1), _F(0.5), _F(0.25)
+_ZERO, _ONE, _HALF, _QUARTER = _F(0), _F(1), _F(0.5), _F(0.25)
+_FAR = _F(99)
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,27 @@ def pixel_faces(ndc: Tensor, faces: Tensor, face_ids: Tensor) -> PixelFaces:
     found = int(count)
     of_sample.masked_fill_(of_sample < 0, found)
     return PixelFaces(face[:found], weights[:found].T, z[:found], of_sample.view(-1))
+
+
+def on_samples(seen: PixelFaces, colors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Colours [3, P], coverage and z of the pairs at the samples: [3, N], [N], [N].
+
+    Where nothing is seen 0, 0 and 99.
+    """
+    count = len(seen.of_sample)
+    image, covered, z = torch.empty(3, count), torch.empty(count), torch.empty(count)
+    arrays = (seen.of_sample, colors, seen.z, image, covered, z)
+    _spread(*(array.numpy() for array in arrays))
+    return image, covered, z
+
+
+def averaged(image: Tensor, covered: Tensor) -> Tensor:
+    """Samples [3, 2S * 2S] and [2S * 2S] averaged over pixels: [4, S, S]."""
+    size = math.isqrt(len(covered))
+    result = torch.empty(4, size // 2, size // 2)
+    samples = image.view(3, size, size), covered.view(size, size), result
+    _average(*(array.numpy() for array in samples))
+    return result
 
 
 @inlined
@@ -97,3 +120,28 @@ def _find_pairs(ndc, faces, face_ids, face, weights, z, of_sample, count):
                 face[owner], z[owner] = sample, wa * ndc[a, 2] + wb * ndc[b, 2] + wc * ndc[c, 2]
                 weights[owner, 0], weights[owner, 1], weights[owner, 2] = wa, wb, wc
     count[0] = found
+
+
+@compiled(
+    "int32[::1]", "float32[:,::1]", "float32[::1]", "float32[:,::1]", "float32[::1]",
+    "float32[::1]",
+)  # fmt: skip
+def _spread(of_sample, colors, z, image, covered, z_of_sample):
+    for sample in range(len(of_sample)):
+        pair = of_sample[sample]
+        seen = pair < len(z)
+        covered[sample] = _ONE if seen else _ZERO
+        z_of_sample[sample] = z[pair] if seen else _FAR
+        for k in range(3):
+            image[k, sample] = colors[k, pair] if seen else _ZERO
+
+
+@compiled("float32[:,:,::1]", "float32[:,::1]", "float32[:,:,::1]")
+def _average(image, covered, result):
+    for plane in range(4):
+        samples = image[plane] if plane < 3 else covered
+        for row in range(result.shape[1]):
+            above, below = samples[2 * row], samples[2 * row + 1]
+            for x in range(result.shape[2]):
+                total = above[2 * x] + above[2 * x + 1] + below[2 * x] + below[2 * x + 1]
+                result[plane, row, x] = total * _QUARTER

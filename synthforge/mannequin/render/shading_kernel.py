@@ -66,7 +66,8 @@ def _texel(place, size):
     """The index from 0 to size - 1 at a place; NaN must not become one."""
     if not place > 0:
         return 0
-    return min(int(place), size - 1) if place < size else size - 1
+    # At least 0 already: LLVM does not know.
+    return min(max(int(place), 0), size - 1)
 
 
 @inlined
@@ -76,7 +77,7 @@ def _cell(place, size):
         return 0, _ZERO
     if place >= size - 1:
         return size - 2, _ONE
-    first = int(place)
+    first = max(int(place), 0)
     return first, place - _F(first)
 
 
