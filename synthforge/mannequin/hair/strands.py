@@ -36,6 +36,11 @@ class Strands:
     depth: tuple[float, float]
 
     @property
+    def by_strand(self) -> Tensor:
+        """`points` as they are drawn fastest, [N, T, 3]."""
+        return self.points.permute(1, 2, 0).contiguous()
+
+    @property
     def mean_length(self) -> Tensor:
         """Generator units; of every 16th strand."""
         points = self.points[:, ::16]
@@ -81,7 +86,7 @@ def splat(groups: list[Strands], camera: Camera, size: int, z_behind: Tensor) ->
     projection = torch.cat([turn, -turned(turn, camera.center_gen)[0, :, None]], 1).cpu().numpy()
     ends = list(itertools.accumulate(len(group) for group in groups))
     for group, end in zip(groups, ends, strict=True):
-        points = group.points.cpu().contiguous().numpy()
+        points = group.by_strand.numpy()
         draw_strands(points, projection, end - len(group), *images)
 
     layers = F.avg_pool2d(layers[None], 3, 1, 1)[0] / CELL**2
@@ -132,7 +137,7 @@ def shade_strands(
         seen.strand,
         seen.along,
         seen.passed,
-        group.points,
+        group.by_strand,
         group.color,
         group.exposed,
     )

@@ -15,6 +15,23 @@ _ZERO, _HALF, _ONE = _F(0), _F(0.5), _F(1)
 _ARCTANGENT = np.float32([0.9998660, -0.3302995, 0.1801410, -0.0851330, 0.0208351])
 
 
+@compiled("float32[:,:,::1]", "float32[::1]", "float32[::1]", "float32[:,::1]")
+def read_cells(maps, columns, rows, values):
+    """Set values [C, N] of maps [C, H, W], bilinear; beyond the border the border's."""
+    _, height, width = maps.shape
+    for i in range(len(columns)):
+        # NaN must not become an index.
+        x = min(columns[i], _F(width - 1)) if columns[i] > 0 else _ZERO
+        y = min(rows[i], _F(height - 1)) if rows[i] > 0 else _ZERO
+        left, top = min(int(x), width - 2), min(int(y), height - 2)
+        right, down = x - _F(left), y - _F(top)
+        for k in range(len(maps)):
+            above, below = maps[k, top, left], maps[k, top + 1, left]
+            above += right * (maps[k, top, left + 1] - above)
+            below += right * (maps[k, top + 1, left + 1] - below)
+            values[k, i] = above + down * (below - above)
+
+
 @compiled("float32[:,:,::1]", "float32[::1]", "float32[:,:,::1]")
 def blur(maps, weights, result):
     """Set result [C, H, W] to the maps weighted by distance, down and then across."""

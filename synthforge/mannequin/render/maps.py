@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthforge.mannequin.render.map_kernel import average_discs, blur, resize
+from synthforge.mannequin.render.map_kernel import average_discs, blur, read_cells, resize
 
 
 def read(maps: Tensor, x: Tensor, y: Tensor) -> Tensor:
@@ -16,19 +16,9 @@ def read(maps: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
     Cell centres are whole numbers; beyond the border the border's value holds.
     """
-    channels, height, width = maps.shape
-    x, y = x.clamp(0, width - 1), y.clamp(0, height - 1)
-    # The last cell is read as the far end of the one before it.
-    column, row = x.long().clamp_(max=width - 2), y.long().clamp_(max=height - 2)
-    right, down = x - column, y - row
-    flat, cell = maps.view(channels, -1), row * width + column
-    above, beside, below, across = (
-        flat.index_select(1, cell + shift) for shift in (0, 1, width, width + 1)
-    )
-    above += right * beside.sub_(above)
-    below += right * across.sub_(below)
-    above += down * below.sub_(above)
-    return above
+    values = torch.empty(len(maps), len(x))
+    read_cells(*(array.contiguous().numpy() for array in (maps, x, y, values)))
+    return values
 
 
 def resized(maps: Tensor, height: int, width: int) -> Tensor:

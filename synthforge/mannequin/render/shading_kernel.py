@@ -124,7 +124,7 @@ def _transmitted(x, y, z, depth, radius):
         to_right = _texel(column + _POISSON[k, 0] * scale, size)
         down = _texel(row + _POISSON[k, 1] * scale, size)
         behind = (z - depth[down, to_right]) * _F(SHADOW_EXTENT) - _F(0.004)
-        total += _exp(behind / -_REACH) if behind > 0 else _ONE
+        total += _exp(min(behind * (-_ONE / _REACH), _ZERO))
     return total * _F(1 / _BEHIND_HAIR)
 
 
@@ -227,8 +227,12 @@ def shade_skin(
         v = wa * uvs[ta, 1] + wb * uvs[tb, 1] + wc * uvs[tc, 1]
         column, right = _cell(u * _F(size) - _F(0.5), size)
         row, down = _cell((_ONE - v) * _F(size) - _F(0.5), size)
+        left_top, right_top = texture[row, column], texture[row, column + 1]
+        left_end, right_end = texture[row + 1, column], texture[row + 1, column + 1]
         for k in range(8):
-            texel[k] = _between(texture, row, down, column, right, k)
+            top = left_top[k] + right * (right_top[k] - left_top[k])
+            end = left_end[k] + right * (right_end[k] - left_end[k])
+            texel[k] = top + down * (end - top)
 
         height, skin, crease = above[pair], _ONE, _ONE
         if height < ABOVE_CLOTH_M:
@@ -280,21 +284,23 @@ def shade_hair(
     pixel, strand, along, passed, points, color, exposed, shine, cube, axes, key_color, center,
     to_light, light_center, depth, radius, image, covered,
 ):  # fmt: skip
-    """Paint seen points of strands [3, N, T] into image [3, S * S] and covered [S * S].
+    """Paint seen points of strands [N, T, 3] into image [3, S * S] and covered [S * S].
 
     pixel, strand, along, passed: of Splat. cube: lighting.ambient_cube. axes: towards key, viewer.
     to_light: [3, 3], from positions about light_center to Shadow.to_light.
     """
-    spans = points.shape[2] - 1
+    spans = points.shape[1] - 1
     key, viewer = axes[0], axes[1]
     for i in range(len(pixel)):
         s, way = strand[i], along[i]
         place = way * _F(spans)
         span = min(int(place), spans - 1)
-        x, y, z = points[0, s, span], points[1, s, span], points[2, s, span]
-        dx = points[0, s, span + 1] - x
-        dy = points[1, s, span + 1] - y
-        dz = points[2, s, span + 1] - z
+        x, y, z = points[s, span, 0], points[s, span, 1], points[s, span, 2]
+        dx, dy, dz = (
+            points[s, span + 1, 0] - x,
+            points[s, span + 1, 1] - y,
+            points[s, span + 1, 2] - z,
+        )
         tx, ty, tz = _unit(dx, dy, dz)
         rest = place - _F(span)
         x, y, z = x + dx * rest, y + dy * rest, z + dz * rest
