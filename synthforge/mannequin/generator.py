@@ -130,7 +130,6 @@ class Mannequin:
             person_from(z[:PERSON_LATENTS].cpu()),
             scene_from(z[PERSON_LATENTS:].cpu()),
         )
-        texture = skin_texture(person)
         R_view_gen = camera.R_view_gen[0]
         R_gen_head = fit_rotation(head.vertices[head.skull], vertices[head.skull])
         body = clothed(head, person, vertices, landmarks)
@@ -161,6 +160,7 @@ class Mannequin:
             ndc, head.faces, size, size, perspective_correct=True, cull_backfaces=True
         )
         faces_seen = pixel_faces(ndc[0], head.faces, face_ids[0])
+        texture = skin_texture(person, faces_seen)
         colors = shade(surface, faces_seen, texture, person, scene, shadow, R_view_gen, eyes)
         image, covered, z_behind = on_samples(faces_seen, colors)
         for group, seen in zip(groups, splat(groups, camera, size, z_behind), strict=True):

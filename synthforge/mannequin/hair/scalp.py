@@ -13,7 +13,6 @@ from torch import Tensor
 from flame_pytorch.lbs import fixed_order_sum
 from synthforge.mannequin.head.pieces import Piece
 from synthforge.mannequin.render.arithmetic import (
-    atan2,
     cosine,
     dot,
     length,
@@ -25,7 +24,7 @@ from synthforge.mannequin.render.arithmetic import (
     turned_planes,
 )
 from synthforge.mannequin.render.lighting import fit_rotation
-from synthforge.mannequin.render.maps import read
+from synthforge.mannequin.render.map_kernel import keep_off_axis, read_around
 from synthforge.mannequin.render.template import Template, template
 from synthforge.mesh import unit
 from synthforge.regions import REGION_ID
@@ -105,11 +104,9 @@ class Scalp:
 
     def at(self, direction: Tensor) -> Tensor:
         """[N, 3] unit -> [N]."""
-        x, y, z = direction.unbind(-1)
-        azimuth = atan2(x, z) * (1 / math.pi)
-        polar = atan2(torch.sqrt(x * x + z * z), y) * (1 / math.pi)
-        rows, columns = _MAP
-        return read(self.radius, (azimuth + 1) * ((columns - 1) / 2), polar * (rows - 1))[0]
+        radius = torch.empty(len(direction))
+        read_around(self.radius[0].numpy(), direction.contiguous().numpy(), radius.numpy())
+        return radius
 
     def keep_out(self, p: Tensor, layer: Tensor) -> tuple[Tensor, Tensor]:
         """Points [N, 3] at least `layer` [N] above the skin, and how far they stand off it: [N]."""
@@ -137,16 +134,10 @@ class Shoulders:
 
     def keep_out(self, p: Tensor, layer: Tensor) -> Tensor:
         """Points [N, 3] at least `layer` [N] off the skin, head frame."""
-        x, y, z = self.frame.to_local(p).unbind(-1)
-        z = z - _AXIS_Z
-        distance = torch.sqrt(x * x + z * z)
-        rows, columns = _TRUNK_MAP
-        row = (self.jaw_y - y) / (self.jaw_y - _LOWEST_Y) * (rows - 1)
-        column = (atan2(x, z) * (1 / math.pi) + 1) * ((columns - 1) / 2)
-        floor = read(self.radius, column, row)[0] + layer
-        grown = torch.where(y < self.jaw_y, (floor / distance).clamp(min=1), 1.0)
-        moved = torch.stack([x * grown, y, z * grown + _AXIS_Z], 1)
-        return self.frame.from_local(moved.T[..., None])[..., 0].T
+        local = self.frame.to_local(p).contiguous()
+        arrays = self.radius[0].numpy(), local.numpy(), layer.numpy()
+        keep_off_axis(*arrays, float(self.jaw_y), _LOWEST_Y, _AXIS_Z)
+        return self.frame.from_local(local.T[..., None])[..., 0].T
 
 
 def _center(template: Template) -> Tensor:

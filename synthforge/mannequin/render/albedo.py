@@ -13,13 +13,14 @@ from torch import Tensor
 from synthforge.mannequin.draws import RGB, mix
 from synthforge.mannequin.hair.hairline import RECESSION_M
 from synthforge.mannequin.person import Person
-from synthforge.mannequin.render.skin_kernel import mix_skin
+from synthforge.mannequin.render.pixel_faces import PixelFaces
+from synthforge.mannequin.render.skin_kernel import mark_runs, mix_skin
 from synthforge.mannequin.render.skin_maps import (
     PIGMENT_MAPS,
     TEXTURE_SIZE,
-    SkinMaps,
     skin_maps,
 )
+from synthforge.mannequin.render.template import template
 
 # Log linear-RGB albedo of the fairest skin, and what pigments at full strength add to it.
 # Fitted by eye to published skin reflectances (Krishnaswamy & Baranoski 2004, figure 5).
@@ -128,12 +129,17 @@ def _scalp_shade(person: Person) -> tuple[list[float], list[float]]:
     return border, [cover * channel for channel in pigment]
 
 
-def skin_texture(person: Person, maps: SkinMaps | None = None) -> Tensor:
+def skin_texture(person: Person, seen: PixelFaces | None = None) -> Tensor:
     """float32 [8, S, S]: linear RGB albedo, bump gradient (u, v), oil, lip and wet gloss.
 
-    Its channels lie side by side in memory.
+    seen: only what these show is set. Channels lie side by side in memory.
     """
-    maps = maps or skin_maps()
+    maps = skin_maps()
+    wanted = torch.ones(len(maps.present), dtype=torch.uint8)
+    if seen is not None:
+        head = template("cpu")
+        faces = (tensor.numpy() for tensor in (seen.face, head.uv_faces, head.uvs))
+        mark_runs(*faces, TEXTURE_SIZE, wanted.zero_().numpy())
     table = pigments(person)
     texture = torch.empty(TEXTURE_SIZE, TEXTURE_SIZE, TEXTURE_CHANNELS)
     amounts = torch.tensor([table[name] for name in PIGMENT_MAPS])
@@ -141,7 +147,7 @@ def skin_texture(person: Person, maps: SkinMaps | None = None) -> Tensor:
     heights = torch.tensor([person.wrinkles, person.pores, 1.0])
     arrays = (
         maps.pigments, maps.present, amounts, maps.hairline, hair, tint, maps.bumps, heights,
-        maps.gloss, texture.view(-1, TEXTURE_CHANNELS),
+        maps.gloss, wanted, texture.view(-1, TEXTURE_CHANNELS),
     )  # fmt: skip
     mix_skin(*(array.numpy() for array in arrays))
     return texture.permute(2, 0, 1)

@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from flame_pytorch.lbs import fixed_order_sum
 from synthforge.mannequin.draws import RGB
 from synthforge.mannequin.render.arithmetic import (
     dot,
@@ -26,12 +25,10 @@ from synthforge.mannequin.render.occlusion import (
 )
 from synthforge.mannequin.render.scene import Light, Scene
 from synthforge.mannequin.render.shading_kernel import SHADOW_EXTENT, lit, transmitted
-from synthforge.mannequin.render.vertex_kernel import gather_light
-from synthforge.mesh import Topology, cross
+from synthforge.mannequin.render.vertex_kernel import fit, gather_light
+from synthforge.mesh import Topology
 from synthforge.rasterizer import rasterize
 
-# Newton's iteration for a rotation doubles its digits each step.
-_NEWTON_STEPS = 12
 # Share of the key's light on what surrounds a fold.
 _KEY_ON_FOLDS = 0.35
 _SHADOW_SIZE = 368
@@ -42,15 +39,11 @@ _FAR = 9.0
 def fit_rotation(source: Tensor, target: Tensor) -> Tensor:
     """The rotation [3, 3] that best turns source [N, 3] into target [N, 3] (Kabsch 1976).
 
-    The polar factor of their covariance, by Newton's iteration (Higham 1986). Neither set may be
+    The polar factor of their covariance. Neither set may be
     flat, nor one the other's mirror image.
     """
-    a, b = (points - mean(points, 0) for points in (source.double(), target.double()))
-    R = fixed_order_sum(b[:, :, None] * a[:, None, :], 0)
-    R = R / torch.sqrt(fixed_order_sum((R * R).flatten(), 0))
-    for _ in range(_NEWTON_STEPS):
-        cofactors = cross(R.roll(-1, 0), R.roll(-2, 0))
-        R = 0.5 * (R + cofactors / dot(R[0], cofactors[0]))
+    R = torch.empty(3, 3, dtype=torch.float64)
+    fit(source.contiguous().numpy(), target.contiguous().numpy(), R.numpy())
     return R.float()
 
 

@@ -15,23 +15,6 @@ _ZERO, _HALF, _ONE = _F(0), _F(0.5), _F(1)
 _ARCTANGENT = np.float32([0.9998660, -0.3302995, 0.1801410, -0.0851330, 0.0208351])
 
 
-@compiled("float32[:,:,::1]", "float32[::1]", "float32[::1]", "float32[:,::1]")
-def read_cells(maps, columns, rows, values):
-    """Set values [C, N] of maps [C, H, W], bilinear; beyond the border the border's."""
-    _, height, width = maps.shape
-    for i in range(len(columns)):
-        # NaN must not become an index.
-        x = min(columns[i], _F(width - 1)) if columns[i] > 0 else _ZERO
-        y = min(rows[i], _F(height - 1)) if rows[i] > 0 else _ZERO
-        left, top = min(int(x), width - 2), min(int(y), height - 2)
-        right, down = x - _F(left), y - _F(top)
-        for k in range(len(maps)):
-            above, below = maps[k, top, left], maps[k, top + 1, left]
-            above += right * (maps[k, top, left + 1] - above)
-            below += right * (maps[k, top + 1, left + 1] - below)
-            values[k, i] = above + down * (below - above)
-
-
 @compiled("float32[:,:,::1]", "float32[::1]", "float32[:,:,::1]")
 def blur(maps, weights, result):
     """Set result [C, H, W] to the maps weighted by distance, down and then across."""
@@ -157,6 +140,57 @@ def _turns(y, x):
     if x < 0:
         angle = _F(np.pi) - angle
     return (-angle if y < 0 else angle) * _F(0.5 / np.pi)
+
+
+@inlined
+def _read(map_, x, y):
+    """Bilinear value of a map [H, W]; beyond the border the border's, at NaN the first."""
+    height, width = map_.shape
+    x = min(x, _F(width - 1)) if x > 0 else _ZERO
+    y = min(y, _F(height - 1)) if y > 0 else _ZERO
+    left, top = min(int(x), width - 2), min(int(y), height - 2)
+    right, down = x - _F(left), y - _F(top)
+    above, below = map_[top, left], map_[top + 1, left]
+    above += right * (map_[top, left + 1] - above)
+    below += right * (map_[top + 1, left + 1] - below)
+    return above + down * (below - above)
+
+
+@compiled("float32[:,:,::1]", "float32[::1]", "float32[::1]", "float32[:,::1]")
+def read_cells(maps, columns, rows, values):
+    """Set values [C, N] of maps [C, H, W], bilinear."""
+    for channel in range(len(maps)):
+        for i in range(len(columns)):
+            values[channel, i] = _read(maps[channel], columns[i], rows[i])
+
+
+@compiled("float32[:,::1]", "float32[:,::1]", "float32[::1]")
+def read_around(radius, offsets, values):
+    """Set values [N] of a map over polar angle and azimuth in the directions of offsets [N, 3]."""
+    height, width = radius.shape
+    for i in range(len(offsets)):
+        x, y, z = offsets[i, 0], offsets[i, 1], offsets[i, 2]
+        column = (_F(2) * _turns(x, z) + _ONE) * (_F(width - 1) * _HALF)
+        row = _F(2) * _turns(np.sqrt(x * x + z * z), y) * _F(height - 1)
+        values[i] = _read(radius, column, row)
+
+
+@compiled("float32[:,::1]", "float32[:,::1]", "float32[::1]", "float32", "float32", "float32")
+def keep_off_axis(radius, points, layer, top, bottom, axis_z):
+    """Move points [N, 3] away from a vertical axis until they are `layer` [N] off a surface.
+
+    radius: of the surface, over height from top to bottom, and azimuth.
+    """
+    height, width = radius.shape
+    for i in range(len(points)):
+        x, y, z = points[i, 0], points[i, 1], points[i, 2] - axis_z
+        if not y < top:
+            continue
+        row = (top - y) / (top - bottom) * _F(height - 1)
+        column = (_F(2) * _turns(x, z) + _ONE) * (_F(width - 1) * _HALF)
+        floor = _read(radius, column, row) + layer[i]
+        grown = max(floor / np.sqrt(x * x + z * z), _ONE)
+        points[i, 0], points[i, 2] = x * grown, z * grown + axis_z
 
 
 @compiled("float32[:,:,::1]", "float32[:,::1]", "float32[:,::1]")

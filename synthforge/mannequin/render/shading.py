@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from synthforge.mannequin.person import Person
@@ -71,10 +72,10 @@ def shade(
         person.lip_gloss,
         colors.numpy(),
     )
-    of_head = seen.face.clamp(max=len(head.faces) - 1)
-    of_eye = head.eye.index_select(0, of_head) * (of_head == seen.face)
+    of_eye = F.pad(head.eye, (0, 1)).index_select(0, seen.face.clamp(max=len(head.faces)))
+    of_eyes = torch.nonzero(of_eye).squeeze(1)
     for k, eye in enumerate(eyes, 1):
-        pairs = torch.nonzero(of_eye == k).squeeze(1)
+        pairs = of_eyes[of_eye.index_select(0, of_eyes) == k]
         if len(pairs) == 0:
             continue
         values = _at_pairs(surface.values, head, seen, pairs)
@@ -100,5 +101,5 @@ def _at_pairs(values: Tensor, head: Template, seen: PixelFaces, pairs: Tensor) -
     face = seen.face.index_select(0, pairs).clamp_(max=len(head.faces) - 1)
     corners = head.faces.index_select(0, face)
     a, b, c = (values.index_select(0, corner) for corner in corners.unbind(1))
-    wa, wb, wc = seen.weights.index_select(1, pairs)[..., None]
+    wa, wb, wc = seen.weights.T.index_select(0, pairs).T[..., None]
     return a * wa + b * wb + c * wc

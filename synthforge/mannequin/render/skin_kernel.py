@@ -9,7 +9,7 @@ import numpy as np
 from synthforge.raster_kernel import compiled, inlined
 
 # What is mixed at once: fits a core's innermost cache.
-TEXELS_AT_ONCE = 1 << 9
+TEXELS_AT_ONCE = 1 << 8
 # float32 constants: with Python's floats numba would compute in float64.
 _F = np.float32
 _ZERO, _ONE = _F(0), _F(1)
@@ -33,12 +33,36 @@ def _clamped(x):
     return min(max(x, _ZERO), _ONE)
 
 
+@compiled("int64[::1]", "int64[:,::1]", "float32[:,::1]", "int64", "uint8[::1]")
+def mark_runs(face, uv_faces, uvs, size, wanted):
+    """Set wanted [R] to 1 for the runs of a texture [size, size] that faces [P] may show."""
+    marked = np.zeros(len(uv_faces), np.uint8)
+    runs_a_row = size // TEXELS_AT_ONCE
+    for f in face:
+        if f >= len(uv_faces) or marked[f] > 0:
+            continue
+        marked[f] = 1
+        a, b, c = uv_faces[f, 0], uv_faces[f, 1], uv_faces[f, 2]
+        left = min(uvs[a, 0], uvs[b, 0], uvs[c, 0]) * size
+        right = max(uvs[a, 0], uvs[b, 0], uvs[c, 0]) * size
+        top = (1 - max(uvs[a, 1], uvs[b, 1], uvs[c, 1])) * size
+        bottom = (1 - min(uvs[a, 1], uvs[b, 1], uvs[c, 1])) * size
+        # Texels lie between whole numbers, and what is read reaches one farther.
+        first, last = max(int(left) - 2, 0), min(int(right) + 2, size - 1)
+        for row in range(max(int(top) - 2, 0), min(int(bottom) + 2, size - 1) + 1):
+            for run in range(first // TEXELS_AT_ONCE, last // TEXELS_AT_ONCE + 1):
+                wanted[row * runs_a_row + run] = 1
+
+
 @compiled(
     "float32[:,::1]", "uint8[:,::1]", "float32[:,::1]", "float32[:,::1]", "float32[::1]",
-    "float32[::1]", "float32[:,:,::1]", "float32[::1]", "float32[:,::1]", "float32[:,::1]",
+    "float32[::1]", "float32[:,:,::1]", "float32[::1]", "float32[:,::1]", "uint8[::1]",
+    "float32[:,::1]",
 )  # fmt: skip
-def mix_skin(pigments, present, amounts, hairline, hair, tint, bumps, heights, gloss, texture):
-    """Set texture [N, 8]: albedo, bump gradient, gloss.
+def mix_skin(
+    pigments, present, amounts, hairline, hair, tint, bumps, heights, gloss, wanted, texture
+):
+    """Set the wanted runs of texture [N, 8]: albedo, bump gradient, gloss.
 
     pigments, amounts: [K, N] and log-albedo of each at full strength [K, 3]. present: [R, K], 0
     where a run of TEXELS_AT_ONCE has none of a pigment.
@@ -51,6 +75,8 @@ def mix_skin(pigments, present, amounts, hairline, hair, tint, bumps, heights, g
     log = np.empty((3, TEXELS_AT_ONCE), np.float32)
     high, thin, soft, rim = hair[0], hair[1], hair[2], hair[3]
     for run in range(runs):
+        if wanted[run] == 0:
+            continue
         first = run * TEXELS_AT_ONCE
         log[:] = _ZERO
         for kind in range(kinds):

@@ -10,6 +10,42 @@ from synthforge.raster_kernel import compiled
 
 _ZERO = np.float32(0)
 _AT_ONCE = 512
+# Newton's iteration for a rotation doubles its digits each step.
+_NEWTON_STEPS = 12
+
+
+@compiled("float32[:,::1]", "float32[:,::1]", "float64[:,::1]")
+def fit(source, target, R):
+    """Set R [3, 3] to that of lighting.fit_rotation, by Newton's iteration (Higham 1986)."""
+    middle_a, middle_b = np.zeros(3), np.zeros(3)
+    for i in range(len(source)):
+        for k in range(3):
+            middle_a[k] += source[i, k]
+            middle_b[k] += target[i, k]
+    middle_a /= len(source)
+    middle_b /= len(source)
+    R[:] = 0
+    for i in range(len(source)):
+        for row in range(3):
+            for column in range(3):
+                R[row, column] += (target[i, row] - middle_b[row]) * (
+                    source[i, column] - middle_a[column]
+                )
+    square = 0.0
+    for k in range(9):
+        square += R[k // 3, k % 3] * R[k // 3, k % 3]
+    R /= np.sqrt(square)
+    cofactors = np.empty((3, 3))
+    for _ in range(_NEWTON_STEPS):
+        for row in range(3):
+            a, b = R[(row + 1) % 3], R[(row + 2) % 3]
+            cofactors[row, 0] = a[1] * b[2] - a[2] * b[1]
+            cofactors[row, 1] = a[2] * b[0] - a[0] * b[2]
+            cofactors[row, 2] = a[0] * b[1] - a[1] * b[0]
+        volume = R[0, 0] * cofactors[0, 0] + R[0, 1] * cofactors[0, 1] + R[0, 2] * cofactors[0, 2]
+        for k in range(9):
+            row, column = k // 3, k % 3
+            R[row, column] = 0.5 * (R[row, column] + cofactors[row, column] / volume)
 
 
 @compiled("float32[:,::1]", "float32[:,::1]", "float32[:,::1]", "float32[:,::1]", "float32[:,::1]")
