@@ -63,12 +63,45 @@ def draw_strands(points, projection, first, z_behind, nearest, strands, along, l
                 at_u, at_v, at_z = start_u + k * step_u, start_v + k * step_v, start_z + k * step_z
                 if not (0 <= at_u < border and 0 <= at_v < border):
                     continue
-                row, column = int(at_v), int(at_u)
+                # At least 0 already: LLVM does not know.
+                row, column = max(int(at_v), 0), max(int(at_u), 0)
                 layers[row // CELL, column // CELL] += _ONE
                 if at_z < nearest[row, column]:
                     nearest[row, column] = at_z
                     strands[row, column] = first + strand
                     along[row, column] = (np.float32(knot - 1) + k / steps) / np.float32(knots - 1)
+
+
+@compiled(
+    "int32[:,::1]", "float32[:,::1]", "float32[:,::1]", "float32[:,::1]", "int64[::1]",
+    "int64[::1]", "int64[::1]", "int32[::1]", "float32[:,::1]",
+)  # fmt: skip
+def gather_seen(strands, along, nearest, layers, ends, counts, pixel, strand, numbers):
+    """Set, group by group, the pixels in which a strand is seen, its number in its group, and its
+    along, z and layers: [N], [N], [3, N]; counts: [G], how many are of each group.
+
+    ends: [G], number of the first strand after each group. layers: of the cells.
+    """
+    size = len(strands)
+    for row in range(size):
+        for column in range(size):
+            number = strands[row, column]
+            if number >= 0:
+                counts[np.searchsorted(ends, number, "right")] += 1
+    places = np.cumsum(counts) - counts
+    for row in range(size):
+        for column in range(size):
+            number = strands[row, column]
+            if number < 0:
+                continue
+            group = np.searchsorted(ends, number, "right")
+            place = places[group]
+            places[group] += 1
+            pixel[place] = row * size + column
+            strand[place] = number - (ends[group - 1] if group > 0 else 0)
+            numbers[0, place] = along[row, column]
+            numbers[1, place] = nearest[row, column]
+            numbers[2, place] = layers[row // CELL, column // CELL]
 
 
 @compiled(

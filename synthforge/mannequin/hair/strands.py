@@ -11,7 +11,7 @@ from torch import Tensor
 
 from flame_pytorch.lbs import fixed_order_sum
 from synthforge.camera import Camera
-from synthforge.mannequin.hair.strand_kernel import CELL, draw_strands
+from synthforge.mannequin.hair.strand_kernel import CELL, draw_strands, gather_seen
 from synthforge.mannequin.render.arithmetic import exp, length, product, turned
 from synthforge.mannequin.render.lighting import Shadow, ambient_cube
 from synthforge.mannequin.render.scene import Scene
@@ -61,48 +61,46 @@ class Splat:
     """The P pixels in which a group is seen, [P] each.
 
     pixel; strand; along: 0 at the root to 1 at the tip; passed: share of the light from behind
-    that the strands over one another there let through.
+    that the strands over one another there let through; z: z-depth of the strand.
     """
 
     pixel: Tensor
     strand: Tensor
     along: Tensor
     passed: Tensor
+    z: Tensor
 
 
 def splat(groups: list[Strands], camera: Camera, size: int, z_behind: Tensor) -> list[Splat]:
-    """Visible strands of each group in an image of `size` squared, in front of `z_behind` [S*S].
-
-    Done on the CPU: CUDA's curves are copied to the host, and what is seen of them back.
-    """
+    """Visible strands of each group in an image of `size` squared, in front of `z_behind` [S*S]."""
     cells = -(-size // CELL)
     layers = torch.zeros(cells, cells)
-    behind = z_behind.cpu().view(size, size)
+    behind = z_behind.view(size, size)
     nearest, along = behind.clone(), torch.empty_like(behind)
     strands = torch.full((size, size), -1, dtype=torch.int32)
     images = [image.numpy() for image in (behind, nearest, strands, along, layers)]
     R, K = camera.R_gen_cam[0].T, camera.K[0] * camera.K.new_tensor([[size], [size], [1]])
     turn = product(K, R)
-    projection = torch.cat([turn, -turned(turn, camera.center_gen)[0, :, None]], 1).cpu().numpy()
+    projection = torch.cat([turn, -turned(turn, camera.center_gen)[0, :, None]], 1).numpy()
     ends = list(itertools.accumulate(len(group) for group in groups))
     for group, end in zip(groups, ends, strict=True):
         points = group.by_strand.numpy()
         draw_strands(points, projection, end - len(group), *images)
 
     layers = F.avg_pool2d(layers[None], 3, 1, 1)[0] / CELL**2
-    layers = layers.repeat_interleave(CELL, 0)[:size].repeat_interleave(CELL, 1)[:, :size]
-    seen = torch.nonzero(strands.view(-1) >= 0).squeeze(1)
-    columns = (image.reshape(-1).index_select(0, seen) for image in (strands, along, layers))
-    strand, along, over = (column.to(z_behind.device) for column in columns)
-    seen = seen.to(z_behind.device)
-    result = []
-    for group, end in zip(groups, ends, strict=True):
-        first = end - len(group)
-        own = torch.nonzero((strand >= first) & (strand < end)).squeeze(1)
-        pixel, place, layer = (column.index_select(0, own) for column in (seen, along, over))
+    pixel = torch.empty(size * size, dtype=torch.int64)
+    strand, numbers = torch.empty(size * size, dtype=torch.int32), torch.empty(3, size * size)
+    counts = torch.zeros(len(groups), dtype=torch.int64)
+    arrays = (strands, along, nearest, layers, torch.tensor(ends), counts, pixel, strand, numbers)
+    gather_seen(*(array.numpy() for array in arrays))
+    result, first = [], 0
+    for group, count in zip(groups, counts.tolist(), strict=True):
+        own = slice(first, first + count)
+        place, z, layer = numbers[:, own]
         root, tip = group.depth
-        passed = exp((-root - (tip - root) * place) * layer.clamp_(min=1))
-        result.append(Splat(pixel, strand.index_select(0, own) - first, place, passed))
+        passed = exp((-root - (tip - root) * place) * layer.clamp(min=1))
+        result.append(Splat(pixel[own], strand[own], place, passed, z))
+        first += count
     return result
 
 

@@ -23,7 +23,7 @@ class PixelFaces:
     """P pairs of a pixel and a face that one of its 2x2 samples sees, pixels row-major.
 
     face: int64 [P]. weights: float32 [3, P], barycentrics at the middle of those samples. z: [P].
-    of_sample: int32 [2S * 2S], row-major, the pair that a sample belongs to; P where it sees none.
+    of_sample: int64 [2S * 2S], row-major, the pair that a sample belongs to; P where it sees none.
     """
 
     face: Tensor
@@ -39,7 +39,7 @@ def pixel_faces(ndc: Tensor, faces: Tensor, face_ids: Tensor) -> PixelFaces:
     """ndc: [V, 3]. faces: [F, 3]. face_ids: int64 [2S, 2S], -1 where nothing is seen."""
     most = face_ids.numel()
     face, weights, z = torch.empty(most, dtype=torch.int64), torch.empty(most, 3), torch.empty(most)
-    of_sample = torch.empty(face_ids.shape, dtype=torch.int32)
+    of_sample = torch.empty_like(face_ids)
     count = torch.zeros(1, dtype=torch.int64)
     arrays = (ndc.contiguous(), faces, face_ids, face, weights, z, of_sample, count)
     _find_pairs(*(array.numpy() for array in arrays))
@@ -78,7 +78,7 @@ def _edge(ndc, start, end, x, y):
 
 @compiled(
     "float32[:,::1]", "int64[:,::1]", "int64[:,::1]", "int64[::1]", "float32[:,::1]",
-    "float32[::1]", "int32[:,::1]", "int64[::1]",
+    "float32[::1]", "int64[:,::1]", "int64[::1]",
 )  # fmt: skip
 def _find_pairs(ndc, faces, face_ids, face, weights, z, of_sample, count):
     """Set face, weights, z of the pairs and of_sample, -1 where nothing is seen."""
@@ -123,7 +123,7 @@ def _find_pairs(ndc, faces, face_ids, face, weights, z, of_sample, count):
 
 
 @compiled(
-    "int32[::1]", "float32[:,::1]", "float32[::1]", "float32[:,::1]", "float32[::1]",
+    "int64[::1]", "float32[:,::1]", "float32[::1]", "float32[:,::1]", "float32[::1]",
     "float32[::1]",
 )  # fmt: skip
 def _spread(of_sample, colors, z, image, covered, z_of_sample):

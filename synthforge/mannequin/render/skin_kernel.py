@@ -9,7 +9,7 @@ import numpy as np
 from synthforge.raster_kernel import compiled, inlined
 
 # What is mixed at once: fits a core's innermost cache.
-TEXELS_AT_ONCE = 1 << 8
+TEXELS_AT_ONCE = 1 << 6
 # float32 constants: with Python's floats numba would compute in float64.
 _F = np.float32
 _ZERO, _ONE = _F(0), _F(1)
