@@ -81,8 +81,8 @@ def irradiance(
     light = radiance(scene, turned(R_view_head, directions()))
     sums = torch.empty(4, len(normals))
     towards = turned(R_gen_head, directions())
-    arrays = (normals.T.contiguous(), towards, light, visibility("cpu"), sums)
-    gather_light(*(array.numpy() for array in arrays))
+    arrays = (normals.T, towards, light, visibility("cpu"), sums)
+    gather_light(*(array.contiguous().numpy() for array in arrays))
     *colors, sky = sums * (4 / DIRECTIONS)
     bare, blocked = torch.stack(colors, 1), (1 - sky).clamp_(min=0)[:, None]
     like = bare.new_tensor
