@@ -9,13 +9,14 @@ import torch.nn.functional as F
 from support_mannequin import Dome, latent, rotation, samples
 
 from synthforge.alignment import UNITS_PER_METRE
+from synthforge.mannequin.hair import scalp
 from synthforge.mannequin.hair.strand_kernel import gather_seen, lay_along
 from synthforge.mannequin.hair.strands import Splat, Strands, shade_strands
 from synthforge.mannequin.person import person_from
 from synthforge.mannequin.render import lighting
 from synthforge.mannequin.render.albedo import pigments, skin_texture
 from synthforge.mannequin.render.lighting import Light, Shadow, ambient_cube
-from synthforge.mannequin.render.map_kernel import keep_off_axis, read_around
+from synthforge.mannequin.render.map_kernel import keep_off_head, read_around
 from synthforge.mannequin.render.occlusion import neighbour_mean, visibility
 from synthforge.mannequin.render.pixel_faces import PixelFaces, averaged, on_samples
 from synthforge.mannequin.render.scene import scene_from
@@ -320,15 +321,26 @@ def test_distance_of_hair_from_head_and_trunk(draws):
     read_around(radius.numpy(), p.numpy(), values.numpy())
     row = torch.atan2(torch.hypot(x, z), y) / math.pi * 5
     assert torch.allclose(values, sampled(radius[None], column, row)[0], atol=1e-5)
-    layer = 0.01 * torch.rand(300, generator=draws)
-    moved = p.clone()
-    keep_off_axis(radius.numpy(), moved.numpy(), layer.numpy(), 0.05, -0.2, 0.0)
-    floor = sampled(radius[None], column, (0.05 - y) / 0.25 * 5)[0] + layer
-    inside = (y < 0.05) & (torch.hypot(x, z) < floor)
-    assert torch.equal(moved[~inside], p[~inside]) and 20 < inside.sum() < 280
-    distance = torch.hypot(moved[:, 0], moved[:, 2])
-    assert torch.allclose(distance[inside], floor[inside], atol=1e-4)
-    assert torch.equal(moved[:, 1], y)
+    layer, off = 0.01 * torch.rand(300, generator=draws), torch.empty(300)
+    moved, center = p.clone(), torch.tensor([0.0, 0.0, 0.0, -0.05])
+    keep_off_head(radius.numpy(), center.numpy(), moved.numpy(), layer.numpy(), off.numpy())
+    distance = p.norm(dim=1)
+    assert torch.allclose(off, distance - values - layer, atol=1e-5)
+    inside = (off < 0) & (y > -0.05)
+    expected = torch.where(inside[:, None], p * ((values + layer) / distance)[:, None], p)
+    assert torch.allclose(moved, expected, atol=1e-5) and 20 < inside.sum() < 280
+
+    part = scalp.Frame(rotation(3), torch.tensor([0.1, 0.2, 0.3]), p[0], torch.tensor(2.0))
+    shoulders = scalp.Shoulders(part, radius[None], torch.tensor(0.05))
+    posed = part.from_local(p.T[..., None])[..., 0].T.contiguous()
+    local = part.to_local(shoulders.keep_out(posed, layer))
+    x, z = p[:, 0], p[:, 2] - scalp._AXIS_Z
+    row = (0.05 - y) / (0.05 - scalp._LOWEST_Y) * 5
+    column = (torch.atan2(x, z) / math.pi + 1) * 6
+    floor = sampled(radius[None], column, row)[0] + layer
+    grown = torch.where(y < 0.05, (floor / torch.hypot(x, z)).clamp(min=1), 1.0)
+    expected = torch.stack([x * grown, y, z * grown + scalp._AXIS_Z], 1)
+    assert torch.allclose(local, expected, atol=1e-4) and 20 < (grown > 1).sum() < 280
 
 
 def test_tone_mapping(draws):

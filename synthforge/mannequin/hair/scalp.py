@@ -24,7 +24,7 @@ from synthforge.mannequin.render.arithmetic import (
     turned_planes,
 )
 from synthforge.mannequin.render.lighting import fit_rotation
-from synthforge.mannequin.render.map_kernel import keep_off_axis, read_around
+from synthforge.mannequin.render.map_kernel import keep_off_head, keep_off_trunk, read_around
 from synthforge.mannequin.render.template import Template, template
 from synthforge.mesh import unit
 from synthforge.regions import REGION_ID
@@ -110,14 +110,11 @@ class Scalp:
 
     def keep_out(self, p: Tensor, layer: Tensor) -> tuple[Tensor, Tensor]:
         """Points [N, 3] at least `layer` [N] above the skin, and how far they stand off it: [N]."""
-        out = p - self.center
-        distance = length(out)
-        out = out / distance[:, None]
-        floor = self.at(out) + layer
-        on_head = sigmoid((p[:, 1] - self.jaw_y) * 250)
-        inside = (distance < floor) & (on_head > 0.5)
-        p = torch.where(inside[:, None], self.center + out * floor[:, None], p)
-        return p, (distance - floor) * on_head
+        moved, stand_off = p.clone(), torch.empty(len(p))
+        center = torch.cat([self.center, self.jaw_y[None]])
+        arrays = self.radius[0], center, moved, layer, stand_off
+        keep_off_head(*(array.numpy() for array in arrays))
+        return moved, stand_off * sigmoid((p[:, 1] - self.jaw_y) * 250)
 
 
 @dataclass(frozen=True)
@@ -134,10 +131,12 @@ class Shoulders:
 
     def keep_out(self, p: Tensor, layer: Tensor) -> Tensor:
         """Points [N, 3] at least `layer` [N] off the skin, head frame."""
-        local = self.frame.to_local(p).contiguous()
-        arrays = self.radius[0].numpy(), local.numpy(), layer.numpy()
-        keep_off_axis(*arrays, float(self.jaw_y), _LOWEST_Y, _AXIS_Z)
-        return self.frame.from_local(local.T[..., None])[..., 0].T
+        moved, own = p.clone(), self.frame
+        frame = torch.cat([own.rotation, own.origin[None], own.origin_local[None]])
+        reach = torch.tensor([float(self.jaw_y), _LOWEST_Y, _AXIS_Z, float(own.scale)])
+        arrays = self.radius[0], frame, moved, layer, reach
+        keep_off_trunk(*(array.numpy() for array in arrays))
+        return moved
 
 
 def _center(template: Template) -> Tensor:

@@ -14,11 +14,11 @@ from synthforge.raster_kernel import compiled
 _F = np.float32
 _ONE = _F(1)
 # sin(2 pi t) / t, a power series in t^2, lowest power first.
-_SINE = np.float32(
-    [(-1) ** k * math.tau ** (2 * k + 1) / math.factorial(2 * k + 1) for k in range(9)]
+_SINE = np.array(
+    [(-1) ** k * math.tau ** (2 * k + 1) / math.factorial(2 * k + 1) for k in range(9)], np.float32
 )
 # Abramowitz & Stegun (1964), 4.4.49: within 1e-5 rad.
-_ARCTANGENT = np.float32([0.9998660, -0.3302995, 0.1801410, -0.0851330, 0.0208351])
+_ARCTANGENT = np.array([0.9998660, -0.3302995, 0.1801410, -0.0851330, 0.0208351], np.float32)
 
 
 @compiled("float32[::1]", "float32[::1]")

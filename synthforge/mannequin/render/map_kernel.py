@@ -12,7 +12,7 @@ from synthforge.raster_kernel import compiled, inlined
 _F = np.float32
 _ZERO, _HALF, _ONE = _F(0), _F(0.5), _F(1)
 # Abramowitz & Stegun (1964), 4.4.49: within 1e-5 rad.
-_ARCTANGENT = np.float32([0.9998660, -0.3302995, 0.1801410, -0.0851330, 0.0208351])
+_ARCTANGENT = np.array([0.9998660, -0.3302995, 0.1801410, -0.0851330, 0.0208351], np.float32)
 
 
 @compiled("float32[:,:,::1]", "float32[::1]", "float32[:,:,::1]")
@@ -175,22 +175,59 @@ def read_around(radius, offsets, values):
         values[i] = _read(radius, column, row)
 
 
-@compiled("float32[:,::1]", "float32[:,::1]", "float32[::1]", "float32", "float32", "float32")
-def keep_off_axis(radius, points, layer, top, bottom, axis_z):
-    """Move points [N, 3] away from a vertical axis until they are `layer` [N] off a surface.
+@compiled("float32[:,::1]", "float32[::1]", "float32[:,::1]", "float32[::1]", "float32[::1]")
+def keep_off_head(radius, center, points, layer, stand_off):
+    """Move points [N, 3] from a center until they are `layer` [N] off a surface, above its bottom.
 
-    radius: of the surface, over height from top to bottom, and azimuth.
+    radius: of the surface, over polar angle and azimuth. center: [4], x, y, z and y of the bottom.
+    stand_off: set to how far they were off the layer, [N].
     """
     height, width = radius.shape
     for i in range(len(points)):
-        x, y, z = points[i, 0], points[i, 1], points[i, 2] - axis_z
-        if not y < top:
+        y = points[i, 1]
+        across, up, ahead = points[i, 0] - center[0], y - center[1], points[i, 2] - center[2]
+        level = across * across + ahead * ahead
+        distance = np.sqrt(level + up * up)
+        column = (_F(2) * _turns(across, ahead) + _ONE) * (_F(width - 1) * _HALF)
+        row = _F(2) * _turns(np.sqrt(level), up) * _F(height - 1)
+        floor = _read(radius, column, row) + layer[i]
+        stand_off[i] = distance - floor
+        if distance < floor and y > center[3]:
+            grown = floor / distance
+            points[i, 0] = center[0] + across * grown
+            points[i, 1] = center[1] + up * grown
+            points[i, 2] = center[2] + ahead * grown
+
+
+@compiled("float32[:,::1]", "float32[:,::1]", "float32[:,::1]", "float32[::1]", "float32[::1]")
+def keep_off_trunk(radius, frame, points, layer, reach):
+    """Move points [N, 3] away from a part's axis until they are `layer` [N] off its surface.
+
+    radius: of the surface, over height from top to bottom, and azimuth. frame: [5, 3], rotation,
+    origin, origin in the part's own frame. reach: [4], y of the top and of the bottom and z of the
+    axis in that frame, and its scale.
+    """
+    height, width = radius.shape
+    top, bottom, axis_z, scale = reach[0], reach[1], reach[2], reach[3]
+    local, offset = np.empty(3, np.float32), np.empty(3, np.float32)
+    for i in range(len(points)):
+        for k in range(3):
+            offset[k] = points[i, k] - frame[3, k]
+        for k in range(3):
+            turned = frame[0, k] * offset[0] + frame[1, k] * offset[1] + frame[2, k] * offset[2]
+            local[k] = turned / scale + frame[4, k]
+        if not local[1] < top:
             continue
-        row = (top - y) / (top - bottom) * _F(height - 1)
+        x, z = local[0], local[2] - axis_z
+        row = (top - local[1]) / (top - bottom) * _F(height - 1)
         column = (_F(2) * _turns(x, z) + _ONE) * (_F(width - 1) * _HALF)
         floor = _read(radius, column, row) + layer[i]
-        grown = max(floor / np.sqrt(x * x + z * z), _ONE)
-        points[i, 0], points[i, 2] = x * grown, z * grown + axis_z
+        distance = np.sqrt(x * x + z * z)
+        if not distance < floor:
+            continue
+        grown = (floor / distance - _ONE) * scale
+        for k in range(3):
+            points[i, k] += (frame[k, 0] * x + frame[k, 2] * z) * grown
 
 
 @compiled("float32[:,:,::1]", "float32[:,::1]", "float32[:,::1]")

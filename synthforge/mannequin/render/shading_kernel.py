@@ -14,10 +14,10 @@ from synthforge.raster_kernel import compiled, inlined
 
 # Half the width of the shadow map, generator units.
 SHADOW_EXTENT = 0.72
-_POISSON = np.float32([
+_POISSON = np.array([
     (-0.33, -0.12), (0.42, 0.10), (0.05, 0.48), (-0.10, -0.60),
     (0.72, -0.50), (-0.80, 0.30), (-0.42, 0.82), (0.55, 0.78), (-0.70, -0.66),
-])  # fmt: skip
+], np.float32)  # fmt: skip
 _BEHIND_HAIR = 5
 # float32 constants: with Python's floats numba would compute in float64.
 _F = np.float32
@@ -27,9 +27,9 @@ _REACH = _F(0.022)
 _F0 = _F(0.028)
 # How far light creeps round the terminator, by channel: red scatters farthest in skin
 # (d'Eon & Luebke 2007, "Advanced techniques for realistic real-time skin rendering").
-_SKIN_WRAP = np.float32([0.42, 0.22, 0.15])
+_SKIN_WRAP = np.array([0.42, 0.22, 0.15], np.float32)
 # Shares of the fine normal in what each channel sees; the rest is the smooth one's.
-_FINE = np.float32([0.4, 0.8, 1.0])
+_FINE = np.array([0.4, 0.8, 1.0], np.float32)
 # Metres above the neckline from which nothing of it is seen.
 ABOVE_CLOTH_M = 0.02
 # Columns of `values`, of a texel.
