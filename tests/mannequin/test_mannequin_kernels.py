@@ -12,20 +12,20 @@ from synthforge.alignment import UNITS_PER_METRE
 from synthforge.mannequin.hair import scalp
 from synthforge.mannequin.hair.strand_kernel import gather_seen, lay_along
 from synthforge.mannequin.hair.strands import Splat, Strands, shade_strands
+from synthforge.mannequin.kernels.maps import keep_off_head, read_around
+from synthforge.mannequin.kernels.shading import _POISSON, SHADOW_EXTENT
+from synthforge.mannequin.kernels.vertices import sum_normals
 from synthforge.mannequin.person import person_from
 from synthforge.mannequin.render import lighting
 from synthforge.mannequin.render.albedo import pigments, skin_texture
 from synthforge.mannequin.render.lighting import Light, Shadow, ambient_cube
-from synthforge.mannequin.render.map_kernel import keep_off_head, read_around
 from synthforge.mannequin.render.occlusion import neighbour_mean, visibility
 from synthforge.mannequin.render.pixel_faces import PixelFaces, averaged, on_samples
 from synthforge.mannequin.render.scene import scene_from
 from synthforge.mannequin.render.shading import Surface, shade
-from synthforge.mannequin.render.shading_kernel import _POISSON, SHADOW_EXTENT
 from synthforge.mannequin.render.skin_maps import PIGMENT_MAPS, skin_maps
 from synthforge.mannequin.render.template import template
 from synthforge.mannequin.render.tone_mapping import exposure, tone_map
-from synthforge.mannequin.render.vertex_kernel import sum_normals
 from synthforge.mesh import unit, vertex_normals
 
 WRAP = torch.tensor([[0.42], [0.22], [0.15]])
@@ -95,7 +95,7 @@ def test_shadows(draws, shadow):
 
 
 def plain_skin(head, values, seen, texture, person, scene, shadow, above):
-    """Linear RGB [3, P] of skin, from the formulas that shading_kernel.py names."""
+    """Linear RGB [3, P] of skin, from the formulas that kernels/shading.py names."""
     corners, w = head.faces[seen.face], seen.weights.T[..., None]
     value = (values[corners] * w).sum(1).T
     normal, ambient, in_shadow = unit(value[:3], 0), value[3:6], value[6:9]

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from flame_pytorch.lbs import fixed_order_sum
 from synthforge.mannequin.head.pieces import Piece
+from synthforge.mannequin.kernels.maps import keep_off_head, keep_off_trunk, read_around
 from synthforge.mannequin.render.arithmetic import (
     cosine,
     dot,
@@ -24,7 +25,6 @@ from synthforge.mannequin.render.arithmetic import (
     turned_planes,
 )
 from synthforge.mannequin.render.lighting import fit_rotation
-from synthforge.mannequin.render.map_kernel import keep_off_head, keep_off_trunk, read_around
 from synthforge.mannequin.render.template import Template, template
 from synthforge.mesh import unit
 from synthforge.regions import REGION_ID

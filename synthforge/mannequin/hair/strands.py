@@ -12,10 +12,10 @@ from torch import Tensor
 from flame_pytorch.lbs import fixed_order_sum
 from synthforge.camera import Camera
 from synthforge.mannequin.hair.strand_kernel import CELL, draw_strands, gather_seen
+from synthforge.mannequin.kernels.shading import SHADOW_EXTENT, shade_hair
 from synthforge.mannequin.render.arithmetic import exp, length, product, turned
 from synthforge.mannequin.render.lighting import Shadow, ambient_cube
 from synthforge.mannequin.render.scene import Scene
-from synthforge.mannequin.render.shading_kernel import SHADOW_EXTENT, shade_hair
 
 
 @dataclass(frozen=True)

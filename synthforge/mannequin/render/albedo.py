@@ -12,9 +12,9 @@ from torch import Tensor
 
 from synthforge.mannequin.draws import RGB, mix
 from synthforge.mannequin.hair.hairline import RECESSION_M
+from synthforge.mannequin.kernels.skin import mark_runs, mix_skin
 from synthforge.mannequin.person import Person
 from synthforge.mannequin.render.pixel_faces import PixelFaces
-from synthforge.mannequin.render.skin_kernel import mark_runs, mix_skin
 from synthforge.mannequin.render.skin_maps import (
     PIGMENT_MAPS,
     TEXTURE_SIZE,

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from flame_pytorch.lbs import fixed_order_sum
-from synthforge.mannequin.render.arithmetic_kernel import angles, exps, sines
+from synthforge.mannequin.kernels.arithmetic import angles, exps, sines
 
 
 def exp(x: Tensor) -> Tensor:

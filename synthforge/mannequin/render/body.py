@@ -9,6 +9,7 @@ from torch import Tensor
 
 from synthforge.alignment import UNITS_PER_METRE
 from synthforge.mannequin.head.pieces import Piece
+from synthforge.mannequin.kernels.vertices import sum_normals
 from synthforge.mannequin.person import Person
 from synthforge.mannequin.render.arithmetic import length, mean, product, turned
 from synthforge.mannequin.render.clothes import neckline_height
@@ -17,7 +18,6 @@ from synthforge.mannequin.render.fields import smooth_curve, smoothstep
 from synthforge.mannequin.render.lighting import Shadow, fit_rotation
 from synthforge.mannequin.render.shading import Surface
 from synthforge.mannequin.render.template import Template
-from synthforge.mannequin.render.vertex_kernel import sum_normals
 from synthforge.mesh import unit
 
 # Shadows are looked up this far above the skin, generator units, and so much farther where the

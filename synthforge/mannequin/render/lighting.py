@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from synthforge.mannequin.draws import RGB
+from synthforge.mannequin.kernels.shading import SHADOW_EXTENT, lit, transmitted
+from synthforge.mannequin.kernels.vertices import fit, gather_light
 from synthforge.mannequin.render.arithmetic import (
     dot,
     mean,
@@ -24,8 +26,6 @@ from synthforge.mannequin.render.occlusion import (
     visibility,
 )
 from synthforge.mannequin.render.scene import Light, Scene
-from synthforge.mannequin.render.shading_kernel import SHADOW_EXTENT, lit, transmitted
-from synthforge.mannequin.render.vertex_kernel import fit, gather_light
 from synthforge.mesh import Topology
 from synthforge.rasterizer import rasterize
 

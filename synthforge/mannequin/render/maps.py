@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthforge.mannequin.render.map_kernel import average_discs, blur, read_cells, resize
+from synthforge.mannequin.kernels.maps import average_discs, blur, read_cells, resize
 
 
 def read(maps: Tensor, x: Tensor, y: Tensor) -> Tensor:

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from flame_pytorch.lbs import apply
 from synthforge.landmarks import INNER_LIP
+from synthforge.mannequin.kernels.vertices import sum_neighbours
 from synthforge.mannequin.render.arithmetic import cosine, mean, sine
 from synthforge.mannequin.render.template import Template, template
-from synthforge.mannequin.render.vertex_kernel import sum_neighbours
 from synthforge.mesh import Topology, cross, unit
 from synthforge.rasterizer import rasterize
 

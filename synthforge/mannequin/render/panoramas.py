@@ -14,8 +14,8 @@ from torch import Tensor
 
 from flame_pytorch.lbs import fixed_order_sum
 from synthforge.mannequin.draws import RGB
+from synthforge.mannequin.kernels.maps import look
 from synthforge.mannequin.render.arithmetic import cosine, dot, sine, weighted_sum
-from synthforge.mannequin.render.map_kernel import look
 
 _FILE = Path(__file__).with_name("panoramas.npz")
 # Rows of the blurred map.

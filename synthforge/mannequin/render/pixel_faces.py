@@ -44,8 +44,8 @@ def pixel_faces(ndc: Tensor, faces: Tensor, face_ids: Tensor) -> PixelFaces:
     arrays = (ndc.contiguous(), faces, face_ids, face, weights, z, of_sample, count)
     _find_pairs(*(array.numpy() for array in arrays))
     found = int(count)
-    of_sample.masked_fill_(of_sample < 0, found)
-    return PixelFaces(face[:found], weights[:found].T, z[:found], of_sample.view(-1))
+    of_sample = torch.where(of_sample < 0, found, of_sample).view(-1)
+    return PixelFaces(face[:found], weights[:found].T, z[:found], of_sample)
 
 
 def on_samples(seen: PixelFaces, colors: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from synthforge.mannequin.kernels.shading import ABOVE_CLOTH_M, shade_skin
 from synthforge.mannequin.person import Person
 from synthforge.mannequin.render.arithmetic import turned
 from synthforge.mannequin.render.clothes import neckline_height
@@ -16,7 +17,6 @@ from synthforge.mannequin.render.eye_shading import Eye, shade_eye
 from synthforge.mannequin.render.lighting import Shadow
 from synthforge.mannequin.render.pixel_faces import PixelFaces
 from synthforge.mannequin.render.scene import Scene
-from synthforge.mannequin.render.shading_kernel import ABOVE_CLOTH_M, shade_skin
 from synthforge.mannequin.render.template import Template
 from synthforge.mesh import unit
 

@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from synthforge.mannequin.kernels.skin import TEXELS_AT_ONCE
 from synthforge.mannequin.render.skin_features import Points, skin_features
-from synthforge.mannequin.render.skin_kernel import TEXELS_AT_ONCE
 from synthforge.mannequin.render.template import template
 from synthforge.mannequin.render.uv_grid import uv_grid
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from synthforge.mannequin.render.film_kernel import expose, finish
+from synthforge.mannequin.kernels.film import expose, finish
 from synthforge.mannequin.render.jpeg import compressed
 from synthforge.mannequin.render.maps import blurred, doubled
 from synthforge.mannequin.render.scene import Scene

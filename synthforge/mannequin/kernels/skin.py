@@ -17,7 +17,7 @@ _ZERO, _ONE = _F(0), _F(1)
 
 @inlined
 def _exp(x):
-    """arithmetic.exp; not shared with shading_kernel.py, as numba's cache sees one file."""
+    """arithmetic.exp; not shared with shading.py, as numba's cache sees one file."""
     y = max(x * _F(1 / 64), _F(-1.25))
     power = y * _F(1 / 24)
     power = (power + _F(1 / 6)) * y
