@@ -43,17 +43,21 @@ def compiled(*arguments: str) -> Callable[[Callable[..., Any]], Callable[..., An
     return decorate
 
 
-@numba.njit(**_OPTIONS)
+# Of functions that compiled loops of the same file call: numba's cache does not see other files.
+inlined: Callable[[Callable[..., Any]], Callable[..., Any]] = numba.njit(**_OPTIONS)
+
+
+@inlined
 def _corner(vertices, image, vertex):
     return vertices[image, vertex, 0], vertices[image, vertex, 1], vertices[image, vertex, 2]
 
 
-@numba.njit(**_OPTIONS)
+@inlined
 def _edge(px, py, ax, ay, bx, by):
     return (px - ax) * (by - ay) - (py - ay) * (bx - ax)
 
 
-@numba.njit(**_OPTIONS)
+@inlined
 def _weights(px, py, ax, ay, az, bx, by, bz, cx, cy, cz, perspective_correct):
     area = _edge(cx, cy, ax, ay, bx, by) + _EPSILON
     w0 = _edge(px, py, bx, by, cx, cy) / area
@@ -68,12 +72,12 @@ def _weights(px, py, ax, ay, az, bx, by, bz, cx, cy, cz, perspective_correct):
     return w0, w1, w2
 
 
-@numba.njit(**_OPTIONS)
+@inlined
 def _to_pixels(ndc, half, scale):
     return (half - ndc) * scale - _HALF
 
 
-@numba.njit(**_OPTIONS)
+@inlined
 def _first_and_last(low_ndc, high_ndc, half, scale, size):
     """Indices of the columns (or rows) between two NDC coordinates; none if last < first."""
     first = np.ceil(_to_pixels(high_ndc, half, scale) - _SLACK)

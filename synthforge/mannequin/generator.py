@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from synthforge.alignment import apply_affine, place_in_generator
@@ -26,7 +25,7 @@ from synthforge.mannequin.render.arithmetic import product
 from synthforge.mannequin.render.background import background
 from synthforge.mannequin.render.body import clothed, eyes_of, surface_of
 from synthforge.mannequin.render.lighting import fit_rotation, irradiance, key_shadow
-from synthforge.mannequin.render.pixel_faces import pixel_faces
+from synthforge.mannequin.render.pixel_faces import averaged, on_samples, pixel_faces
 from synthforge.mannequin.render.scene import scene_from
 from synthforge.mannequin.render.shading import shade
 from synthforge.mannequin.render.template import Template, template
@@ -86,8 +85,11 @@ class Mannequin:
 
     @torch.no_grad()
     def generate(self, z: Tensor, mesh_flame: Mesh, camera: Camera) -> GeneratorOutput:
-        """z: float32 [B, 512]. Samples are drawn one by one, so none depends on the batch."""
-        head = template(str(self.device))
+        """z: float32 [B, 512]. Samples are drawn one by one, so none depends on the batch.
+
+        On the CPU, whatever the device: most of it are compiled loops. Results go to the device.
+        """
+        head = template("cpu")
         if mesh_flame.vertices.shape[1] != len(head.vertices):
             raise ValueError(
                 f"the mannequin draws its own head of {len(head.vertices)} vertices, got a mesh of "
@@ -95,27 +97,27 @@ class Mannequin:
             )
         vertices = self._placed(mesh_flame.vertices)
         landmarks = self._placed(mesh_flame.landmarks)
-        camera = camera.to(self.device)
+        z, camera = z.cpu(), camera.to("cpu")
         images = [
             self._draw(head, z[i], vertices[i], landmarks[i], camera[i : i + 1])
             for i in range(len(z))
         ]
         z_depth, covered = _head_depth(head, vertices, camera)
         ray_distance = camera.ray_distance(z_depth)
-        axis = (torch.arange(_DEPTH_SIZE, device=self.device) + 0.5).float()
+        axis = (torch.arange(_DEPTH_SIZE) + 0.5).float()
         rows, columns = torch.meshgrid(axis, axis, indexing="ij")
         pixels = torch.stack([columns, rows], -1).view(1, -1, 2)
         points = camera.unproject(pixels.expand(len(z), -1, -1), z_depth.flatten(1), _DEPTH_SIZE)
         return GeneratorOutput(
-            image=torch.stack(images),
-            ray_distance=ray_distance,
-            opacity=covered,
-            points_gen=points,
-            density=covered.flatten(1),
+            image=torch.stack(images).to(self.device),
+            ray_distance=ray_distance.to(self.device),
+            opacity=covered.to(self.device),
+            points_gen=points.to(self.device),
+            density=covered.flatten(1).to(self.device),
         )
 
     def _placed(self, points_flame: Tensor) -> Tensor:
-        points = place_in_generator(points_flame.to(self.device).float())
+        points = place_in_generator(points_flame.cpu().float())
         if self.displacement is not None:
             A, b = (part.to(points) for part in self.displacement)
             points = apply_affine(A, b, points)
@@ -128,7 +130,6 @@ class Mannequin:
             person_from(z[:PERSON_LATENTS].cpu()),
             scene_from(z[PERSON_LATENTS:].cpu()),
         )
-        texture = skin_texture(person, device=str(self.device))
         R_view_gen = camera.R_view_gen[0]
         R_gen_head = fit_rotation(head.vertices[head.skull], vertices[head.skull])
         body = clothed(head, person, vertices, landmarks)
@@ -159,17 +160,13 @@ class Mannequin:
             ndc, head.faces, size, size, perspective_correct=True, cull_backfaces=True
         )
         faces_seen = pixel_faces(ndc[0], head.faces, face_ids[0])
+        texture = skin_texture(person, faces_seen)
         colors = shade(surface, faces_seen, texture, person, scene, shadow, R_view_gen, eyes)
-        of_sample = faces_seen.of_sample
-        # The last stands for samples that see no face.
-        image = F.pad(colors, (0, 1)).index_select(1, of_sample)
-        z_behind = F.pad(faces_seen.z, (0, 1), value=99.0).index_select(0, of_sample)
-        covered = (of_sample < len(faces_seen)).float()
+        image, covered, z_behind = on_samples(faces_seen, colors)
         for group, seen in zip(groups, splat(groups, camera, size, z_behind), strict=True):
             shade_strands(image, covered, group, seen, scene, shadow, R_view_gen, center)
-        layers = torch.cat([image, covered[None]]).view(1, 4, size, size)
-        layers = F.avg_pool2d(layers, _SUPERSAMPLING)[0]
-        behind = background(scene, _IMAGE_SIZE, self.device)
+        layers = averaged(image, covered)
+        behind = background(scene, _IMAGE_SIZE, "cpu")
         # Mixed as tones, not as light: a bright backdrop would eat edges and thin hair.
         behind = behind / (1 + layers[3:] * exposure(scene) * behind)
         return tone_map(scene, layers[:3] + (1 - layers[3:]) * behind)

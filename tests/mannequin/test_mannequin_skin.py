@@ -65,13 +65,13 @@ def test_melanin_darkens_blue_most(person):
 
 
 def test_lip_map_covers_the_lips_and_not_the_nose():
-    lip = skin_maps("cpu").pigments[PIGMENT_MAPS.index("lip")].view(TEXTURE_SIZE, TEXTURE_SIZE)
+    lip = skin_maps().pigments[PIGMENT_MAPS.index("lip")].view(TEXTURE_SIZE, TEXTURE_SIZE)
     assert at_landmark(lip, 30) == 0
     assert 0.001 < lip.mean() < 0.1
 
 
 def pigment(name):
-    return skin_maps("cpu").pigments[PIGMENT_MAPS.index(name)].view(TEXTURE_SIZE, TEXTURE_SIZE)
+    return skin_maps().pigments[PIGMENT_MAPS.index(name)].view(TEXTURE_SIZE, TEXTURE_SIZE)
 
 
 def test_wrinkles_lie_beside_the_mouth_and_not_on_lips_or_nose():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import torch
@@ -37,9 +38,9 @@ class Comb:
     def direction(self, p: Tensor) -> Tensor:
         """Where hair at p [G, 3] is combed, not normalised: [G, 3]. Head frame, metres."""
         parts = [weight * getattr(self, "_" + name)(p) for name, weight in self.growth.style.comb]
-        return torch.where(self.growth.in_fringe[:, None], self._fringe(), sum(parts[1:], parts[0]))
+        return torch.where(self.growth.in_fringe[:, None], self._fringe, sum(parts[1:], parts[0]))
 
-    @property
+    @functools.cached_property
     def knot(self) -> Tensor:
         """Where a bun sits: [3]."""
         low = self.hair.length < 0.5
@@ -47,6 +48,7 @@ class Comb:
         toward = unit(toward)
         return (self.scalp.center + toward * (self.scalp.at(toward) + 0.012))[0]
 
+    @functools.cached_property
     def _fringe(self) -> Tensor:
         """Down over the forehead, swept a little to one side."""
         x = self.root[:, 0]

@@ -17,6 +17,7 @@ from synthforge.mannequin.hair.combing import Comb
 from synthforge.mannequin.hair.hair_styles import at_parting, growth_of, in_fringe, roots_kept
 from synthforge.mannequin.hair.roots import GUIDES, Roots, scalp_roots
 from synthforge.mannequin.hair.scalp import Head, Shoulders, scalp_of, shoulders_of
+from synthforge.mannequin.hair.strand_kernel import lay_along
 from synthforge.mannequin.hair.strands import Strands
 from synthforge.mannequin.person import Person
 from synthforge.mannequin.render.arithmetic import (
@@ -37,7 +38,6 @@ _GREY = (0.36, 0.352, 0.342)
 _DEPTH = (1.2, 0.5)
 # A guide's, before its curls are added.
 _GUIDE_KNOTS = 17
-_STRANDS_AT_ONCE = {"cpu": 1024}
 # Strands beside a guide end at one of so many shares of its length.
 _ENDS = 4
 
@@ -115,18 +115,6 @@ def strand_colors(color: RGB, grey: float, lock: Tensor, random: Tensor) -> Tens
     return natural + share * (random.new_tensor(_GREY) * tone.sqrt() - natural)
 
 
-def _shortened(curves: Tensor, ragged: float, knots: int) -> Tensor:
-    """Curves [3, G, T] cut to _ENDS lengths: [3, _ENDS * G, knots]."""
-    last = curves.shape[2] - 1
-    cut = []
-    for rank in range(_ENDS):
-        place = steps(0, last * (1 - ragged * rank / (_ENDS - 1)), knots, curves.device)
-        low = place.long().clamp(max=last - 1)
-        start, end = curves.index_select(2, low), curves.index_select(2, low + 1)
-        cut.append(start + (end - start) * (place - low))
-    return torch.cat(cut, 1)
-
-
 def _along_guides(comb: Comb, curves: Tensor, roots: Roots, guides: Roots, head: Head) -> Strands:
     """Strands beside their guides: root offset, clumping, curls and frizz added up."""
     growth, style = comb.growth, comb.growth.style
@@ -169,13 +157,20 @@ def _along_guides(comb: Comb, curves: Tensor, roots: Roots, guides: Roots, head:
         -1,
     )
     rank = (normal_cdf(roots.random[:, 11]) * _ENDS).long().clamp(0, _ENDS - 1)
+    # Cut to _ENDS lengths.
+    places = [
+        steps(0, (_GUIDE_KNOTS - 1) * (1 - style.ragged * end / (_ENDS - 1)), knots)
+        for end in range(_ENDS)
+    ]
+    place = torch.stack(places)
+    first = place.long().clamp(max=_GUIDE_KNOTS - 2)
     # In the generator's frame already: turning the sums would cost more.
-    points = _sums(
-        head.frame.from_local(_shortened(curves, style.ragged, knots)),
-        roots.guide + rank * curves.shape[1],
-        head.frame.turned_from_local(amounts),
-        basis,
-    )
+    in_gen = head.frame.from_local(curves), head.frame.turned_from_local(amounts)
+    points = torch.empty(len(rank), knots, 3)
+    by_strand = [part.permute(1, 2, 0).contiguous() for part in in_gen]
+    arrays = by_strand[0], roots.guide, first, place - first, rank, by_strand[1], basis, points
+    lay_along(*(array.numpy() for array in arrays))
+    points = points.permute(2, 0, 1)
     layer = growth.layer[roots.guide]
     exposed = ((layer - layer.amin()) / (layer.amax() - layer.amin() + 1e-6)).clamp(0, 1)
     return Strands(
@@ -185,21 +180,6 @@ def _along_guides(comb: Comb, curves: Tensor, roots: Roots, guides: Roots, head:
         style.shine,
         _DEPTH,
     )
-
-
-def _sums(curves: Tensor, guide: Tensor, amounts: Tensor, basis: Tensor) -> Tensor:
-    """Guides of curves [3, G, T] plus amounts [3, N, K] of basis [K, T] -> strands [3, N, T].
-
-    A cache's worth of strands at a time.
-    """
-    parts = []
-    at_once = _STRANDS_AT_ONCE.get(curves.device.type, len(guide))
-    for chosen, shares in zip(guide.split(at_once), amounts.split(at_once, 1), strict=True):
-        part = curves.index_select(1, chosen)
-        for k, shape in enumerate(basis):
-            part += shares[:, :, k, None] * shape
-        parts.append(part)
-    return torch.cat(parts, 1)
 
 
 def _bun(comb: Comb, roots: Roots, head: Head) -> Strands:

@@ -110,7 +110,7 @@ def beard_roots(device: torch.device | str = "cpu") -> Roots:
     if torch.device(device).type != "cpu":
         return beard_roots("cpu").to(device)
     head = template("cpu")
-    zone = skin_maps("cpu").pigments[PIGMENT_MAPS.index("beard_shadow")]
+    zone = skin_maps().pigments[PIGMENT_MAPS.index("beard_shadow")]
     uv = mean(head.uvs[head.uv_faces], 1)
     column = (uv[:, 0] * TEXTURE_SIZE).long().clamp(0, TEXTURE_SIZE - 1)
     row = ((1 - uv[:, 1]) * TEXTURE_SIZE).long().clamp(0, TEXTURE_SIZE - 1)

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from flame_pytorch.lbs import fixed_order_sum
 from synthforge.mannequin.head.pieces import Piece
+from synthforge.mannequin.kernels.maps import keep_off_head, keep_off_trunk, read_around
 from synthforge.mannequin.render.arithmetic import (
-    atan2,
     cosine,
     dot,
     length,
@@ -25,7 +25,6 @@ from synthforge.mannequin.render.arithmetic import (
     turned_planes,
 )
 from synthforge.mannequin.render.lighting import fit_rotation
-from synthforge.mannequin.render.maps import read
 from synthforge.mannequin.render.template import Template, template
 from synthforge.mesh import unit
 from synthforge.regions import REGION_ID
@@ -105,22 +104,17 @@ class Scalp:
 
     def at(self, direction: Tensor) -> Tensor:
         """[N, 3] unit -> [N]."""
-        x, y, z = direction.unbind(-1)
-        azimuth = atan2(x, z) * (1 / math.pi)
-        polar = atan2(torch.sqrt(x * x + z * z), y) * (1 / math.pi)
-        rows, columns = _MAP
-        return read(self.radius, (azimuth + 1) * ((columns - 1) / 2), polar * (rows - 1))[0]
+        radius = torch.empty(len(direction))
+        read_around(self.radius[0].numpy(), direction.contiguous().numpy(), radius.numpy())
+        return radius
 
     def keep_out(self, p: Tensor, layer: Tensor) -> tuple[Tensor, Tensor]:
         """Points [N, 3] at least `layer` [N] above the skin, and how far they stand off it: [N]."""
-        out = p - self.center
-        distance = length(out)
-        out = out / distance[:, None]
-        floor = self.at(out) + layer
-        on_head = sigmoid((p[:, 1] - self.jaw_y) * 250)
-        inside = (distance < floor) & (on_head > 0.5)
-        p = torch.where(inside[:, None], self.center + out * floor[:, None], p)
-        return p, (distance - floor) * on_head
+        moved, stand_off = p.clone(), torch.empty(len(p))
+        center = torch.cat([self.center, self.jaw_y[None]])
+        arrays = self.radius[0], center, moved, layer, stand_off
+        keep_off_head(*(array.numpy() for array in arrays))
+        return moved, stand_off * sigmoid((p[:, 1] - self.jaw_y) * 250)
 
 
 @dataclass(frozen=True)
@@ -137,16 +131,12 @@ class Shoulders:
 
     def keep_out(self, p: Tensor, layer: Tensor) -> Tensor:
         """Points [N, 3] at least `layer` [N] off the skin, head frame."""
-        x, y, z = self.frame.to_local(p).unbind(-1)
-        z = z - _AXIS_Z
-        distance = torch.sqrt(x * x + z * z)
-        rows, columns = _TRUNK_MAP
-        row = (self.jaw_y - y) / (self.jaw_y - _LOWEST_Y) * (rows - 1)
-        column = (atan2(x, z) * (1 / math.pi) + 1) * ((columns - 1) / 2)
-        floor = read(self.radius, column, row)[0] + layer
-        grown = torch.where(y < self.jaw_y, (floor / distance).clamp(min=1), 1.0)
-        moved = torch.stack([x * grown, y, z * grown + _AXIS_Z], 1)
-        return self.frame.from_local(moved.T[..., None])[..., 0].T
+        moved, own = p.clone(), self.frame
+        frame = torch.cat([own.rotation, own.origin[None], own.origin_local[None]])
+        reach = torch.tensor([float(self.jaw_y), _LOWEST_Y, _AXIS_Z, float(own.scale)])
+        arrays = self.radius[0], frame, moved, layer, reach
+        keep_off_trunk(*(array.numpy() for array in arrays))
+        return moved
 
 
 def _center(template: Template) -> Tensor:

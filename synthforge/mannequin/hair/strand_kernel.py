@@ -25,7 +25,7 @@ _BEHIND = 16
     "float32[:,::1]",
 )
 def draw_strands(points, projection, first, z_behind, nearest, strands, along, layers):
-    """Draw curves [3, N, T] into a z-buffer, in steps of a pixel or less.
+    """Draw curves [N, T, 3] into a z-buffer, in steps of a pixel or less.
 
     Not drawn are spans whose two ends are behind the surface or beyond the same border, and those
     that reach behind the camera.
@@ -35,7 +35,7 @@ def draw_strands(points, projection, first, z_behind, nearest, strands, along, l
     strands, its number; along, 0 at its root to 1 at its tip. layers: one more for each point in a
     cell.
     """
-    _, count, knots = points.shape
+    count, knots, _ = points.shape
     size = len(nearest)
     border = np.float32(size)
     p = projection
@@ -45,7 +45,7 @@ def draw_strands(points, projection, first, z_behind, nearest, strands, along, l
         out = -1
         for knot in range(knots):
             start_u, start_v, start_z, start_out = u, v, z, out
-            x, y, w = points[0, strand, knot], points[1, strand, knot], points[2, strand, knot]
+            x, y, w = points[strand, knot]
             z = p[2, 0] * x + p[2, 1] * y + p[2, 2] * w + p[2, 3]
             u = (p[0, 0] * x + p[0, 1] * y + p[0, 2] * w + p[0, 3]) / z
             v = (p[1, 0] * x + p[1, 1] * y + p[1, 2] * w + p[1, 3]) / z
@@ -63,9 +63,68 @@ def draw_strands(points, projection, first, z_behind, nearest, strands, along, l
                 at_u, at_v, at_z = start_u + k * step_u, start_v + k * step_v, start_z + k * step_z
                 if not (0 <= at_u < border and 0 <= at_v < border):
                     continue
-                row, column = int(at_v), int(at_u)
+                # At least 0 already: LLVM does not know.
+                row, column = max(int(at_v), 0), max(int(at_u), 0)
                 layers[row // CELL, column // CELL] += _ONE
                 if at_z < nearest[row, column]:
                     nearest[row, column] = at_z
                     strands[row, column] = first + strand
                     along[row, column] = (np.float32(knot - 1) + k / steps) / np.float32(knots - 1)
+
+
+@compiled(
+    "int32[:,::1]", "float32[:,::1]", "float32[:,::1]", "float32[:,::1]", "int64[::1]",
+    "int64[::1]", "int64[::1]", "int32[::1]", "float32[:,::1]",
+)  # fmt: skip
+def gather_seen(strands, along, nearest, layers, ends, counts, pixel, strand, numbers):
+    """Set, group by group, the pixels in which a strand is seen, its number in its group, and its
+    along, z and layers: [N], [N], [3, N]; counts: [G], how many are of each group.
+
+    ends: [G], number of the first strand after each group. layers: of the cells.
+    """
+    size = len(strands)
+    for row in range(size):
+        for column in range(size):
+            number = strands[row, column]
+            if number >= 0:
+                counts[np.searchsorted(ends, number, "right")] += 1
+    places = np.cumsum(counts) - counts
+    for row in range(size):
+        for column in range(size):
+            number = strands[row, column]
+            if number < 0:
+                continue
+            group = np.searchsorted(ends, number, "right")
+            place = places[group]
+            places[group] += 1
+            pixel[place] = row * size + column
+            strand[place] = number - (ends[group - 1] if group > 0 else 0)
+            numbers[0, place] = along[row, column]
+            numbers[1, place] = nearest[row, column]
+            numbers[2, place] = layers[row // CELL, column // CELL]
+
+
+@compiled(
+    "float32[:,:,::1]", "int64[::1]", "int64[:,::1]", "float32[:,::1]", "int64[::1]",
+    "float32[:,:,::1]", "float32[:,::1]", "float32[:,:,::1]",
+)  # fmt: skip
+def lay_along(curves, guide, first, on, rank, amounts, shapes, points):
+    """Set points [N, T, 3] of strands: along their guides, plus amounts [N, K, 3] of shapes [K, T].
+
+    curves: [G, S, 3]. A strand of a rank runs between the guide's knots first [E, T] and the next,
+    `on` [E, T] of the way.
+    """
+    knots = points.shape[1]
+    line = np.empty(knots, np.float32)
+    for strand in range(len(points)):
+        curve, end = curves[guide[strand]], rank[strand]
+        for axis in range(3):
+            for knot in range(knots):
+                start = curve[first[end, knot], axis]
+                line[knot] = start + (curve[first[end, knot] + 1, axis] - start) * on[end, knot]
+            for k in range(len(shapes)):
+                amount = amounts[strand, k, axis]
+                for knot in range(knots):
+                    line[knot] += amount * shapes[k, knot]
+            for knot in range(knots):
+                points[strand, knot, axis] = line[knot]

@@ -12,15 +12,15 @@ from torch import Tensor
 
 from synthforge.mannequin.draws import RGB, mix
 from synthforge.mannequin.hair.hairline import RECESSION_M
+from synthforge.mannequin.kernels.skin import mark_runs, mix_skin
 from synthforge.mannequin.person import Person
-from synthforge.mannequin.render.arithmetic import exp
+from synthforge.mannequin.render.pixel_faces import PixelFaces
 from synthforge.mannequin.render.skin_maps import (
     PIGMENT_MAPS,
-    TEXELS_AT_ONCE,
     TEXTURE_SIZE,
-    SkinMaps,
     skin_maps,
 )
+from synthforge.mannequin.render.template import template
 
 # Log linear-RGB albedo of the fairest skin, and what pigments at full strength add to it.
 # Fitted by eye to published skin reflectances (Krishnaswamy & Baranoski 2004, figure 5).
@@ -113,41 +113,41 @@ def pigments(person: Person) -> dict[str, RGB]:
     }
 
 
-def _tint_scalp(person: Person, hairline: Tensor, log_albedo: Tensor) -> None:
-    """Roots under the skin and the scalp's shadow below the hair, added in place to [3, N].
-
-    hairline: [3, N] of SkinMaps.
-    """
+def _scalp_shade(person: Person) -> tuple[list[float], list[float]]:
+    """Roots under the skin and the scalp's shadow below the hair: `hair`, `tint` of mix_skin."""
     hair = person.hair
-    height, high, thin = hairline
-    above = height - hair.hairline * high - hair.thinning * thin
-    soft = 0.007 if hair.style == "buzz" else 0.012
-    covered = ((above + 0.002) / soft).clamp_(0, 1)
-    if hair.style == "bald":
-        covered *= ((0.040 - height) / 0.03).clamp_(0, 1) * (1 - high * (1 / RECESSION_M)) * 0.18
-    cover = (0.62 if hair.style == "buzz" else 0.75) * (1 - 0.3 * hair.grey)
-    color = mix(hair.color, _GREY_ROOTS, hair.grey)
-    tint = log_albedo.new_tensor(_towards(color, skin_log_albedo(person)))
-    log_albedo += tint[:, None] * cover * covered
+    shaved, bald = hair.style == "buzz", hair.style == "bald"
+    cover = (0.62 if shaved else 0.75) * (1 - 0.3 * hair.grey)
+    pigment = _towards(mix(hair.color, _GREY_ROOTS, hair.grey), skin_log_albedo(person))
+    border = [
+        hair.hairline,
+        hair.thinning,
+        0.007 if shaved else 0.012,
+        float(bald),
+        1 / RECESSION_M,
+    ]
+    return border, [cover * channel for channel in pigment]
 
 
-def skin_texture(person: Person, maps: SkinMaps | None = None, device: str = "cpu") -> Tensor:
-    """float32 [8, S, S]: linear RGB albedo, bump gradient (u, v), oil, lip and wet gloss."""
-    maps = maps or skin_maps(device)
+def skin_texture(person: Person, seen: PixelFaces | None = None) -> Tensor:
+    """float32 [8, S, S]: linear RGB albedo, bump gradient (u, v), oil, lip and wet gloss.
+
+    seen: only what these show is set. Channels lie side by side in memory.
+    """
+    maps = skin_maps()
+    wanted = torch.ones(len(maps.present), dtype=torch.uint8)
+    if seen is not None:
+        head = template("cpu")
+        faces = (tensor.numpy() for tensor in (seen.face, head.uv_faces, head.uvs))
+        mark_runs(*faces, TEXTURE_SIZE, wanted.zero_().numpy())
     table = pigments(person)
-    device_ = maps.pigments.device
-    size = TEXTURE_SIZE
-    texture = torch.zeros(TEXTURE_CHANNELS, size * size, device=device_)
-    amounts = torch.tensor([table[name] for name in PIGMENT_MAPS], device=device_)[..., None]
-    for first, present in maps.present.items():
-        texels = slice(first, first + TEXELS_AT_ONCE)
-        log_albedo = texture[ALBEDO, texels]
-        for k in present:
-            log_albedo += amounts[k] * maps.pigments[k, texels]
-        _tint_scalp(person, maps.hairline[:, texels], log_albedo)
-        log_albedo.copy_(exp(log_albedo.clamp_(-6.0, -0.08)))
-    texture[BUMP] = maps.bump_wrinkles * person.wrinkles
-    texture[BUMP] += maps.bump_pores * person.pores
-    texture[BUMP] += maps.bump_lips
-    texture[OIL:] = maps.gloss
-    return texture.view(TEXTURE_CHANNELS, size, size)
+    texture = torch.empty(TEXTURE_SIZE, TEXTURE_SIZE, TEXTURE_CHANNELS)
+    amounts = torch.tensor([table[name] for name in PIGMENT_MAPS])
+    hair, tint = (torch.tensor(numbers) for numbers in _scalp_shade(person))
+    heights = torch.tensor([person.wrinkles, person.pores, 1.0])
+    arrays = (
+        maps.pigments, maps.present, amounts, maps.hairline, hair, tint, maps.bumps, heights,
+        maps.gloss, wanted, texture.view(-1, TEXTURE_CHANNELS),
+    )  # fmt: skip
+    mix_skin(*(array.numpy() for array in arrays))
+    return texture.permute(2, 0, 1)

@@ -10,30 +10,19 @@ nothing else; tests/mannequin/test_mannequin_same_bits.py holds the list.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from flame_pytorch.lbs import fixed_order_sum
-
-# sin(2 pi t) / t, a power series in t^2.
-_SINE = tuple(
-    (-1) ** k * (2 * math.pi) ** (2 * k + 1) / math.factorial(2 * k + 1) for k in range(9)
-)
-# Abramowitz & Stegun (1964), 4.4.49: within 1e-5 rad.
-_ARCTANGENT = (0.9998660, -0.3302995, 0.1801410, -0.0851330, 0.0208351)
+from synthforge.mannequin.kernels.arithmetic import angles, exps, sines
 
 
 def exp(x: Tensor) -> Tensor:
     """e^x, to a relative 1e-4 for |x| up to 10; below -80 not quite 0."""
-    y = (x * (1 / 64)).clamp(min=-1.25)
-    power = y * (1 / 24)
-    for coefficient in (1 / 6, 1 / 2, 1.0):
-        power.add_(coefficient).mul_(y)
-    power.add_(1)
-    for _ in range(6):
-        power.mul_(power)
-    return power
+    return _of_each(exps, x)
 
 
 def sigmoid(x: Tensor) -> Tensor:
@@ -47,10 +36,7 @@ def normal_cdf(x: Tensor) -> Tensor:
 
 def sine(x: Tensor) -> Tensor:
     """sin(x), x in radians, within 1e-6 for a few turns."""
-    turns = x * (1 / (2 * math.pi))
-    turns = turns - torch.round(turns)
-    square = turns * turns
-    return turns * _horner(_SINE, square)
+    return _of_each(sines, x)
 
 
 def cosine(x: Tensor) -> Tensor:
@@ -59,20 +45,14 @@ def cosine(x: Tensor) -> Tensor:
 
 def atan2(y: Tensor, x: Tensor) -> Tensor:
     """Angle of (x, y), radians in [-pi, pi], within 1e-5."""
-    across, up = x.abs(), y.abs()
-    ratio = torch.minimum(across, up) / torch.maximum(across, up).clamp(min=1e-30)
-    angle = ratio * _horner(_ARCTANGENT, ratio * ratio)
-    angle = torch.where(up > across, math.pi / 2 - angle, angle)
-    angle = torch.where(x < 0, math.pi - angle, angle)
-    return torch.where(y < 0, -angle, angle)
+    return _of_each(angles, y, x)
 
 
-def _horner(coefficients: tuple[float, ...], x: Tensor) -> Tensor:
-    """Polynomial, lowest power first."""
-    value = x * coefficients[-1]
-    for coefficient in coefficients[-2:0:-1]:
-        value.add_(coefficient).mul_(x)
-    return value.add_(coefficients[0])
+def _of_each(loop: Callable[..., Any], *tensors: Tensor) -> Tensor:
+    """The results of a compiled loop over the numbers of tensors of one shape."""
+    result = torch.empty(tensors[0].shape)
+    loop(*(x.float().contiguous().view(-1).numpy() for x in (*tensors, result)))
+    return result
 
 
 def steps(low: float, high: float, count: int, device: torch.device | None = None) -> Tensor:

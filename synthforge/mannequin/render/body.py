@@ -9,15 +9,16 @@ from torch import Tensor
 
 from synthforge.alignment import UNITS_PER_METRE
 from synthforge.mannequin.head.pieces import Piece
+from synthforge.mannequin.kernels.vertices import sum_normals
 from synthforge.mannequin.person import Person
 from synthforge.mannequin.render.arithmetic import length, mean, product, turned
 from synthforge.mannequin.render.clothes import neckline_height
 from synthforge.mannequin.render.eye_shading import Eye
 from synthforge.mannequin.render.fields import smooth_curve, smoothstep
 from synthforge.mannequin.render.lighting import Shadow, fit_rotation
-from synthforge.mannequin.render.shading import Surface, surface_gradients
+from synthforge.mannequin.render.shading import Surface
 from synthforge.mannequin.render.template import Template
-from synthforge.mesh import vertex_normals
+from synthforge.mesh import unit
 
 # Shadows are looked up this far above the skin, generator units, and so much farther where the
 # light grazes it: it must not shade itself.
@@ -49,7 +50,9 @@ class Body:
 
 def clothed(head: Template, person: Person, vertices: Tensor, landmarks: Tensor) -> Body:
     """Dress a posed head: vertices [V, 3], landmarks [68, 3]."""
-    normals = vertex_normals(vertices, head.topology)
+    normals = torch.zeros_like(vertices)
+    sum_normals(vertices.contiguous().numpy(), head.faces.numpy(), normals.numpy())
+    normals = unit(normals)
     neckline = neckline_height(person, head.vertices.T)
     thickness = _CLOTH_M * UNITS_PER_METRE * smoothstep(0.003, -0.006, neckline)
     parted = length(landmarks[62] - landmarks[66]) / UNITS_PER_METRE
@@ -59,22 +62,12 @@ def clothed(head: Template, person: Person, vertices: Tensor, landmarks: Tensor)
 
 def surface_of(head: Template, body: Body, light: Tensor, shadow: Shadow) -> Surface:
     """light: [V, 3], environment irradiance at the body's vertices."""
-    faces = head.faces
     grazing = 1 - turned(shadow.rotation, body.normals)[:, 2:].abs()
     lift = _SHADOW_LIFT + _GRAZING_LIFT * grazing - _SHUT_DEPTH * body.shut[:, None]
     lifted = body.vertices + lift * body.normals
     light = light * (1 - body.shut[:, None])
-    attributes = torch.cat([body.normals.T, light.T, shadow.to_light(lifted.T), head.vertices.T])
-    at_corners = attributes.index_select(1, faces.T.flatten()).unflatten(1, (3, -1))
-    face_uvs = head.uvs[head.uv_faces]
-    piece = head.piece[faces[:, 0]]
-    eye = (piece == Piece.RIGHT_EYEBALL).long() + 2 * (piece == Piece.LEFT_EYEBALL).long()
-    return Surface(
-        corners=torch.cat([at_corners, face_uvs.permute(2, 1, 0)]),
-        eye_local=head.eye_local[faces],
-        gradients=surface_gradients(body.vertices / UNITS_PER_METRE, faces, face_uvs),
-        eye=eye,
-    )
+    in_shadow = shadow.to_light(lifted.T).T
+    return Surface(head, torch.cat([body.normals, light, in_shadow, body.vertices], 1))
 
 
 def eyes_of(

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from flame_pytorch.lbs import fixed_order_sum
 from synthforge.mannequin.draws import RGB
+from synthforge.mannequin.kernels.shading import SHADOW_EXTENT, lit, transmitted
+from synthforge.mannequin.kernels.vertices import fit, gather_light
 from synthforge.mannequin.render.arithmetic import (
     dot,
-    exp,
     mean,
     turned,
     turned_planes,
     weighted_sum,
 )
-from synthforge.mannequin.render.maps import read
 from synthforge.mannequin.render.occlusion import (
     DIRECTIONS,
     directions,
@@ -28,37 +26,24 @@ from synthforge.mannequin.render.occlusion import (
     visibility,
 )
 from synthforge.mannequin.render.scene import Light, Scene
-from synthforge.mesh import Topology, cross
+from synthforge.mesh import Topology
 from synthforge.rasterizer import rasterize
 
-# Newton's iteration for a rotation doubles its digits each step.
-_NEWTON_STEPS = 12
 # Share of the key's light on what surrounds a fold.
 _KEY_ON_FOLDS = 0.35
 _SHADOW_SIZE = 368
 _HAIR_SHADOW_SIZE = 128
 _FAR = 9.0
-# Half the width of the shadow map, generator units.
-_SHADOW_EXTENT = 0.72
-_SHADOW_BIAS = 0.008
-_POISSON = (
-    (-0.33, -0.12), (0.42, 0.10), (0.05, 0.48), (-0.10, -0.60),
-    (0.72, -0.50), (-0.80, 0.30), (-0.42, 0.82), (0.55, 0.78), (-0.70, -0.66),
-)  # fmt: skip
 
 
 def fit_rotation(source: Tensor, target: Tensor) -> Tensor:
     """The rotation [3, 3] that best turns source [N, 3] into target [N, 3] (Kabsch 1976).
 
-    The polar factor of their covariance, by Newton's iteration (Higham 1986). Neither set may be
+    The polar factor of their covariance. Neither set may be
     flat, nor one the other's mirror image.
     """
-    a, b = (points - mean(points, 0) for points in (source.double(), target.double()))
-    R = fixed_order_sum(b[:, :, None] * a[:, None, :], 0)
-    R = R / torch.sqrt(fixed_order_sum((R * R).flatten(), 0))
-    for _ in range(_NEWTON_STEPS):
-        cofactors = cross(R.roll(-1, 0), R.roll(-2, 0))
-        R = 0.5 * (R + cofactors / dot(R[0], cofactors[0]))
+    R = torch.empty(3, 3, dtype=torch.float64)
+    fit(source.contiguous().numpy(), target.contiguous().numpy(), R.numpy())
     return R.float()
 
 
@@ -93,15 +78,13 @@ def irradiance(
     frame. topology: of the head. Light scatters below the skin, red light farthest: neighbours
     share it, red most.
     """
-    device = normals.device
-    head_directions = directions().to(device)
-    light = radiance(scene, turned(R_view_head, head_directions))
-    x, y, z = turned(R_gen_head, head_directions)[..., None].unbind(1)
-    a, b, c = normals.T.contiguous()
-    cosine = (x * a + y * b + z * c).clamp_(min=0)
-    cosine *= visibility(str(device))
-    bare = weighted_sum(cosine, light).T * (4 / DIRECTIONS)
-    blocked = (1 - fixed_order_sum(cosine, 0) * (4 / DIRECTIONS)).clamp_(min=0)[:, None]
+    light = radiance(scene, turned(R_view_head, directions()))
+    sums = torch.empty(4, len(normals))
+    towards = turned(R_gen_head, directions())
+    arrays = (normals.T, towards, light, visibility("cpu"), sums)
+    gather_light(*(array.contiguous().numpy() for array in arrays))
+    *colors, sky = sums * (4 / DIRECTIONS)
+    bare, blocked = torch.stack(colors, 1), (1 - sky).clamp_(min=0)[:, None]
     like = bare.new_tensor
     bare += blocked * (like(skin) * (mean(bare, 0) + _KEY_ON_FOLDS * like(scene.key.color)))
     near = neighbour_mean(bare, topology)
@@ -115,8 +98,8 @@ class Shadow:
     """Depth of the first surface from the key light.
 
     rotation: [3, 3] generator to light axes; center: [3]; depth: [S, S], hair included; radius:
-    of the soft edge, generator units. solid_depth: [S, S], without hair. hair_depth,
-    hair_density: [H, H], where the hair begins and how much of it there is, blurred.
+    of the soft edge, generator units. solid_depth: [S, S], without hair. hair: [H, H, 2], where it
+    begins and how much of it there is, blurred.
     """
 
     rotation: Tensor
@@ -124,8 +107,7 @@ class Shadow:
     depth: Tensor
     radius: float
     solid_depth: Tensor
-    hair_depth: Tensor
-    hair_density: Tensor
+    hair: Tensor
 
     def to_light(self, points_gen: Tensor) -> Tensor:
         """[3, N] generator -> [3, N]: x left, y up in [-1, 1] of the map, depth from the light."""
@@ -133,39 +115,17 @@ class Shadow:
 
     def lit(self, points_light: Tensor) -> Tensor:
         """Share of the key light that reaches points [3, N] of `to_light` on skin: [N]."""
-        x, y, z = points_light
-        total = torch.zeros_like(x)
-        limit = z - _SHADOW_BIAS / _SHADOW_EXTENT
-        for texel in self._texels_round(x, y, self.radius, _POISSON):
-            total += self.solid_depth.view(-1).index_select(0, texel) >= limit
-        cells = self.hair_depth.shape[0] / 2
-        column, row = ((1 - axis) * cells - 0.5 for axis in (x, y))
-        hair = torch.stack([self.hair_depth, self.hair_density])
-        depth, density = read(hair, column, row)
-        behind = ((z - depth) * (_SHADOW_EXTENT / 0.03)).clamp_(0, 1)
-        return total * (1 / len(_POISSON)) * exp(-behind * density.clamp_(max=1.1))
+        share = torch.empty(points_light.shape[1])
+        points, result = points_light.contiguous().numpy(), share.numpy()
+        lit(points, self.solid_depth.numpy(), self.hair.numpy(), self.radius, result)
+        return share
 
-    def transmitted(self, points_light: Tensor, reach: float = 0.022) -> Tensor:
-        """Light that gets through hair to points [3, N]: fades over `reach` behind the first."""
-        x, y, z = points_light
-        total = torch.zeros_like(x)
-        offsets = _POISSON[:5]
-        for texel in self._texels_round(x, y, max(self.radius, 0.01), offsets):
-            behind = z - self.depth.view(-1).index_select(0, texel)
-            total += exp((behind * _SHADOW_EXTENT - 0.004).clamp_(min=0) * (-1 / reach))
-        return total * (1 / len(offsets))
-
-    def _texels_round(
-        self, x: Tensor, y: Tensor, radius: float, offsets: Sequence[tuple[float, float]]
-    ) -> Iterator[Tensor]:
-        """Row-major indices of the texels at each offset, in radii, from places x, y [N]."""
-        size = self.depth.shape[0]
-        scale = radius / _SHADOW_EXTENT * (size / 2)
-        column, row = ((1 - axis) * (size / 2) for axis in (x, y))
-        for dx, dy in offsets:
-            to_right = (column + dx * scale).clamp_(0, size - 1).int()
-            down = (row + dy * scale).clamp_(0, size - 1).int()
-            yield down * size + to_right
+    def transmitted(self, points_light: Tensor) -> Tensor:
+        """Light that gets through hair to points [3, N]: fades over 22 mm behind the first."""
+        share = torch.empty(points_light.shape[1])
+        points, result = points_light.contiguous().numpy(), share.numpy()
+        transmitted(points, self.depth.numpy(), self.radius, result)
+        return share
 
 
 def ambient_cube(scene: Scene, R_view_gen: Tensor) -> Tensor:
@@ -211,29 +171,24 @@ def key_shadow(
     has = (count > 0).float()
     maps = torch.stack([first * has, has, count]).view(3, _HAIR_SHADOW_SIZE, -1)
     blurred = _box(maps, max(radius, 0.03))
-    texel_area = (2 * _SHADOW_EXTENT / _HAIR_SHADOW_SIZE) ** 2
-    return Shadow(
-        rotation,
-        center,
-        depth.view(_SHADOW_SIZE, _SHADOW_SIZE),
-        radius,
-        solid,
-        hair_depth=torch.where(blurred[1] > 0, blurred[0] / blurred[1].clamp(min=1e-6), _FAR),
-        hair_density=blurred[2] * (opacity / texel_area),
-    )
+    texel_area = (2 * SHADOW_EXTENT / _HAIR_SHADOW_SIZE) ** 2
+    begins = torch.where(blurred[1] > 0, blurred[0] / blurred[1].clamp(min=1e-6), _FAR)
+    hair = torch.stack([begins, blurred[2] * (opacity / texel_area)], -1)
+    depth = depth.view(_SHADOW_SIZE, _SHADOW_SIZE)
+    return Shadow(rotation, center, depth, radius, solid, hair)
 
 
 def _box(maps: Tensor, radius: float) -> Tensor:
     """[C, S, S] averaged twice over squares of about `radius` generator units."""
-    reach = 1 + round(radius / (2 * _SHADOW_EXTENT / maps.shape[-1]))
-    for _ in range(2):
-        maps = F.avg_pool2d(maps[None], 2 * reach + 1, 1, padding=reach)[0]
+    reach = 1 + round(radius / (2 * SHADOW_EXTENT / maps.shape[-1]))
+    for side, beyond in 2 * (((2 * reach + 1, 1), (reach, 0)), ((1, 2 * reach + 1), (0, reach))):
+        maps = F.avg_pool2d(maps[None], side, 1, beyond)[0]
     return maps
 
 
 def _to_light(points_gen: Tensor, rotation: Tensor, center: Tensor) -> Tensor:
     """[3, N] generator -> [3, N] of `Shadow.to_light`."""
-    turned = turned_planes(rotation * (1 / _SHADOW_EXTENT), points_gen - center[:, None])
+    turned = turned_planes(rotation * (1 / SHADOW_EXTENT), points_gen - center[:, None])
     turned[2] += 2.0
     return turned
 

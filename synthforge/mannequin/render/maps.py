@@ -1,15 +1,14 @@
-"""Two-dimensional maps [C, H, W]: read between their cells, resized, blurred.
-
-As torch's grid_sample, interpolate and conv2d do it, in operations of arithmetic.py's kind.
-"""
+"""Two-dimensional maps float32 [C, H, W] on the CPU: read between their cells, resized, blurred."""
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from synthforge.mannequin.kernels.maps import average_discs, blur, read_cells, resize
 
 
 def read(maps: Tensor, x: Tensor, y: Tensor) -> Tensor:
@@ -17,40 +16,16 @@ def read(maps: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
     Cell centres are whole numbers; beyond the border the border's value holds.
     """
-    channels, height, width = maps.shape
-    x, y = x.clamp(0, width - 1), y.clamp(0, height - 1)
-    # The last cell is read as the far end of the one before it.
-    column, row = x.long().clamp_(max=width - 2), y.long().clamp_(max=height - 2)
-    right, down = x - column, y - row
-    flat, cell = maps.view(channels, -1), row * width + column
-    above, beside, below, across = (
-        flat.index_select(1, cell + shift) for shift in (0, 1, width, width + 1)
-    )
-    above += right * beside.sub_(above)
-    below += right * across.sub_(below)
-    above += down * below.sub_(above)
-    return above
+    values = torch.empty(len(maps), len(x))
+    read_cells(*(array.contiguous().numpy() for array in (maps, x, y, values)))
+    return values
 
 
 def resized(maps: Tensor, height: int, width: int) -> Tensor:
     """Bicubic (Keys 1981), [C, h, w] -> [C, height, width]; corner cells stay corners."""
-    for dim, size in ((1, height), (2, width)):
-        cells = maps.shape[dim]
-        place = torch.arange(size, device=maps.device) * ((cells - 1) / (size - 1))
-        first = place.long().clamp(max=max(cells - 2, 0))
-        t = (place - first).view((-1, 1) if dim == 1 else (1, -1))
-        weights = (
-            t * (t * (1 - 0.5 * t) - 0.5),
-            t * t * (1.5 * t - 2.5) + 1,
-            t * (t * (2 - 1.5 * t) + 0.5),
-            t * t * (0.5 * t - 0.5),
-        )
-        taps = [
-            maps.index_select(dim, (first + k).clamp(0, cells - 1)) * weight
-            for k, weight in zip((-1, 0, 1, 2), weights, strict=True)
-        ]
-        maps = taps[0] + taps[1] + taps[2] + taps[3]
-    return maps
+    result = torch.empty(len(maps), height, width)
+    resize(maps.contiguous().numpy(), result.numpy())
+    return result
 
 
 def doubled(maps: Tensor) -> Tensor:
@@ -70,29 +45,17 @@ def defocused(maps: Tensor, radius: float) -> Tensor:
     Borders are repeated outwards.
     """
     reach = round(radius)
-    padded = F.pad(maps[None], (reach,) * 4, mode="replicate")
-    height, width = maps.shape[1:]
-    halves = [round(math.sqrt(max(radius**2 - row**2, 0))) for row in range(-reach, reach + 1)]
-    sums = {
-        half: F.avg_pool2d(padded, (1, 2 * half + 1), 1, divisor_override=1) for half in set(halves)
-    }
-    total = torch.zeros_like(maps)
-    for row, half in enumerate(halves):
-        total += sums[half][0, :, row : row + height, reach - half : reach - half + width]
-    return total / sum(2 * half + 1 for half in halves)
+    halves = [round(math.sqrt(max(radius**2 - row**2, 0))) for row in range(reach + 1)]
+    result = torch.empty(maps.shape)
+    average_discs(maps.contiguous().numpy(), np.array(halves), result.numpy())
+    return result
 
 
 def blurred(maps: Tensor, sigma: float) -> Tensor:
     """Gaussian of `sigma` cells, cut off at three; borders are repeated outwards."""
     reach = max(1, round(3 * sigma))
-    weights = [math.exp(-0.5 * (k / sigma) ** 2) for k in range(reach + 1)]
-    whole = weights[0] + 2 * sum(weights[1:])
-    padded = F.pad(maps[None], (reach,) * 4, mode="replicate")[0]
-    for dim in (1, 2):
-        size = padded.shape[dim] - 2 * reach
-        total = padded.narrow(dim, reach, size) * (weights[0] / whole)
-        for k in range(1, reach + 1):
-            pair = padded.narrow(dim, reach - k, size) + padded.narrow(dim, reach + k, size)
-            total += pair.mul_(weights[k] / whole)
-        padded = total
-    return padded
+    weights = np.array([math.exp(-0.5 * (k / sigma) ** 2) for k in range(reach + 1)])
+    weights /= weights[0] + 2 * weights[1:].sum()
+    result = torch.empty(maps.shape)
+    blur(maps.contiguous().numpy(), weights.astype(np.float32), result.numpy())
+    return result

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from flame_pytorch.lbs import apply
 from synthforge.landmarks import INNER_LIP
+from synthforge.mannequin.kernels.vertices import sum_neighbours
 from synthforge.mannequin.render.arithmetic import cosine, mean, sine
 from synthforge.mannequin.render.template import Template, template
 from synthforge.mesh import Topology, cross, unit
@@ -102,6 +103,6 @@ def _smooth(values: Tensor, topology: Topology) -> Tensor:
 
 def neighbour_mean(values: Tensor, topology: Topology) -> Tensor:
     """Mean over the vertices that share a face: [V, C] -> [V, C]."""
-    a, b, c = (values.index_select(0, corner) for corner in topology.faces.unbind(1))
-    others = torch.stack([b + c, c + a, a + b], 1).flatten(0, 1)
-    return topology.sum_at_vertices(others) / (2 * topology.corner_count[:, None])
+    sums = torch.zeros_like(values)
+    sum_neighbours(values.numpy(), topology.faces.numpy(), sums.numpy())
+    return sums / (2 * topology.corner_count[:, None])

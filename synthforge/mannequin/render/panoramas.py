@@ -14,8 +14,8 @@ from torch import Tensor
 
 from flame_pytorch.lbs import fixed_order_sum
 from synthforge.mannequin.draws import RGB
-from synthforge.mannequin.render.arithmetic import atan2, cosine, dot, sine, weighted_sum
-from synthforge.mannequin.render.maps import read
+from synthforge.mannequin.kernels.maps import look
+from synthforge.mannequin.render.arithmetic import cosine, dot, sine, weighted_sum
 
 _FILE = Path(__file__).with_name("panoramas.npz")
 # Rows of the blurred map.
@@ -94,12 +94,9 @@ def look_up(radiance: Tensor, directions: Tensor) -> Tensor:
 
     Bilinear; the seam behind is no border.
     """
-    x, y, z = directions.unbind(-1)
-    _, height, width = radiance.shape
-    wrapped = torch.cat([radiance[..., -1:], radiance, radiance[..., :1]], -1)
-    column = (atan2(x, -z) * (0.5 / math.pi) + 0.5) * width + 0.5
-    row = (atan2(-y, torch.sqrt(x * x + z * z)) * (1 / math.pi) + 0.5) * height - 0.5
-    return read(wrapped, column, row).T
+    light = torch.empty(directions.shape)
+    look(radiance.contiguous().numpy(), directions.contiguous().numpy(), light.numpy())
+    return light
 
 
 @functools.cache

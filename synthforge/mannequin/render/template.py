@@ -50,6 +50,12 @@ class Template:
     def topology(self) -> Topology:
         return Topology(self.faces, self.uvs, self.uv_faces)
 
+    @functools.cached_property
+    def eye(self) -> Tensor:
+        """int64 [F], 0 none, 1 right eyeball, 2 left eyeball."""
+        piece = self.piece[self.faces[:, 0]]
+        return (piece == Piece.RIGHT_EYEBALL).long() + 2 * (piece == Piece.LEFT_EYEBALL).long()
+
     def to(self, device: torch.device | str) -> Template:
         return replace(self, **{f.name: getattr(self, f.name).to(device) for f in fields(self)})
 
