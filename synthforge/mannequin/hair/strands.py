@@ -16,6 +16,7 @@ from synthforge.mannequin.render.arithmetic import dot, exp, length, product, tu
 from synthforge.mannequin.render.lighting import Shadow, ambient_cube
 from synthforge.mannequin.render.scene import Scene
 from synthforge.mesh import unit
+from synthforge.visible import HAIR
 
 _PIXELS_AT_ONCE = {"cpu": 1 << 14, "cuda": 1 << 22}
 
@@ -29,6 +30,7 @@ class Strands:
     exposed: float32 [N], 0 deep inside the hair to 1 on its outside.
     shine: strength of the highlights.
     depth: optical depth of one strand over a pixel at its root and at its tip: about its width.
+    kind: class of synthforge.visible, of all or uint8 [N].
     """
 
     points: Tensor
@@ -36,6 +38,7 @@ class Strands:
     exposed: Tensor
     shine: float
     depth: tuple[float, float]
+    kind: int | Tensor = HAIR
 
     @property
     def mean_length(self) -> Tensor:
@@ -58,13 +61,14 @@ class Splat:
     """The P pixels in which a group is seen, [P] each.
 
     pixel; strand; along: 0 at the root to 1 at the tip; passed: share of the light from behind
-    that the strands over one another there let through.
+    that the strands over one another there let through; z: z-depth of the strand.
     """
 
     pixel: Tensor
     strand: Tensor
     along: Tensor
     passed: Tensor
+    z: Tensor
 
 
 def splat(groups: list[Strands], camera: Camera, size: int, z_behind: Tensor) -> list[Splat]:
@@ -89,17 +93,20 @@ def splat(groups: list[Strands], camera: Camera, size: int, z_behind: Tensor) ->
     layers = F.avg_pool2d(layers[None], 3, 1, 1)[0] / CELL**2
     layers = layers.repeat_interleave(CELL, 0)[:size].repeat_interleave(CELL, 1)[:, :size]
     seen = torch.nonzero(strands.view(-1) >= 0).squeeze(1)
-    columns = (image.reshape(-1).index_select(0, seen) for image in (strands, along, layers))
-    strand, along, over = (column.to(z_behind.device) for column in columns)
+    images_seen = (strands, along, layers, nearest)
+    columns = (image.reshape(-1).index_select(0, seen) for image in images_seen)
+    strand, along, over, z = (column.to(z_behind.device) for column in columns)
     seen = seen.to(z_behind.device)
     result = []
     for group, end in zip(groups, ends, strict=True):
         first = end - len(group)
         own = torch.nonzero((strand >= first) & (strand < end)).squeeze(1)
-        pixel, place, layer = (column.index_select(0, own) for column in (seen, along, over))
+        pixel, place, layer, depth = (
+            column.index_select(0, own) for column in (seen, along, over, z)
+        )
         root, tip = group.depth
         passed = exp((-root - (tip - root) * place) * layer.clamp_(min=1))
-        result.append(Splat(pixel, strand.index_select(0, own) - first, place, passed))
+        result.append(Splat(pixel, strand.index_select(0, own) - first, place, passed, depth))
     return result
 
 
