@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,14 +10,16 @@ import torch
 from torch import Tensor
 
 from synthforge.generator import Layers
+from synthforge.mannequin.hair.hairline import hairline_height, recession
 from synthforge.mannequin.hair.strands import Splat, Strands
 from synthforge.mannequin.person import Person
+from synthforge.mannequin.render.albedo import roots_cover
 from synthforge.mannequin.render.clothes import neckline_height
 from synthforge.mannequin.render.layers_kernel import compose
 from synthforge.mannequin.render.pixel_faces import PixelFaces
-from synthforge.mannequin.render.template import Template
-from synthforge.regions import BACKGROUND
-from synthforge.visible import CLOTHES
+from synthforge.mannequin.render.template import Template, template
+from synthforge.regions import BACKGROUND, REGION_ID
+from synthforge.visible import CLOTHES, HAIR
 
 # Between a face's corners the neckline rises by less.
 _NEAR_NECKLINE_M = 0.010
@@ -54,19 +57,56 @@ def kinds_of_pairs(kinds: Tensor, seen: PixelFaces, head: Template, person: Pers
     """Class of what each pair of a pixel and a face shows: uint8 [P].
 
     kinds: uint8 [F], classes of the faces drawn, those of the head first. Its skin below the
-    neckline is clothes, as `shade` paints it.
+    neckline is clothes, as `shade` paints it, and where the skin's texture paints the roots of
+    hair, it is hair.
     """
-    of_pair = kinds.index_select(0, seen.face)
-    heights = neckline_height(person, head.vertices.T).index_select(0, head.faces.flatten())
-    may_be_clothed = kinds.new_zeros(len(kinds), dtype=torch.bool)
-    may_be_clothed[: len(head.faces)] = heights.view(-1, 3).amin(1) < _NEAR_NECKLINE_M
-    pairs = torch.nonzero(may_be_clothed.index_select(0, seen.face)).squeeze(1)
-    corners = head.faces.index_select(0, seen.face.index_select(0, pairs))
+
+    def clothed(places: Tensor) -> Tensor:
+        return -neckline_height(person, places)
+
+    def rooted(hairline: Tensor) -> Tensor:
+        return roots_cover(person, hairline) - 0.5
+
+    everywhere = torch.ones_like(head.region, dtype=torch.bool)
+    scalp = head.region == REGION_ID["scalp"]
+    hairline = _hairline(str(head.vertices.device))
+    # What is painted; positive inside; of which values; how far it may leave its range at a face's
+    # corners; on which faces.
+    paints = (
+        (CLOTHES, clothed, head.vertices.T, _NEAR_NECKLINE_M, everywhere),
+        (HAIR, rooted, hairline, 0.0, scalp),
+    )
+    kinds, border = kinds.clone(), torch.zeros_like(kinds)
+    for kind, inside, values, margin, among in paints:
+        at_corners = inside(values).index_select(0, head.faces.flatten()).view(-1, 3)
+        whole = among & (at_corners.amin(1) > margin)
+        touched = among & ~whole & (at_corners.amax(1) > -margin)
+        kinds[: len(whole)].masked_fill_(whole, kind)
+        border[: len(whole)].masked_fill_(touched, kind)
+    of_pair, on_border = kinds.index_select(0, seen.face), border.index_select(0, seen.face)
+    for kind, inside, values, _, _ in paints:
+        pairs = torch.nonzero(on_border == kind).squeeze(1)
+        painted = inside(_at_pairs(values, head.faces, seen, pairs)) > 0
+        of_pair.index_fill_(0, pairs[painted], kind)
+    return of_pair
+
+
+@functools.cache
+def _hairline(device: str) -> Tensor:
+    """As SkinMaps.hairline, at the head's vertices: [3, V]."""
+    vertices = template(device).vertices
+    return torch.stack([hairline_height(vertices), *recession(vertices)])
+
+
+def _at_pairs(values: Tensor, faces: Tensor, seen: PixelFaces, pairs: Tensor) -> Tensor:
+    """Values [C, V] at the corners of `faces`, interpolated at pairs [N]: [C, N]."""
+    corners = faces.index_select(0, seen.face.index_select(0, pairs)).T
     weights = seen.weights.index_select(1, pairs)
-    a, b, c = (head.vertices.index_select(0, corner).T for corner in corners.unbind(1))
-    place = a * weights[0] + b * weights[1] + c * weights[2]
-    clothed = pairs[neckline_height(person, place) < 0]
-    return of_pair.index_fill_(0, clothed, CLOTHES)
+    a, b, c = (
+        values.index_select(1, corner) * weight
+        for corner, weight in zip(corners, weights, strict=True)
+    )
+    return a + b + c
 
 
 def layers_of(

@@ -43,10 +43,22 @@ def compose(
     nearest = np.empty(most, np.float32)
     for row in range(size):
         for column in range(size):
+            top, below = 4 * row * size + 2 * column, (4 * row + 2) * size + 2 * column
+            pair = of_sample[top]
+            alone = pair < none and (
+                pair == of_sample[top + 1] == of_sample[below] == of_sample[below + 1]
+            )
+            for slot in slots:
+                alone &= max(slot[top], slot[top + 1], slot[below], slot[below + 1]) < 0
+            if alone:
+                shown = pair_kind[pair]
+                ids[row, column], depth[row, column] = shown, pair_z[pair]
+                cover[row, column] = _ONE if shown >= FIRST_OVER else _ZERO
+                continue
             count = 0
             covered = _ZERO
             for k in range(4):
-                sample = (2 * row + k // 2) * (2 * size) + 2 * column + k % 2
+                sample = (top, top + 1, below, below + 1)[k]
                 through = _ONE
                 for step in range(covers + 1):
                     if step < covers:
