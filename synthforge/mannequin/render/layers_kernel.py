@@ -45,14 +45,20 @@ def compose(
         for column in range(size):
             top, below = 4 * row * size + 2 * column, (4 * row + 2) * size + 2 * column
             pair = of_sample[top]
-            alone = pair < none and (
-                pair == of_sample[top + 1] == of_sample[below] == of_sample[below + 1]
+            alone = (
+                pair == of_sample[top + 1]
+                and pair == of_sample[below]
+                and pair == of_sample[below + 1]
             )
-            for slot in slots:
-                alone &= max(slot[top], slot[top + 1], slot[below], slot[below + 1]) < 0
+            for step in range(covers):
+                # -1 & -1 is -1, and a slot leaves it positive.
+                alone &= slots[step, top] & slots[step, top + 1] == -1
+                alone &= slots[step, below] & slots[step, below + 1] == -1
             if alone:
-                shown = pair_kind[pair]
-                ids[row, column], depth[row, column] = shown, pair_z[pair]
+                shown, shown_z = behind[row, column], _ZERO
+                if pair < none:
+                    shown, shown_z = pair_kind[pair], pair_z[pair]
+                ids[row, column], depth[row, column] = shown, shown_z
                 cover[row, column] = _ONE if shown >= FIRST_OVER else _ZERO
                 continue
             count = 0
