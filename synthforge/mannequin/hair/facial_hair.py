@@ -139,7 +139,7 @@ def _stubble(person: Person, template: Template, head: Head) -> Strands:
         torch.ones_like(color[:, 0]),
         0.1,
         (0.5, 0.2),
-        FACIAL_HAIR,
+        template.region.index_select(0, roots.face).to(torch.uint8),
     )
 
 

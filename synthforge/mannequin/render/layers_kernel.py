@@ -7,8 +7,11 @@ from __future__ import annotations
 import numpy as np
 
 from synthforge.raster_kernel import compiled
-from synthforge.visible import FIRST_OVER
+from synthforge.regions import BACKGROUND
+from synthforge.visible import FACIAL_HAIR, FIRST_OVER
 
+# A beard lets skin through: so much of a pixel of the head makes it beard.
+_BEARD = np.float32(0.25)
 _ZERO, _ONE, _QUARTER = np.float32(0), np.float32(1), np.float32(0.25)
 
 
@@ -97,6 +100,10 @@ def compose(
             for place in range(1, count):
                 if shares[place] > shares[most_shown]:
                     most_shown = place
+            if classes[most_shown] < BACKGROUND:
+                for place in range(count):
+                    if classes[place] == FACIAL_HAIR and shares[place] * _QUARTER >= _BEARD:
+                        most_shown = place
             ids[row, column] = classes[most_shown]
             depth[row, column] = nearest[most_shown]
             cover[row, column] = covered * _QUARTER
