@@ -113,8 +113,11 @@ def pigments(person: Person) -> dict[str, RGB]:
     }
 
 
-def roots_cover(person: Person, hairline: Tensor) -> Tensor:
-    """How densely hair grows out of the skin, 0 to 1: [N]. hairline: [3, N] of SkinMaps."""
+def _tint_scalp(person: Person, hairline: Tensor, log_albedo: Tensor) -> None:
+    """Roots under the skin and the scalp's shadow below the hair, added in place to [3, N].
+
+    hairline: [3, N] of SkinMaps.
+    """
     hair = person.hair
     height, high, thin = hairline
     above = height - hair.hairline * high - hair.thinning * thin
@@ -122,16 +125,6 @@ def roots_cover(person: Person, hairline: Tensor) -> Tensor:
     covered = ((above + 0.002) / soft).clamp_(0, 1)
     if hair.style == "bald":
         covered *= ((0.040 - height) / 0.03).clamp_(0, 1) * (1 - high * (1 / RECESSION_M)) * 0.18
-    return covered
-
-
-def _tint_scalp(person: Person, hairline: Tensor, log_albedo: Tensor) -> None:
-    """Roots under the skin and the scalp's shadow below the hair, added in place to [3, N].
-
-    hairline: [3, N] of SkinMaps.
-    """
-    hair = person.hair
-    covered = roots_cover(person, hairline)
     cover = (0.62 if hair.style == "buzz" else 0.75) * (1 - 0.3 * hair.grey)
     color = mix(hair.color, _GREY_ROOTS, hair.grey)
     tint = log_albedo.new_tensor(_towards(color, skin_log_albedo(person)))

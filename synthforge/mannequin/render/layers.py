@@ -13,7 +13,6 @@ from synthforge.generator import Layers
 from synthforge.mannequin.hair.hairline import hairline_height, recession
 from synthforge.mannequin.hair.strands import Splat, Strands
 from synthforge.mannequin.person import Person
-from synthforge.mannequin.render.albedo import roots_cover
 from synthforge.mannequin.render.clothes import neckline_height
 from synthforge.mannequin.render.layers_kernel import compose
 from synthforge.mannequin.render.pixel_faces import PixelFaces
@@ -23,6 +22,8 @@ from synthforge.visible import CLOTHES, HAIR
 
 # Between a face's corners the neckline rises by less.
 _NEAR_NECKLINE_M = 0.010
+# From so far above the hairline on, the scalp's texture has half of its roots or more.
+_DENSE_M, _DENSE_BUZZ_M = 0.0040, 0.0015
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,13 @@ def kinds_of_pairs(kinds: Tensor, seen: PixelFaces, head: Template, person: Pers
         return -neckline_height(person, places)
 
     def rooted(hairline: Tensor) -> Tensor:
-        return roots_cover(person, hairline) - 0.5
+        height, high, thin = hairline
+        return height - hair.hairline * high - hair.thinning * thin - dense
 
+    hair = person.hair
+    dense = _DENSE_BUZZ_M if hair.style == "buzz" else _DENSE_M
     everywhere = torch.ones_like(head.region, dtype=torch.bool)
-    scalp = head.region == REGION_ID["scalp"]
+    scalp = (head.region == REGION_ID["scalp"]) & (hair.style != "bald")
     hairline = _hairline(str(head.vertices.device))
     # What is painted; positive inside; of which values; how far it may leave its range at a face's
     # corners; on which faces.
