@@ -121,7 +121,8 @@ def test_facial_hair_is_of_the_class_and_side_it_grows_on():
         is_left = group.points[0, :, 0] > 0
         assert (group.kind[is_left] == REGION_ID[left]).all() and is_left.any()
         assert (group.kind[~is_left] == REGION_ID[right]).all() and (~is_left).any()
-    assert set(stubble.kind.tolist()) <= {REGION_ID[n] for n in ("face", "neck", "upper_lip")}
+    skin = ("face", "neck", "nose", "upper_lip")
+    assert set(stubble.kind.tolist()) <= {REGION_ID[name] for name in skin}
     assert beard.kind == FACIAL_HAIR and grown(person, head.vertices)[0].kind == HAIR
 
 
