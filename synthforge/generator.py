@@ -19,6 +19,37 @@ from synthforge.sampling import Parameters, SampleId
 
 
 @dataclass(frozen=True)
+class Layers:
+    """What each pixel of a batch of images shows, from the buffers that drew them.
+
+    ids: uint8 [B, H, W], the class of `synthforge.visible` that fills most of the pixel.
+    cover: float32 [B, H, W] in [0, 1], how much of it shows neither the bare head nor the empty
+        background: hair, clothes, glasses, somebody else.
+    alpha: float32 [B, H, W] in [0, 1], how much of it the person fills, with all that is worn.
+    z: float32 [B, H, W], z-depth of the nearest that is seen there of class `ids`, generator units;
+        0 on the background.
+    """
+
+    ids: Tensor
+    cover: Tensor
+    alpha: Tensor
+    z: Tensor
+
+    def __getitem__(self, index: slice | Tensor) -> Layers:
+        return Layers(self.ids[index], self.cover[index], self.alpha[index], self.z[index])
+
+    def to(self, device: torch.device) -> Layers:
+        return Layers(
+            **{entry.name: getattr(self, entry.name).to(device) for entry in fields(self)}
+        )
+
+    @classmethod
+    def cat(cls, batches: Sequence[Layers]) -> Layers:
+        """One batch of several."""
+        return cls(*(torch.cat([getattr(b, f.name) for b in batches]) for f in fields(cls)))
+
+
+@dataclass(frozen=True)
 class GeneratorOutput:
     """One batch of generated faces. Lengths are generator units; rays start at the camera centre.
 
@@ -28,6 +59,7 @@ class GeneratorOutput:
     opacity: float32 [B, 1, h, h] in [0, 1].
     points_gen, density: float32 [B, M, 3] and [B, M], samples of the generated volume in the
         generator's world, for aligning a mesh to it, density on any scale; or both None.
+    layers: what the pixels of `image` show; None where the generator does not know.
     """
 
     image: Tensor
@@ -35,6 +67,7 @@ class GeneratorOutput:
     opacity: Tensor
     points_gen: Tensor | None = None
     density: Tensor | None = None
+    layers: Layers | None = None
 
     def to_uint8(self) -> Tensor:
         """uint8 RGB [B, 512, 512, 3], converted as the public Next3D scripts convert."""

@@ -11,14 +11,15 @@ class ImageLabel:
     """Images of one folder, PNG files.
 
     name: also of the folder and, for an extra, of the option. channels: 3 are RGB.
-    source: what it is drawn from: the generated image, the head's mesh, or the generator's volume.
+    source: what it is drawn from: the generated image, the head's mesh, the generator's volume, or
+        its layers, which tell what each pixel of the image shows.
     unit: of a stored value.
     """
 
     name: str
     dtype: Literal["uint8", "uint16"]
     channels: Literal[1, 3]
-    source: Literal["image", "mesh", "volume"]
+    source: Literal["image", "mesh", "volume", "layers"]
     unit: str
     description: str
     is_extra: bool = True
@@ -70,6 +71,27 @@ IMAGE_LABELS = (
         "the generator's own depth, as depth16, at the generator's resolution: Next3D's with hair "
         "and shoulders, the mannequin's of the bare head",
     ),
+    ImageLabel(
+        *("seg_visible", "uint8", 1, "layers", "class id"),
+        "what fills most of each pixel, with hair, clothes and all: regions, or classes from 20 on",
+    ),
+    ImageLabel(
+        *("alpha", "uint8", 1, "layers", "1/255"),
+        "how much of each pixel the person fills, with all that is worn",
+    ),
+    ImageLabel(
+        *("depth16_visible", "uint16", 1, "layers", "0.0001 m"),
+        "as depth16, of what seg_visible names",
+    ),
+    ImageLabel("parsing_lapa", "uint8", 1, "layers", "class id", "seg_visible in LaPa's classes"),
+    ImageLabel(
+        *("parsing_celebamask", "uint8", 1, "layers", "class id"),
+        "seg_visible in CelebAMask-HQ's classes",
+    ),
+    ImageLabel(
+        *("parsing_facesynthetics", "uint8", 1, "layers", "class id"),
+        "seg_visible in the classes of Face Synthetics",
+    ),
 )
 
 IMAGES = {label.name: label for label in IMAGE_LABELS}
@@ -83,6 +105,11 @@ NUMBER_LABELS = (
         *("kps_visible", (68,), ""),
         "1 unless the head itself hides the point or it is outside the image; a jaw point within "
         "4 px of the seen outline is on it",
+    ),
+    NumberLabel(
+        *("kps_occluded", (68,), ""),
+        "1 where something else than the head hides the point: most of its pixel shows hair, "
+        "clothes or the like, and nearer",
     ),
     NumberLabel("depth_range", (2,), "generator units", "near and far of depth"),
     NumberLabel(

@@ -15,6 +15,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any, Protocol
 
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from synthforge import annotate
+from synthforge import annotate, annotate_visible
 from synthforge.assembly import Rig
 from synthforge.camera import Camera
 from synthforge.config import IMAGE_SIZE, RunConfig
@@ -33,6 +34,7 @@ from synthforge.dataset.sink import Sink, Writer
 from synthforge.generator import GeneratorOutput
 from synthforge.labels import CORE
 from synthforge.mesh import Mesh
+from synthforge.parsing import PARSINGS
 from synthforge.plan import inside, plan
 from synthforge.quality import Accept, Reject, judge, judge_finite
 from synthforge.rasterizer import Fragments, rasterize
@@ -258,6 +260,10 @@ def label(
     """Label images (folder -> [B, ...]) and annotation rows (key -> [B, ...]); docs/formats.md."""
     region_ids = annotate.region_ids(fragments, rig.head.face_regions)
     depth, depth_range = annotate.depth8(fragments)
+    layers = output.layers
+    if layers is None:
+        layers = annotate_visible.layers_of_volume(output, camera, fragments, region_ids)
+    visible_ids = annotate_visible.visible_ids(layers, region_ids)
     drawn: dict[str, Callable[[], Tensor]] = {
         "seg": lambda: annotate.segmentation(region_ids),
         "depth": lambda: depth,
@@ -268,6 +274,13 @@ def label(
         ),
         "uv": lambda: annotate.uv_map(fragments, mesh_gen.topology),
         "volume_depth": lambda: annotate.volume_depth16(output, camera),
+        "seg_visible": lambda: visible_ids,
+        "alpha": lambda: annotate_visible.alpha8(layers),
+        "depth16_visible": lambda: annotate_visible.visible_depth16(layers, fragments),
+        **{
+            name: partial(annotate_visible.parsing, visible_ids, scheme)
+            for name, scheme in PARSINGS.items()
+        },
     }
     files = {name: drawn[name]() for name in (*CORE, *extras) if name != "images"}
 
@@ -277,6 +290,7 @@ def label(
         "2d_kps": keypoints.px,
         "3d_kps": keypoints.cam,
         "kps_visible": keypoints.visible,
+        "kps_occluded": annotate_visible.occluded(keypoints, layers),
         "depth_range": depth_range,
         "z": parameters.z,
         "camera_params": camera.vector,

@@ -10,7 +10,6 @@ import sys
 import numpy as np
 
 SAMPLES = 3
-EXTRAS = ("seg_id", "depth16", "normals", "uv", "volume_depth")
 
 
 def in_child(path, batch=SAMPLES, threads=1, capability=None):
@@ -39,6 +38,7 @@ def draw(batch):
     from synthforge.assembly import Rig
     from synthforge.config import MANNEQUIN_SAMPLING
     from synthforge.generators.mannequin import mannequin_parts
+    from synthforge.labels import EXTRAS
     from synthforge.pipeline import make_samples
     from synthforge.sampling import SampleId
 

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from synthforge import assembly
+from synthforge import assembly, labels
 from synthforge.cli.generate import generate
 from synthforge.dataset.folder import DatasetError
 from synthforge.dataset.read import Dataset
@@ -27,7 +27,7 @@ from synthforge.mannequin.generator import Mannequin
 from synthforge.regions import PALETTE
 
 ROOT = Path(__file__).parent.parent
-EXTRAS = "seg_id,depth16,normals,uv,volume_depth"
+EXTRAS = ",".join(labels.EXTRAS)
 
 
 def run(*arguments, expect=0):

@@ -51,6 +51,7 @@ SHAPES = {
     "2d_kps": (68, 2),
     "3d_kps": (68, 3),
     "kps_visible": (68,),
+    "kps_occluded": (68,),
     "depth_range": (2,),
     "camera_params": (25,),
     "fov_deg": (),
@@ -168,7 +169,7 @@ def test_shape_and_kind_of_each_key(written, key):
     for sample in written:
         assert set(sample.annotation) == set(SHAPES)
         assert sample.values[key].shape == SHAPES[key]
-        whole = key in ("kps_visible", *FACTORS, "seed", "index", "attempt")
+        whole = key in ("kps_visible", "kps_occluded", *FACTORS, "seed", "index", "attempt")
         assert sample.values[key].dtype.kind == ("i" if whole else "f")
 
 

@@ -19,8 +19,10 @@ from synthforge.dataset.folder import FORMAT_VERSION
 from synthforge.generators.known import GENERATORS
 from synthforge.labels import IMAGES
 from synthforge.landmarks import FLIP
+from synthforge.parsing import PARSINGS
 from synthforge.regions import FLIP_PAIRS, REGIONS
 from synthforge.sampling import SAMPLE_FORMAT
+from synthforge.visible import OVER
 
 
 def dataset_card(run: RunConfig, rig: Rig) -> dict[str, Any]:
@@ -59,6 +61,8 @@ def dataset_card(run: RunConfig, rig: Rig) -> dict[str, Any]:
         },
         "depth": {name: IMAGES[name].description for name in ("depth", "depth16")},
         "palette": {region.name: {"id": region.id, "rgb": region.color} for region in REGIONS},
+        "visible_palette": {over.name: {"id": over.id, "rgb": over.color} for over in OVER},
+        "parsing": {name: PARSINGS[name].as_json() for name in run.extras if name in PARSINGS},
         "mirror": f"mirrored, x in pixels becomes W - x = {IMAGE_SIZE} - x; the regions of each of "
         "flip_pairs trade ids; keypoint i becomes keypoint landmark_flip[i]",
         "flip_pairs": FLIP_PAIRS,

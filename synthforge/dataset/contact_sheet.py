@@ -25,6 +25,7 @@ from synthforge.landmarks import (
     RIGHT_BROW,
     RIGHT_EYE,
 )
+from synthforge.visible import UNKNOWN, VISIBLE_PALETTE
 
 # Of a dataset that are drawn.
 SAMPLES = 12
@@ -71,6 +72,11 @@ def paint_depth(depth: NDArray[np.uint8], behind: NDArray[np.bool_]) -> NDArray[
     return painted.astype(np.uint8, copy=False)
 
 
+def _small(view: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    resized = cv2.resize(view, (_TILE, _TILE), interpolation=cv2.INTER_AREA)
+    return resized.astype(np.uint8, copy=False)
+
+
 def _tiles(dataset: Dataset, index: int) -> NDArray[np.uint8]:
     image = dataset.image("images", index)
     views = (
@@ -79,20 +85,27 @@ def _tiles(dataset: Dataset, index: int) -> NDArray[np.uint8]:
         dataset.image("seg", index),
         draw_keypoints(image, *dataset.keypoints(index)),
     )
-    small = [cv2.resize(view, (_TILE, _TILE), interpolation=cv2.INTER_AREA) for view in views]
+    small = [_small(view) for view in views]
+    if "seg_visible" in dataset.folders:
+        seen = VISIBLE_PALETTE[np.minimum(dataset.image("seg_visible", index), UNKNOWN)]
+        small.append(_small(seen) // 2 + small[0] // 2)
     return np.concatenate(small, 1)
 
 
 def contact_sheet(dataset: Dataset, indices: Sequence[int]) -> NDArray[np.uint8]:
-    """RGB sheet of the samples `indices`, each as four tiles: image, depth, regions, keypoints."""
+    """RGB sheet of the samples `indices`, each as a row of tiles.
+
+    The image, depth, regions, keypoints and, where the dataset has them, visible classes over it.
+    """
+    wide = _TILE * (5 if "seg_visible" in dataset.folders else 4)
     rows = -(-len(indices) // _SAMPLES_A_ROW)
     columns = min(_SAMPLES_A_ROW, len(indices))
-    height, width = rows * (_TILE + _GAP) + _GAP, columns * (4 * _TILE + _GAP) + _GAP
+    height, width = rows * (_TILE + _GAP) + _GAP, columns * (wide + _GAP) + _GAP
     sheet = np.full((height, width, 3), _PAPER, np.uint8)
     for place, index in enumerate(indices):
         row, column = divmod(place, _SAMPLES_A_ROW)
-        top, left = _GAP + row * (_TILE + _GAP), _GAP + column * (4 * _TILE + _GAP)
-        sheet[top : top + _TILE, left : left + 4 * _TILE] = _tiles(dataset, index)
+        top, left = _GAP + row * (_TILE + _GAP), _GAP + column * (wide + _GAP)
+        sheet[top : top + _TILE, left : left + wide] = _tiles(dataset, index)
     return sheet
 
 

@@ -12,7 +12,7 @@ from synthforge.alignment import apply_affine, place_in_generator
 from synthforge.camera import Camera
 from synthforge.config import SamplingConfig
 from synthforge.fingerprint import fingerprint
-from synthforge.generator import GeneratorOutput
+from synthforge.generator import GeneratorOutput, Layers
 from synthforge.mannequin.hair.facial_hair import facial_hair
 from synthforge.mannequin.hair.hair import grow_hair
 from synthforge.mannequin.hair.scalp import head_in_own_frame
@@ -24,6 +24,7 @@ from synthforge.mannequin.render.albedo import skin_albedo, skin_texture
 from synthforge.mannequin.render.arithmetic import product
 from synthforge.mannequin.render.background import background
 from synthforge.mannequin.render.body import clothed, eyes_of, surface_of
+from synthforge.mannequin.render.layers import cover_of_strands, kinds_of_pairs, layers_of
 from synthforge.mannequin.render.lighting import fit_rotation, irradiance, key_shadow
 from synthforge.mannequin.render.pixel_faces import averaged, on_samples, pixel_faces
 from synthforge.mannequin.render.scene import scene_from
@@ -98,10 +99,13 @@ class Mannequin:
         vertices = self._placed(mesh_flame.vertices)
         landmarks = self._placed(mesh_flame.landmarks)
         z, camera = z.cpu(), camera.to("cpu")
-        images = [
-            self._draw(head, z[i], vertices[i], landmarks[i], camera[i : i + 1])
-            for i in range(len(z))
-        ]
+        images, layers = zip(
+            *(
+                self._draw(head, z[i], vertices[i], landmarks[i], camera[i : i + 1])
+                for i in range(len(z))
+            ),
+            strict=True,
+        )
         z_depth, covered = _head_depth(head, vertices, camera)
         ray_distance = camera.ray_distance(z_depth)
         axis = (torch.arange(_DEPTH_SIZE) + 0.5).float()
@@ -114,6 +118,7 @@ class Mannequin:
             opacity=covered.to(self.device),
             points_gen=points.to(self.device),
             density=covered.flatten(1).to(self.device),
+            layers=Layers.cat(layers).to(self.device),
         )
 
     def _placed(self, points_flame: Tensor) -> Tensor:
@@ -125,7 +130,8 @@ class Mannequin:
 
     def _draw(
         self, head: Template, z: Tensor, vertices: Tensor, landmarks: Tensor, camera: Camera
-    ) -> Tensor:
+    ) -> tuple[Tensor, Layers]:
+        """The image [3, S, S] and its layers [1, S, S]."""
         person, scene = (
             person_from(z[:PERSON_LATENTS].cpu()),
             scene_from(z[PERSON_LATENTS:].cpu()),
@@ -163,13 +169,16 @@ class Mannequin:
         texture = skin_texture(person, faces_seen)
         colors = shade(surface, faces_seen, texture, person, scene, shadow, R_view_gen, eyes)
         image, covered, z_behind = on_samples(faces_seen, colors)
-        for group, seen in zip(groups, splat(groups, camera, size, z_behind), strict=True):
+        strands = splat(groups, camera, size, z_behind)
+        for group, seen in zip(groups, strands, strict=True):
             shade_strands(image, covered, group, seen, scene, shadow, R_view_gen, center)
-        layers = averaged(image, covered)
+        shares = averaged(image, covered)
+        kinds = kinds_of_pairs(head.region.to(torch.uint8), faces_seen, head, person)
+        layers = layers_of(faces_seen, kinds, [cover_of_strands(groups, strands)], shares[3])
         behind = background(scene, _IMAGE_SIZE, "cpu")
         # Mixed as tones, not as light: a bright backdrop would eat edges and thin hair.
-        behind = behind / (1 + layers[3:] * exposure(scene) * behind)
-        return tone_map(scene, layers[:3] + (1 - layers[3:]) * behind)
+        behind = behind / (1 + shares[3:] * exposure(scene) * behind)
+        return tone_map(scene, shares[:3] + (1 - shares[3:]) * behind), layers
 
 
 def _head_depth(head: Template, vertices: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:

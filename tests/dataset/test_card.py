@@ -105,3 +105,15 @@ def test_the_card_says_what_expression_coefficients_are():
     assert len(actions) == 52 and actions[24] == "jawOpen"
     eyes = [name for name in actions if name.startswith("eyeLook")]
     assert said["expression_actions"] == [name for name in actions if name not in eyes]
+
+
+def test_classes_of_what_the_image_shows_are_named():
+    said = card(replace(RUN, extras=("seg_visible", "parsing_celebamask")))
+    assert said["visible_palette"]["hair"] == {"id": 20, "rgb": "ff8000"}
+    assert not said["visible_palette"].keys() & said["palette"].keys()
+    assert list(said["parsing"]) == ["parsing_celebamask"]
+    parsing = said["parsing"]["parsing_celebamask"]
+    assert parsing["classes"]["cloth"] == 18 and len(parsing["classes"]) == 19
+    assert parsing["ignore"] == 255 and "image" in parsing["left_and_right"]
+    assert "neck_l" in parsing["not_drawn"]
+    assert card()["parsing"] == {}

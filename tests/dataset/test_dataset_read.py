@@ -20,6 +20,7 @@ from synthforge.dataset.read import Dataset
 from synthforge.dataset.sample import Sample, encode_sample
 from synthforge.dataset.write import DatasetWriter
 from synthforge.regions import BACKGROUND, PALETTE
+from synthforge.visible import HAIR, UNKNOWN, VISIBLE_PALETTE
 
 
 @pytest.fixture
@@ -239,6 +240,28 @@ def test_the_sheet_is_drawn_and_leaves_nothing_else(root):
     before = set(root.iterdir())
     sheet = write_contact_sheet(root, range(9))
     assert set(root.iterdir()) == before | {sheet}
+
+
+def test_the_sheet_has_a_column_of_visible_classes_where_there_are_any(tmp_path):
+    """Half the class's colour over half the image; a number of no class is unknown."""
+    files = {
+        "images": np.full((8, 8, 3), 100, np.uint8),
+        "seg": np.tile(PALETTE[BACKGROUND], (8, 8, 1)),
+        "depth": np.zeros((8, 8), np.uint8),
+        "seg_visible": np.array([[HAIR] * 8] * 4 + [[200] * 8] * 4, np.uint8),
+    }
+    writer = DatasetWriter(tmp_path, {"recipe": {"extras": ["seg_visible"]}}, ["seg_visible"])
+    writer.open()
+    points = {"2d_kps": np.zeros((68, 2)), "kps_visible": np.ones(68), "depth_range": [1.0, 2.0]}
+    writer.sink.write(Sample(0, files, points))
+    writer.close()
+    dataset = Dataset(tmp_path)
+    assert dataset[0]["seg_visible"][0, 0] == dataset.image("seg_visible", 0)[0, 0] == HAIR
+    sheet = contact_sheet(dataset, [0])
+    last = sheet[6:246, 6 + 4 * 240 : 6 + 5 * 240]
+    assert sheet.shape[1] == 2 * 6 + 5 * 240
+    assert abs(last[60, 120].astype(int) - (VISIBLE_PALETTE[HAIR] // 2 + 50)).max() <= 1
+    assert abs(last[200, 120].astype(int) - (VISIBLE_PALETTE[UNKNOWN] // 2 + 50)).max() <= 1
 
 
 def test_a_folder_in_the_sheets_place_is_told(root):

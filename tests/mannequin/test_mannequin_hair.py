@@ -22,6 +22,7 @@ from synthforge.mannequin.render.lighting import fit_rotation
 from synthforge.mannequin.render.template import template
 from synthforge.mesh import vertex_normals
 from synthforge.regions import REGION_ID
+from synthforge.visible import FACIAL_HAIR, HAIR
 
 
 def styled(style, seed=1):
@@ -106,6 +107,23 @@ def test_long_hair_lies_on_neck_and_shoulders(style, turn):
     _, nearest = cKDTree(vertices[skin]).query(points)
     depth = -((points - vertices[skin][nearest]) * normals[skin][nearest]).sum(1)
     assert (depth > 0.006 * UNITS_PER_METRE).float().mean() < 0.03
+
+
+def test_facial_hair_is_of_the_class_and_side_it_grows_on():
+    """The subject's left is x > 0. Stubble is skin, a beard is not."""
+    head = template()
+    person = replace(styled("crop"), beard=0.8, beard_style=0, stubble=0.8)
+    brows, lashes, stubble, beard = grown(person, place_in_generator(head.vertices))[-4:]
+    for group, left, right in (
+        (brows, "left_eyebrow", "right_eyebrow"),
+        (lashes, "left_eye_region", "right_eye_region"),
+    ):
+        is_left = group.points[0, :, 0] > 0
+        assert (group.kind[is_left] == REGION_ID[left]).all() and is_left.any()
+        assert (group.kind[~is_left] == REGION_ID[right]).all() and (~is_left).any()
+    skin = ("face", "neck", "nose", "upper_lip")
+    assert set(stubble.kind.tolist()) <= {REGION_ID[name] for name in skin}
+    assert beard.kind == FACIAL_HAIR and grown(person, head.vertices)[0].kind == HAIR
 
 
 @pytest.mark.parametrize("grey", [0.0, 0.3, 1.0])

@@ -17,6 +17,8 @@ from synthforge.mannequin.render.arithmetic import cosine, dot, exp, mean, norma
 from synthforge.mannequin.render.fields import smooth_curve
 from synthforge.mannequin.render.template import Template
 from synthforge.mesh import unit
+from synthforge.regions import REGION_ID
+from synthforge.visible import FACIAL_HAIR
 
 _KNOTS = 6
 _LASHES = 80
@@ -64,8 +66,18 @@ def _brows(person: Person, template: Template, head: Head) -> Strands:
     points = _bent(root + 0.0002 * normal, direction + 0.13 * normal, bend, length)
     color = points.new_tensor(person.brow_color) * exp(0.2 * roots.random[:, 3:4])
     return Strands(
-        head.frame.from_local(points), color, torch.ones_like(color[:, 0]), 0.3, (0.8, 0.25)
+        head.frame.from_local(points),
+        color,
+        torch.ones_like(color[:, 0]),
+        0.3,
+        (0.8, 0.25),
+        _of_side(outward > 0, "left_eyebrow", "right_eyebrow"),
     )
+
+
+def _of_side(left: Tensor, of_left: str, of_right: str) -> Tensor:
+    """Class of each strand: uint8 [N], from which are on the subject's left, bool [N]."""
+    return torch.where(left, REGION_ID[of_left], REGION_ID[of_right]).to(torch.uint8)
 
 
 def _lashes(person: Person, head: Head, landmarks: Tensor) -> Strands:
@@ -77,10 +89,21 @@ def _lashes(person: Person, head: Head, landmarks: Tensor) -> Strands:
         (left[[3, 2, 1, 0]], 1.0, True),
         (left[[3, 4, 5, 0]], 1.0, False),
     ]
-    points = torch.cat([_lid_lashes(person, *lid) for lid in lids], 1)
+    lashes = [_lid_lashes(person, *lid) for lid in lids]
+    points = torch.cat(lashes, 1)
     color = points.new_tensor(_LASH_COLOR).expand(points.shape[1], 3).contiguous()
+    of_right = sum(part.shape[1] for part in lashes[:2])
     return Strands(
-        head.frame.from_local(points), color, torch.ones_like(color[:, 0]), 0.2, (1.2, 0.3)
+        head.frame.from_local(points),
+        color,
+        torch.ones_like(color[:, 0]),
+        0.2,
+        (1.2, 0.3),
+        _of_side(
+            torch.arange(len(color), device=color.device) >= of_right,
+            "left_eye_region",
+            "right_eye_region",
+        ),
     )
 
 
@@ -111,7 +134,12 @@ def _stubble(person: Person, template: Template, head: Head) -> Strands:
     points = _bent(root, direction, 0 * direction, length)
     color = strand_colors(person.brow_color, person.hair.grey, roots.random, roots.random)
     return Strands(
-        head.frame.from_local(points), color, torch.ones_like(color[:, 0]), 0.1, (0.5, 0.2)
+        head.frame.from_local(points),
+        color,
+        torch.ones_like(color[:, 0]),
+        0.1,
+        (0.5, 0.2),
+        template.region.index_select(0, roots.face).to(torch.uint8),
     )
 
 
@@ -132,7 +160,8 @@ def _beard(person: Person, template: Template, head: Head) -> Strands:
     bend = torch.stack([0.25 * roots.random[:, 4], -0.35 + 0 * below, 0.2 * roots.random[:, 5]], -1)
     points = _bent(root, direction, bend, length)
     color = strand_colors(person.hair.color, person.hair.grey, roots.random, roots.random)
-    return Strands(head.frame.from_local(points), color, 0.5 + 0.5 * below, 0.4, (0.9, 0.12))
+    exposed = 0.5 + 0.5 * below
+    return Strands(head.frame.from_local(points), color, exposed, 0.4, (0.9, 0.12), FACIAL_HAIR)
 
 
 def _beard_area(person: Person, roots: Roots, template: Template) -> Tensor:

@@ -16,6 +16,7 @@ from synthforge.mannequin.kernels.shading import SHADOW_EXTENT, shade_hair
 from synthforge.mannequin.render.arithmetic import exp, length, product, turned
 from synthforge.mannequin.render.lighting import Shadow, ambient_cube
 from synthforge.mannequin.render.scene import Scene
+from synthforge.visible import HAIR
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Strands:
     exposed: float32 [N], 0 deep inside the hair to 1 on its outside.
     shine: strength of the highlights.
     depth: optical depth of one strand over a pixel at its root and at its tip: about its width.
+    kind: class of synthforge.visible, of all or uint8 [N].
     """
 
     points: Tensor
@@ -34,6 +36,7 @@ class Strands:
     exposed: Tensor
     shine: float
     depth: tuple[float, float]
+    kind: int | Tensor = HAIR
 
     @property
     def by_strand(self) -> Tensor:

@@ -1,4 +1,4 @@
-"""What the person wears: drawn on the shoulders, never labelled."""
+"""What the person wears: painted on the shoulders."""
 
 from __future__ import annotations
 

@@ -1,0 +1,114 @@
+"""Labels of what the image shows, from layers made by hand and from a volume."""
+
+import pytest
+import torch
+
+from synthforge import annotate_visible
+from synthforge.annotate import DEPTH16_STEP_M, Keypoints
+from synthforge.camera import Camera
+from synthforge.generator import GeneratorOutput, Layers
+from synthforge.parsing import PARSINGS
+from synthforge.rasterizer import Fragments
+from synthforge.regions import BACKGROUND
+from synthforge.visible import CLOTHES, HAIR, OTHER_PERSON, UNKNOWN
+
+UNITS_PER_METRE = 2.5
+FACE = 0
+
+
+def row(*values, dtype=torch.float32):
+    """An image of one row."""
+    return torch.tensor([[values]], dtype=dtype)
+
+
+def fragments(z):
+    covered = z > 0
+    return Fragments(torch.where(covered, 0, -1), torch.where(covered, z, -1.0), z[..., None])
+
+
+def test_what_covers_wins_and_the_rest_is_the_bare_label():
+    regions = row(FACE, FACE, BACKGROUND, BACKGROUND, dtype=torch.uint8)
+    ids = row(3, HAIR, CLOTHES, 5, dtype=torch.uint8)
+    layers = Layers(ids, row(0, 0.7, 0.6, 0), row(1, 1, 1, 0), row(1, 1, 1, 0))
+    seen = annotate_visible.visible_ids(layers, regions)
+    assert seen.dtype == torch.uint8
+    assert seen.tolist() == [[[FACE, HAIR, CLOTHES, BACKGROUND]]]
+
+
+def test_the_matte_is_rounded_to_255ths():
+    layers = Layers(*(row(0, 0.25, 0.5, 1) for _ in range(4)))
+    assert annotate_visible.alpha8(layers).tolist() == [[[0, 64, 128, 255]]]
+
+
+def test_depth_of_what_is_seen():
+    """Bare head; hair before it; hair beside it; nothing; somebody behind, at an unknown depth."""
+    layers = Layers(
+        row(FACE, HAIR, HAIR, BACKGROUND, OTHER_PERSON, dtype=torch.uint8),
+        row(0, 1, 0.8, 0, 1),
+        row(1, 1, 0.8, 0, 0),
+        row(2.0, 1.5, 1.75, 0, 0),
+    )
+    stored = annotate_visible.visible_depth16(layers, fragments(row(2.5, 2.5, 0, 0, 0)))
+    metres = stored * DEPTH16_STEP_M * UNITS_PER_METRE
+    assert metres[0, 0].tolist() == pytest.approx([2.5, 1.5, 1.75, 0, 0], abs=1e-3)
+    assert stored[0, 0, 3:].tolist() == [0, 0]
+
+
+def test_parsing_looks_classes_up():
+    scheme = PARSINGS["parsing_celebamask"]
+    seen = row(FACE, HAIR, UNKNOWN, BACKGROUND, dtype=torch.uint8)
+    parsed = annotate_visible.parsing(seen, scheme)
+    assert parsed.dtype == torch.uint8 and parsed.tolist() == [[[1, 13, 255, 0]]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "cover", "z", "hides"),
+    [
+        (HAIR, 0.9, 1.9, True),
+        (CLOTHES, 0.51, 1.9, True),
+        (HAIR, 0.49, 1.9, False),  # little of it
+        (HAIR, 0.9, 2.1, False),  # behind the point
+        (FACE, 0.9, 1.9, False),  # a brow's hair, on its region
+        (OTHER_PERSON, 1.0, 0.0, False),  # in the background
+    ],
+)
+def test_a_point_is_occluded_where_something_nearer_fills_its_pixel(kind, cover, z, hides):
+    ids = torch.full((1, 4, 4), BACKGROUND, dtype=torch.uint8)
+    shown, depth = torch.zeros(2, 1, 4, 4)
+    ids[0, 2, 1], shown[0, 2, 1], depth[0, 2, 1] = kind, cover, z
+    px = torch.tensor([[[1.5, 2.5], [2.5, 1.5], [-2.5, 2.5], [1.5, 9.5]]])
+    cam = torch.tensor([[[0.0, 0.0, 2.0]]]).expand(1, 4, 3)
+    points = Keypoints(px, cam, torch.ones(1, 4, dtype=torch.bool))
+    layers = Layers(ids, shown, shown, depth)
+    assert annotate_visible.occluded(points, layers).tolist() == [[hides, False, False, False]]
+
+
+def test_a_volume_proves_regions_where_it_is_the_head():
+    """Rows of 2 rays over 4 pixels: the same surface; before it; none; beside the head."""
+    camera = Camera.look_at(torch.zeros(1), torch.zeros(1), torch.tensor([20.0]))
+    z = torch.tensor([[2.0, 1.9], [2.0, 1.7]])[None, None]
+    opacity = torch.tensor([[0.9, 0.8], [0.1, 0.9]])[None, None]
+    output = GeneratorOutput(torch.zeros(1, 3, 4, 4), camera.ray_distance(z), opacity)
+    head = torch.tensor([[2.02, 2.0, 2.02, 2.02]]).repeat(4, 1)
+    head[2:, 2:] = 0
+    head[3, 0] = 0
+    regions = torch.where(head > 0, FACE, BACKGROUND).to(torch.uint8)[None]
+    layers = annotate_visible.layers_of_volume(output, camera, fragments(head[None]), regions)
+    ids = layers.ids[0]
+    assert (ids[:2, :2] == FACE).all() and (ids[:2, 2:] == UNKNOWN).all()
+    # Where the volume is empty: unknown on the head, background beside it.
+    assert ids[2:, :2].tolist() == [[UNKNOWN, UNKNOWN], [BACKGROUND, UNKNOWN]]
+    assert (ids[2:, 2:] == UNKNOWN).all()
+    assert torch.equal(layers.cover[0], (ids == UNKNOWN).float())
+    assert layers.z[0, :2, 2:].tolist() == [[pytest.approx(1.9, abs=1e-5)] * 2] * 2
+    assert (layers.z[0, 2:, :2] == 0).all()
+    assert layers.alpha[0, 0, 0] == pytest.approx(0.9) and layers.alpha.shape == (1, 4, 4)
+
+
+def test_layers_of_a_batch_are_taken_apart_and_put_together():
+    layers = Layers(*(torch.rand(3, 4, 4) for _ in range(4)))
+    parts = [layers[:1], layers[torch.tensor([1, 2])]]
+    again = Layers.cat(parts)
+    assert all(torch.equal(getattr(again, n), getattr(layers, n)) for n in vars(layers))
+    output = GeneratorOutput(*torch.rand(3, 3, 1, 2, 2), layers=layers)
+    assert torch.equal(output[1:].layers.z, layers.z[1:])
