@@ -35,6 +35,11 @@ COMMANDS = {
         "export",
         "Write a dataset in another format, from a folder or shards.",
     ),
+    "doctor": (
+        "synthforge.cli.doctor",
+        "doctor",
+        "Tell what this machine can do, and what is missing.",
+    ),
     "train-alignment": (
         "synthforge.cli.train_alignment",
         "train",

@@ -21,7 +21,6 @@ def info(dataset: Path | str) -> None:
 
     started()
     where = click.format_filename(dataset)
-    click.echo(where)
-    for line in describe(dataset):
+    for line in [where, *describe(dataset)]:
         click.echo(line)
     click.echo(f"\nIs it whole? synthforge verify {where}")

@@ -32,9 +32,10 @@ _RANGES = {
     "pitch_rad": ("camera pitch", True),
     "fov_deg": ("field of view", False),
     "age_years": ("age", False),
-    "sex": ("sex", False),
+    "sex": ("male", False),
     "weight": ("weight", False),
 }
+_FACTORS = ("identities", "expressions", "views", "lights")
 
 
 def describe(where: Path | str) -> Iterator[str]:
@@ -123,6 +124,10 @@ def _drawn(dataset: Dataset) -> Iterator[str]:
             if isinstance(annotation.get(key), int | float):
                 found.append(annotation[key])
     asked = dataset.card["recipe"].get("sampling", {})
+    grid = asked.get("grid")
+    if grid:
+        counts = (f"{_count(grid.get(name))} {name}" for name in _FACTORS if grid.get(name))
+        yield _row("recipe", f"{', '.join(counts)}; order {grid.get('order')}")
     title = f"of {len(places)} samples" if len(places) < len(dataset.indices) else "of all samples"
     yield _row("drawn", f"{'lowest':>9}{'median':>9}{'highest':>9}   asked for   ({title})")
     for key, (name, is_angle) in _RANGES.items():
@@ -134,6 +139,10 @@ def _drawn(dataset: Dataset) -> Iterator[str]:
         numbers = np.array([min(found), np.median(found), max(found)]) * scale
         row = "".join(f"{number:9.1f}" for number in numbers)
         yield _row(name, f"{row}   {_asked(asked.get(key), scale)}{unit}")
+
+
+def _count(value: Any) -> int:
+    return len(value) if isinstance(value, list) else int(value)
 
 
 def _asked(value: Any, scale: float) -> str:
@@ -155,7 +164,7 @@ def _asked(value: Any, scale: float) -> str:
 def _labels(dataset: Dataset) -> Iterator[str]:
     for position, folder in enumerate(dataset.folders):
         kind = f"{IMAGES[folder].png}, {IMAGES[folder].unit}" if folder in IMAGES else ""
-        yield _row("" if position else "images", f"{folder:<16}{kind}")
+        yield _row("" if position else "images in", f"{folder:<16}{kind}")
 
 
 def _keys(dataset: Dataset) -> Iterator[str]:
