@@ -20,6 +20,9 @@ COMMANDS = {
     "train_alignment_mlp.py": [],
     "synthforge/__main__.py": [],
     "synthforge/__main__.py generate": ["generate"],
+    "synthforge/__main__.py verify": ["verify"],
+    "synthforge/__main__.py info": ["info"],
+    "synthforge/__main__.py doctor": ["doctor"],
     "synthforge/__main__.py train-alignment": ["train-alignment"],
     "synthforge/__main__.py convert-checkpoint": ["convert-checkpoint"],
 }

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from synthforge import assembly
+from synthforge import assembly, doctor
 from synthforge.cli.commands import synthforge
 from synthforge.cli.generate import generate
 from synthforge.cli.train_alignment import train
+from synthforge.dataset import read, target
 from synthforge.errors import UserError
 
 ROOT = Path(__file__).parent.parent
@@ -41,6 +42,9 @@ def test_a_printed_command_gets_to_its_work(line, monkeypatch, tmp_path):
         raise Reached("work begins")
 
     monkeypatch.setattr(assembly, "build_parts", reach)
+    monkeypatch.setattr(target, "read_card", reach)
+    monkeypatch.setattr(read, "read_card", reach)
+    monkeypatch.setattr(doctor, "machine", reach)
     program, *arguments = shlex.split(line)
     arguments = [str(ROOT / word) if word.endswith(".toml") else word for word in arguments]
     monkeypatch.chdir(tmp_path)

@@ -38,7 +38,7 @@ class FaceDataset(torch.utils.data.Dataset[dict[str, Tensor]]):
     uv: float32 [3, H, W]: u and v in [0, 1], then 1 where there is something, else 0.
     T_gen_cam: float32 [4, 4], camera to generator world, generator units (0.4 m).
     K_px: float32 [3, 3], intrinsics in pixels, whose centres are at +0.5.
-    Keys of the annotation: float32 or int64, in the shapes and units of docs/dataset_format.md.
+    Keys of the annotation: float32 or int64, in the shapes and units of docs/formats.md.
 
     Torch's default collate makes batches of them; workers may be forked or spawned. Raises
     DatasetError if there is no dataset, a label is not in it or, with flip, has no mirror image;

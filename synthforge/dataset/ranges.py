@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def merged(ranges: Iterable[range]) -> list[range]:
@@ -35,6 +37,8 @@ def without(wanted: Iterable[range], there: Iterable[range]) -> Iterator[range]:
 
 def of_numbers(numbers: NDArray[np.int64]) -> list[range]:
     """Ascending numbers as ranges."""
+    import numpy as np
+
     if not len(numbers):
         return []
     breaks = np.flatnonzero(np.diff(numbers) > 1)
