@@ -44,20 +44,21 @@ def settings_of(card: Mapping[str, Any], assets: AssetPaths) -> PartsConfig:
     try:
         drawn = {name: _setting(value) for name, value in recipe["sampling"].items()}
         sampling = SamplingConfig(**drawn)
+        overrides = {
+            entry.name: getattr(sampling, entry.name)
+            for entry in fields(SamplingConfig)
+            if getattr(sampling, entry.name) != getattr(known.sampling, entry.name)
+        }
+        names = (*known.options, "detector", "reject_px")
+        options = {name: recipe[name] for name in names if name in recipe}
+        RunConfig(Path(), 1, seed=recipe["seed"], extras=tuple(recipe.get("extras", ())))
+        return PartsConfig(
+            generator=known.name, sampling_overrides=overrides, assets=assets, **options
+        )
     except (KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{CARD} holds no sampling that this version knows: {error}") from error
-    overrides = {
-        entry.name: getattr(sampling, entry.name)
-        for entry in fields(SamplingConfig)
-        if getattr(sampling, entry.name) != getattr(known.sampling, entry.name)
-    }
-    names = (*known.options, "detector", "reject_px")
-    return PartsConfig(
-        generator=known.name,
-        sampling_overrides=overrides,
-        assets=assets,
-        **{name: recipe[name] for name in names if name in recipe},
-    )
+        raise ConfigError(
+            f"{CARD} holds no settings that this version can draw with: {error}"
+        ) from error
 
 
 def _setting(value: Any) -> Any:
@@ -200,7 +201,8 @@ class Repair:
     def _own_card(self, run: RunConfig) -> dict[str, Any]:
         """As the dataset's, whose plan stays as it is."""
         card = dataset_card(run, self.rig)
-        return card | {"planned": self.card.get("planned", [])}
+        del card["planned"]
+        return card | {key: self.card[key] for key in ("planned",) if key in self.card}
 
 
 def _is_listed(root: Path, folders: Sequence[str], index: int, manifests: Manifests) -> bool:

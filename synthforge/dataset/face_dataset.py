@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synthforge.dataset.folder import ANNOTATIONS, DatasetError
+from synthforge.dataset.folder import ANNOTATIONS, DatasetError, image_size
 from synthforge.dataset.mirror import Mirror
 from synthforge.dataset.read import Dataset, StoredSample, palette_ids
 from synthforge.labels import IMAGES, NUMBERS
@@ -93,7 +93,7 @@ class FaceDataset(torch.utils.data.Dataset[dict[str, Tensor]]):
         if name in self.dataset.folders:
             return _image(name, sample)
         if name in _CAMERA:
-            return _camera(name, sample, int(self.dataset.card["recipe"].get("image_size", 512)))
+            return _camera(name, sample, image_size(self.dataset.card))
         return torch.from_numpy(_values(name, sample))
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from synthforge.config import IMAGE_SIZE
 from synthforge.dataset.ranges import merged
 from synthforge.errors import UserError
 from synthforge.labels import CORE, EXTRAS
@@ -33,6 +34,8 @@ _NAMES = {CARD, REJECTIONS, CONTACT_SHEET, MANIFESTS, *CORE, ANNOTATIONS, *EXTRA
 
 # A card or an annotation has some 10 kB.
 MOST_JSON_BYTES = 64 * 2**20
+# On a side of an image.
+_MOST_PIXELS = 8192
 
 
 class DatasetError(UserError, RuntimeError):
@@ -106,6 +109,14 @@ def encode_card(card: Mapping[str, Any]) -> str:
         except ValueError as error:
             raise DatasetError(f"{name} holds no finite number; give it one") from error
     return json.dumps(card, indent=2, allow_nan=False)
+
+
+def image_size(card: Mapping[str, Any]) -> int:
+    """Height and width of the images. Raises DatasetError if the card has no such size."""
+    size = card["recipe"].get("image_size", IMAGE_SIZE)
+    if not isinstance(size, int) or not 1 <= size <= _MOST_PIXELS:
+        raise DatasetError(f"{CARD}: image_size must lie inside 1..{_MOST_PIXELS}, got {size!r}")
+    return size
 
 
 def planned_ranges(card: Mapping[str, Any]) -> list[range]:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from synthforge.dataset.folder import DatasetError
+from synthforge.dataset.folder import DatasetError, image_size
 from synthforge.landmarks import FLIP
 from synthforge.regions import FLIP_PAIRS
 
@@ -38,7 +38,7 @@ class Mirror:
 
     def __init__(self, card: Mapping[str, Any]) -> None:
         self._card = card
-        self._size = int(card["recipe"].get("image_size", 512))
+        self._size = image_size(card)
         self._changes: dict[str, Callable[[Tensor], Tensor]] = {
             **dict.fromkeys(_SAME, lambda value: value),
             **dict.fromkeys(_PLAIN, lambda image: image.flip(-1)),

@@ -27,7 +27,7 @@ from synthforge.dataset.folder import (
 )
 from synthforge.dataset.manifest import Manifests, file_name
 from synthforge.dataset.ranges import of_numbers, without
-from synthforge.dataset.verify.png_chunks import png_kind
+from synthforge.dataset.verify.png_chunks import png_header
 from synthforge.dataset.verify.report import Problem, Report
 from synthforge.dataset.verify.sample_check import Checked, Expected, check_sample
 
@@ -159,7 +159,7 @@ def _check_others(root: Path, report: Report) -> None:
     sheet = _content(root / CONTACT_SHEET)
     try:
         if isinstance(sheet, bytes):
-            png_kind(sheet)
+            png_header(sheet)
         elif sheet != "is missing":
             raise ValueError(sheet)
     except ValueError as error:

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import struct
 import zlib
+from typing import NamedTuple
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY, _RGB = 0, 2
 _COLORS = {_GREY: "grey", _RGB: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGBA"}
 
 
-def png_kind(content: bytes) -> str:
-    """Its bits and colours in words, such as "8-bit RGB"; grey is not named: "16-bit".
+class PngHeader(NamedTuple):
+    """kind: bits and colours in words, such as "8-bit RGB"; grey is not named: "16-bit"."""
+
+    kind: str
+    width: int
+    height: int
+
+
+def png_header(content: bytes) -> PngHeader:
+    """What it says of its image, which is not decoded.
 
     Raises ValueError, in words, unless it is one whole PNG file and nothing else.
     """
@@ -19,7 +28,7 @@ def png_kind(content: bytes) -> str:
         raise ValueError("is empty")
     if not content.startswith(_SIGNATURE):
         raise ValueError("is no PNG")
-    kind, place, is_first = "", len(_SIGNATURE), True
+    header, place = None, len(_SIGNATURE)
     while place + 12 <= len(content):
         size, name = struct.unpack_from(">I4s", content, place)
         end = place + 12 + size
@@ -28,15 +37,15 @@ def png_kind(content: bytes) -> str:
         (checksum,) = struct.unpack_from(">I", content, end - 4)
         if zlib.crc32(memoryview(content)[place + 4 : end - 4]) != checksum:
             raise ValueError(f"has changed bytes: the checksum at byte {place} is wrong")
-        if is_first and (name != b"IHDR" or size != 13):
-            raise ValueError("is no PNG")
-        if is_first:
-            bits, color = content[place + 16], content[place + 17]
+        if header is None:
+            if name != b"IHDR" or size != 13:
+                raise ValueError("is no PNG")
+            width, height, bits, color = struct.unpack_from(">IIBB", content, place + 8)
             named = "" if color == _GREY else f" {_COLORS.get(color, 'of unknown colours')}"
-            kind, is_first = f"{bits}-bit{named}", False
+            header = PngHeader(f"{bits}-bit{named}", width, height)
         if name == b"IEND":
             if end != len(content):
                 raise ValueError(f"goes on for {len(content) - end} bytes after its end")
-            return kind
+            return header
         place = end
     raise ValueError("ends early")

@@ -9,11 +9,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from synthforge.dataset.folder import ANNOTATIONS
+from synthforge.dataset.folder import ANNOTATIONS, image_size
 from synthforge.dataset.sample import decode_png
 from synthforge.dataset.verify.geometry import image_faults
 from synthforge.dataset.verify.numbers import Numbers, number_faults, parse_numbers
-from synthforge.dataset.verify.png_chunks import png_kind
+from synthforge.dataset.verify.png_chunks import png_header
 from synthforge.labels import CORE, IMAGES
 
 # Of these the generator chooses the size.
@@ -33,7 +33,7 @@ class Expected:
     def of(cls, card: Mapping[str, Any]) -> Expected:
         recipe = card["recipe"]
         folders = (*CORE, *recipe.get("extras", ()))
-        return cls(folders, int(recipe.get("image_size", 512)), recipe.get("seed"))
+        return cls(folders, image_size(card), recipe.get("seed"))
 
 
 # Names of numbers and images with their shapes.
@@ -100,17 +100,15 @@ def check_sample(
 
 def _image(folder: str, content: bytes, expected: Expected) -> NDArray[Any]:
     """An image of the kind that its label has. Raises ValueError, in words, if it is none."""
-    kind = png_kind(content)
-    if folder in IMAGES and kind != IMAGES[folder].png:
-        raise ValueError(f"is a {kind} PNG, expected {IMAGES[folder].png}")
+    header = png_header(content)
+    if folder in IMAGES and header.kind != IMAGES[folder].png:
+        raise ValueError(f"is a {header.kind} PNG, expected {IMAGES[folder].png}")
+    size, own = expected.image_size, folder in _OTHER_SIZES
+    if (header.width, header.height) != (size, size) and not (own and header.width <= size):
+        raise ValueError(f"is {header.width} x {header.height}, expected {size} x {size}")
     image = decode_png(content)
     if image is None:
         raise ValueError("does not decode")
-    size = image.shape[:2]
-    if folder not in _OTHER_SIZES and size != (expected.image_size, expected.image_size):
-        raise ValueError(
-            f"is {size[1]} x {size[0]}, expected {expected.image_size} x {expected.image_size}"
-        )
     return image
 
 
