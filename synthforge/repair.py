@@ -201,8 +201,10 @@ class Repair:
     def _own_card(self, run: RunConfig) -> dict[str, Any]:
         """As the dataset's, whose plan stays as it is."""
         card = dataset_card(run, self.rig)
-        del card["planned"]
-        return card | {key: self.card[key] for key in ("planned",) if key in self.card}
+        if "planned" not in self.card:
+            del card["planned"]
+            return card
+        return card | {"planned": self.card["planned"]}
 
 
 def _is_listed(root: Path, folders: Sequence[str], index: int, manifests: Manifests) -> bool:

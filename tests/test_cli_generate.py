@@ -37,8 +37,9 @@ def run(*arguments, expect=0):
 
 
 def contents(root):
-    """Every file but the card and the sheet, which name the run."""
-    files = (path for path in root.rglob("*") if path.is_file() and path.parent != root)
+    """Every file but the card, the sheet and the lists of SHA-256, which are the run's."""
+    folders = (path for path in root.iterdir() if path.is_dir() and path.name != "manifests")
+    files = (path for folder in folders for path in folder.iterdir())
     return {str(path.relative_to(root)): path.read_bytes() for path in files}
 
 
