@@ -34,6 +34,7 @@ def drawn(index):
     """A sample with a camera that looks at its keypoints, and numbers that tell sides apart."""
     rng = np.random.default_rng(index)
     camera = Camera.look_at(*torch.tensor([[0.3], [-0.2], [20.0 + index]]).unbind())
+    camera.K[0, 0, 1:] = torch.tensor([0.05, 0.47])  # skew, and off the centre
     points = torch.from_numpy(rng.uniform(-0.2, 0.2, (1, 68, 3))).float()
     points_px, _ = camera.project(points, SIZE)
     ids = rng.integers(0, 20, (SIZE, SIZE)).astype(np.uint8)

@@ -63,6 +63,8 @@ def test_what_is_listed_is_not_read_again(tmp_path, monkeypatch):
 def test_what_a_run_drew_is_read(tmp_path):
     root = make(tmp_path, 0)
     write_lists(root, range(2))
+    stale = f"{'0' * 64}  images/000001.png\n"  # as another CPU drew it
+    (root / "manifests/000001-000001.sha256").write_text(stale)
     writer = DatasetWriter(root, CARD, within=range(2))
     assert writer.there.tolist() == [0]
     writer.open()
