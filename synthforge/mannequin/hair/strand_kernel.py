@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from synthforge.raster_kernel import compiled
+from synthforge.raster_kernel import compiled, inlined
 
 # Layers are counted in cells of so many pixels' side.
 CELL = 4
@@ -45,7 +45,7 @@ def draw_strands(points, projection, first, z_behind, nearest, strands, along, l
         out = -1
         for knot in range(knots):
             start_u, start_v, start_z, start_out = u, v, z, out
-            x, y, w = points[strand, knot]
+            x, y, w = points[strand, knot, 0], points[strand, knot, 1], points[strand, knot, 2]
             z = p[2, 0] * x + p[2, 1] * y + p[2, 2] * w + p[2, 3]
             u = (p[0, 0] * x + p[0, 1] * y + p[0, 2] * w + p[0, 3]) / z
             v = (p[1, 0] * x + p[1, 1] * y + p[1, 2] * w + p[1, 3]) / z
@@ -72,6 +72,15 @@ def draw_strands(points, projection, first, z_behind, nearest, strands, along, l
                     along[row, column] = (np.float32(knot - 1) + k / steps) / np.float32(knots - 1)
 
 
+@inlined
+def _group(ends, number):
+    """Of which group a strand is."""
+    group = 0
+    while number >= ends[group]:
+        group += 1
+    return group
+
+
 @compiled(
     "int32[:,::1]", "float32[:,::1]", "float32[:,::1]", "float32[:,::1]", "int64[::1]",
     "int64[::1]", "int64[::1]", "int32[::1]", "float32[:,::1]",
@@ -87,14 +96,16 @@ def gather_seen(strands, along, nearest, layers, ends, counts, pixel, strand, nu
         for column in range(size):
             number = strands[row, column]
             if number >= 0:
-                counts[np.searchsorted(ends, number, "right")] += 1
-    places = np.cumsum(counts) - counts
+                counts[_group(ends, number)] += 1
+    places = np.zeros(len(counts), np.int64)
+    for group in range(1, len(counts)):
+        places[group] = places[group - 1] + counts[group - 1]
     for row in range(size):
         for column in range(size):
             number = strands[row, column]
             if number < 0:
                 continue
-            group = np.searchsorted(ends, number, "right")
+            group = _group(ends, number)
             place = places[group]
             places[group] += 1
             pixel[place] = row * size + column

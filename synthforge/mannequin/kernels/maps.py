@@ -31,8 +31,8 @@ def blur(maps, weights, result):
                 for x in range(width):
                     pair = maps[channel, above, x] + maps[channel, below, x]
                     middle[x] += pair * weights[k]
-            row_of[:reach] = middle[0]
-            row_of[reach + width :] = middle[width - 1]
+            for x in range(reach):
+                row_of[x], row_of[reach + width + x] = middle[0], middle[width - 1]
             for x in range(width):
                 result[channel, row, x] = middle[x] * weights[0]
             for k in range(1, reach + 1):
@@ -43,25 +43,24 @@ def blur(maps, weights, result):
 
 @compiled("float32[:,:,::1]", "int64[::1]", "float32[:,:,::1]")
 def average_discs(maps, halves, result):
-    """Set result [C, H, W] to averages over discs.
+    """Set result [C, H, W], all 0 before, to averages over discs.
 
     halves: of the disc's rows from its middle down, how many cells it reaches to either side.
     """
     channels, height, width = maps.shape
     reach = len(halves) - 1
     count = _F(2 * halves[0] + 1)
-    for half in halves[1:]:
-        count += _F(2 * (2 * half + 1))
+    for row in range(1, reach + 1):
+        count += _F(2 * (2 * halves[row] + 1))
     # Of a row: sums of up to `half` cells to either side.
     sums = np.empty((reach + 1, width), np.float32)
     padded = np.empty(width + 2 * reach, np.float32)
-    result[:] = _ZERO
     for channel in range(channels):
         for row in range(height):
-            padded[:reach] = maps[channel, row, 0]
-            padded[reach : reach + width] = maps[channel, row]
-            padded[reach + width :] = maps[channel, row, width - 1]
-            sums[0] = maps[channel, row]
+            for x in range(width + 2 * reach):
+                padded[x] = maps[channel, row, min(max(x - reach, 0), width - 1)]
+            for x in range(width):
+                sums[0, x] = maps[channel, row, x]
             for half in range(1, reach + 1):
                 before, after = padded[reach - half :], padded[reach + half :]
                 for x in range(width):
@@ -107,15 +106,12 @@ def resize(maps, result):
     between = np.empty(columns, np.float32)
     for channel in range(channels):
         for y in range(height):
-            a, b, c, d = row_cells[y]
-            wa, wb, wc, wd = row_weights[y]
             for x in range(columns):
-                between[x] = (
-                    maps[channel, a, x] * wa
-                    + maps[channel, b, x] * wb
-                    + maps[channel, c, x] * wc
-                    + maps[channel, d, x] * wd
-                )
+                between[x] = _ZERO
+            for k in range(4):
+                row, weight = row_cells[y, k], row_weights[y, k]
+                for x in range(columns):
+                    between[x] += maps[channel, row, x] * weight
             for x in range(width):
                 result[channel, y, x] = (
                     between[cells[x, 0]] * weights[x, 0]
@@ -240,7 +236,8 @@ def look(radiance, directions, result):
         row = (_F(2) * _turns(-y, np.sqrt(x * x + z * z)) + _HALF) * _F(height) - _HALF
         # NaN must not become an index.
         if not (-1 <= column <= width and -1 <= row <= height):
-            result[i, :] = np.nan
+            for k in range(3):
+                result[i, k] = np.nan
             continue
         first = int(np.floor(column))
         right = column - _F(first)

@@ -78,7 +78,9 @@ def mix_skin(
         if wanted[run] == 0:
             continue
         first = run * TEXELS_AT_ONCE
-        log[:] = _ZERO
+        for channel in range(3):
+            for i in range(TEXELS_AT_ONCE):
+                log[channel, i] = _ZERO
         for kind in range(kinds):
             if present[run, kind] == 0:
                 continue

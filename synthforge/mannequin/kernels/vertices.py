@@ -16,15 +16,15 @@ _NEWTON_STEPS = 12
 
 @compiled("float32[:,::1]", "float32[:,::1]", "float64[:,::1]")
 def fit(source, target, R):
-    """Set R [3, 3] to that of lighting.fit_rotation, by Newton's iteration (Higham 1986)."""
+    """Set R [3, 3], all 0 before, to that of lighting.fit_rotation (Newton: Higham 1986)."""
     middle_a, middle_b = np.zeros(3), np.zeros(3)
     for i in range(len(source)):
         for k in range(3):
             middle_a[k] += source[i, k]
             middle_b[k] += target[i, k]
-    middle_a /= len(source)
-    middle_b /= len(source)
-    R[:] = 0
+    for k in range(3):
+        middle_a[k] /= len(source)
+        middle_b[k] /= len(source)
     for i in range(len(source)):
         for row in range(3):
             for column in range(3):
@@ -34,7 +34,9 @@ def fit(source, target, R):
     square = 0.0
     for k in range(9):
         square += R[k // 3, k % 3] * R[k // 3, k % 3]
-    R /= np.sqrt(square)
+    square = np.sqrt(square)
+    for k in range(9):
+        R[k // 3, k % 3] /= square
     cofactors = np.empty((3, 3))
     for _ in range(_NEWTON_STEPS):
         for row in range(3):
@@ -50,20 +52,19 @@ def fit(source, target, R):
 
 @compiled("float32[:,::1]", "float32[:,::1]", "float32[:,::1]", "float32[:,::1]", "float32[:,::1]")
 def gather_light(normals, directions, light, visibility, result):
-    """Set result [4, V]: cosine-weighted sums of light [D, 3] that is seen, and of 1.
+    """Set result [4, V], all 0 before: cosine-weighted sums of light [D, 3] that is seen, and of 1.
 
     normals: [3, V]. directions: [D, 3]. visibility: [D, V].
     """
     count = normals.shape[1]
-    result[:] = _ZERO
     for first in range(0, count, _AT_ONCE):
         last = min(first + _AT_ONCE, count)
         nx, ny, nz = normals[0, first:last], normals[1, first:last], normals[2, first:last]
         red, green, blue = result[0, first:last], result[1, first:last], result[2, first:last]
         sky = result[3, first:last]
         for d in range(len(directions)):
-            x, y, z = directions[d]
-            r, g, b = light[d]
+            x, y, z = directions[d, 0], directions[d, 1], directions[d, 2]
+            r, g, b = light[d, 0], light[d, 1], light[d, 2]
             seen = visibility[d, first:last]
             for i in range(last - first):
                 cosine = max(x * nx[i] + y * ny[i] + z * nz[i], _ZERO) * seen[i]

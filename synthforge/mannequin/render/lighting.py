@@ -42,7 +42,7 @@ def fit_rotation(source: Tensor, target: Tensor) -> Tensor:
     The polar factor of their covariance. Neither set may be
     flat, nor one the other's mirror image.
     """
-    R = torch.empty(3, 3, dtype=torch.float64)
+    R = torch.zeros(3, 3, dtype=torch.float64)
     fit(source.contiguous().numpy(), target.contiguous().numpy(), R.numpy())
     return R.float()
 
@@ -79,7 +79,7 @@ def irradiance(
     share it, red most.
     """
     light = radiance(scene, turned(R_view_head, directions()))
-    sums = torch.empty(4, len(normals))
+    sums = torch.zeros(4, len(normals))
     towards = turned(R_gen_head, directions())
     arrays = (normals.T, towards, light, visibility("cpu"), sums)
     gather_light(*(array.contiguous().numpy() for array in arrays))

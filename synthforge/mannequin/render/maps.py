@@ -46,7 +46,7 @@ def defocused(maps: Tensor, radius: float) -> Tensor:
     """
     reach = round(radius)
     halves = [round(math.sqrt(max(radius**2 - row**2, 0))) for row in range(reach + 1)]
-    result = torch.empty(maps.shape)
+    result = torch.zeros(maps.shape)
     average_discs(maps.contiguous().numpy(), np.array(halves), result.numpy())
     return result
 
