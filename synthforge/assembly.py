@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
+from torch import Tensor
 
 from synthforge.alignment import AlignmentMLP, place_in_generator, trained_path
 from synthforge.alignment_weights import load_alignment
@@ -36,10 +37,12 @@ class Rig:
     def align(self, mesh_flame: Mesh) -> Mesh:
         """Heads in metres -> the same heads where they sit in the generator's world."""
         return Mesh(
-            self.alignment(place_in_generator(mesh_flame.vertices)),
-            self.alignment(place_in_generator(mesh_flame.landmarks)),
-            mesh_flame.topology,
+            self.to_gen(mesh_flame.vertices), self.to_gen(mesh_flame.landmarks), mesh_flame.topology
         )
+
+    def to_gen(self, points_flame: Tensor) -> Tensor:
+        """Points of heads [B, N, 3], metres -> where they sit in the generator's world."""
+        return self.alignment(place_in_generator(points_flame))
 
 
 def pick_device(name: str) -> torch.device:

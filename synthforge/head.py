@@ -81,6 +81,11 @@ class Head:
         )
         return Mesh(vertices, landmarks, self.topology)
 
+    def joints(self, parameters: Parameters) -> tuple[Tensor, Tensor]:
+        """Root, neck, jaw, left and right eye: rotations from rest [B, 5, 3, 3] and positions
+        [B, 5, 3], metres, FLAME frame."""
+        return self.flame.joints(parameters.shape, parameters.expression, parameters.pose_rad)
+
     @property
     def fingerprint(self) -> str:
         """16 hex digits that change when anything does that a label comes from."""

@@ -101,6 +101,26 @@ NUMBER_LABELS = (
     NumberLabel("flame_pose", (6,), "rad", "global and jaw rotation, axis-angle"),
     NumberLabel("flame_neck_pose", (3,), "rad", "neck joint, axis-angle"),
     NumberLabel("flame_eye_pose", (6,), "rad", "left and right eye joints, axis-angle"),
+    NumberLabel(
+        *("head_rotation", (3, 3), ""),
+        "rotation to the camera frame from the head's axes: x to its left, y up, z out of the face",
+    ),
+    NumberLabel(
+        *("head_euler_deg", (3,), "deg"),
+        "yaw, pitch and roll of the head as the camera sees it; 0, 0, 0 looks into the camera",
+    ),
+    NumberLabel(
+        *("gaze", (2, 3), ""),
+        "unit vectors along the left and the right eye's axis, camera frame",
+    ),
+    NumberLabel(
+        *("eye_centers", (2, 3), "generator units"),
+        "centres of the left and the right eyeball, camera frame",
+    ),
+    NumberLabel(
+        *("eye_opening", (2,), ""),
+        "of the left and the right eye: height over width between its six keypoints, in 3D",
+    ),
     NumberLabel("age_years", (), "years", "built-in head: age"),
     NumberLabel("sex", (), "", "built-in head: 0 is female, 1 male"),
     NumberLabel("weight", (), "", "built-in head: 0 thin to 1 heavy, for that age and sex"),

@@ -32,6 +32,7 @@ from synthforge.generator import GeneratorOutput
 from synthforge.labels import CORE
 from synthforge.mesh import Mesh
 from synthforge.plan import inside, plan
+from synthforge.pose import euler_deg, eye_opening, pose_of
 from synthforge.quality import Accept, Reject, judge, judge_finite
 from synthforge.rasterizer import Fragments, rasterize
 from synthforge.sampling import Parameters, SampleId
@@ -272,6 +273,7 @@ def label(
 
     keypoints = annotate.keypoints(mesh_gen.landmarks, camera, fragments)
     pose = parameters.pose_rad
+    turned = pose_of(*rig.head.joints(parameters), rig.to_gen, camera)
     rows = {
         "2d_kps": keypoints.px,
         "3d_kps": keypoints.cam,
@@ -287,6 +289,11 @@ def label(
         "fov_deg": parameters.fov_deg,
         "yaw_rad": parameters.yaw_rad,
         "pitch_rad": parameters.pitch_rad,
+        "head_rotation": turned.R_cam_head,
+        "head_euler_deg": euler_deg(turned.R_cam_head),
+        "gaze": turned.gaze_cam,
+        "eye_centers": turned.eyes_cam,
+        "eye_opening": eye_opening(keypoints.cam),
         **parameters.labels,
     }
     arrays = {key: values.cpu().numpy() for key, values in rows.items()}
