@@ -96,8 +96,14 @@ def build_rig(parts: PartsConfig, tell: Callable[[str], None] = print) -> Rig:
     )
 
 
-def check_extras(rig: Rig, extras: Sequence[str]) -> None:
-    """Raises ConfigError for a label that the rig's head cannot have."""
+def check_labels(rig: Rig, extras: Sequence[str], schemes: Sequence[str]) -> None:
+    """Raises ConfigError for extras or further keypoints that the rig's head cannot have."""
+    missing = [name for name in schemes if name not in rig.head.schemes]
+    if missing:
+        raise ConfigError(
+            f"--keypoints {missing[0]}: there is no free embedding of these points for this head; "
+            f"choose from {', '.join(rig.head.schemes) or 'none'}, or give --generator mannequin"
+        )
     if "uv" in extras and not rig.head.has_uvs:
         raise ConfigError(
             "--extras uv needs FLAME_texture.npz beside the other files of FLAME: it holds the UV "

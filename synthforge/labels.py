@@ -141,3 +141,16 @@ NUMBER_LABELS = (
 )
 
 NUMBERS = {label.name: label for label in NUMBER_LABELS}
+
+# Further keypoints by the names that --keypoints takes, and how many; None: as many as the head has
+# vertices. synthforge.keypoints has what they are.
+SCHEMES = {"ibug70": 70, "wflw98": 98, "mediapipe468": 468, "mediapipe478": 478, "vertices": None}
+# What an annotation holds of each, N points.
+SCHEME_LABELS = (
+    ("2d_kps_SCHEME", "N x 2", "px", "keypoints, as 2d_kps"),
+    ("3d_kps_SCHEME", "N x 3", "generator units", "keypoints, as 3d_kps"),
+    (
+        *("kps_visible_SCHEME", "N", ""),
+        "as kps_visible; a point of an eyeball is hidden by a lid 1 mm before it",
+    ),
+)

@@ -6,6 +6,7 @@ The twins are float64 numpy that shares no code with the program; files are read
 import json
 import math
 from dataclasses import replace
+from importlib import resources
 
 import cv2
 import numpy as np
@@ -80,6 +81,9 @@ SHAPES = {
     "seed": (),
     "index": (),
     "attempt": (),
+    "2d_kps_wflw98": (98, 2),
+    "3d_kps_wflw98": (98, 3),
+    "kps_visible_wflw98": (98,),
     "fan_kps": (68, 2),
     "mse": (),
 }
@@ -157,7 +161,7 @@ def written(tmp_path_factory):
         RANGES,
     )
     writer = DatasetWriter(root, {"recipe": {"extras": EXTRAS}}, EXTRAS)
-    samples, rejections = make_samples(IDS, rig, EXTRAS)
+    samples, rejections = make_samples(IDS, rig, EXTRAS, ("wflw98",))
     assert not rejections
     writer.open()
     for sample in samples:
@@ -175,7 +179,7 @@ def test_shape_and_kind_of_each_key(written, key):
     for sample in written:
         assert set(sample.annotation) == set(SHAPES)
         assert sample.values[key].shape == SHAPES[key]
-        whole = key in ("kps_visible", *FACTORS, "seed", "index", "attempt")
+        whole = key in ("kps_visible", "kps_visible_wflw98", *FACTORS, "seed", "index", "attempt")
         assert sample.values[key].dtype.kind == ("i" if whole else "f")
 
 
@@ -261,6 +265,24 @@ def test_a_keypoint_is_visible_unless_a_ray_meets_the_head_5_mm_before_it(writte
         )
         assert sure.sum() > 60 and expected.sum() > 20
     assert narrow >= 3 and outline >= 3
+
+
+def test_further_keypoints_lie_on_the_heads_triangles_and_follow_the_jaw_line(written):
+    with np.load(resources.files("synthforge.mannequin.head") / "points.npz") as points:
+        faces, bary = points["wflw98_faces"], points["wflw98_bary"]
+    for sample in written:
+        expected = (sample.triangles[faces] * bary[..., None]).sum(1)
+        there = sample.values["3d_kps_wflw98"]
+        np.testing.assert_allclose(there[33:96], expected, atol=2e-5)
+        np.testing.assert_allclose(there[:33:2], sample.landmarks[:17], atol=2e-5)
+        u, v, w = sample.K @ there.T
+        px = sample.values["2d_kps_wflw98"]
+        np.testing.assert_allclose(px, np.column_stack([u / w, v / w]) * SIZE, atol=1e-3)
+        # The bridge of the nose is the same points, the outline's others lie between.
+        visible = sample.values["kps_visible_wflw98"]
+        np.testing.assert_array_equal(visible[51:60], sample.values["kps_visible"][27:36])
+        np.testing.assert_array_equal(visible[:33:2], sample.values["kps_visible"][:17])
+        assert 0 < visible.mean() < 1
 
 
 def test_detections_are_kept_with_their_mean_distance(written):

@@ -16,6 +16,7 @@ from synthforge.config import (
     RunConfig,
 )
 from synthforge.generators.known import GENERATORS
+from synthforge.keypoints import Scheme
 from synthforge.labels import IMAGES
 from synthforge.landmarks import FLIP
 from synthforge.regions import FLIP_PAIRS, REGIONS
@@ -40,6 +41,7 @@ def dataset_card(run: RunConfig, rig: Rig) -> dict[str, Any]:
             **{name: getattr(rig.parts, name) for name in known.options},
             **_gate_settings(rig),
             "extras": sorted(run.extras),
+            **({"keypoints": sorted(run.keypoints)} if run.keypoints else {}),
             "image_size": IMAGE_SIZE,
         },
         "licence": known.licence,
@@ -60,6 +62,7 @@ def dataset_card(run: RunConfig, rig: Rig) -> dict[str, Any]:
         "flip_pairs trade ids; keypoint i becomes keypoint landmark_flip[i]",
         "flip_pairs": FLIP_PAIRS,
         "landmark_flip": FLIP,
+        "keypoints": {name: _scheme(rig.head.schemes[name]) for name in sorted(run.keypoints)},
         **known.expression(),
         "landmarks": "iBUG 68; points 0-16 are a projected 3D contour of the jaw, not the "
         "visible outline",
@@ -70,6 +73,11 @@ def _gate_settings(rig: Rig) -> dict[str, Any]:
     if rig.detector is None:
         return {"detector": "none"}
     return {"detector": "fan", "reject_px": rig.parts.reject_px}
+
+
+def _scheme(scheme: Scheme) -> dict[str, Any]:
+    flip = {"flip": scheme.flip.tolist()} if len(scheme.flip) else {}
+    return {"points": len(scheme), **flip}
 
 
 def _weights(alignment: AlignmentMLP) -> dict[str, Any]:
