@@ -13,6 +13,7 @@ from synthforge.landmarks import FLIP
 from synthforge.regions import FLIP_PAIRS
 
 Sample = dict[str, Tensor]
+Change = Callable[[Tensor], Tensor]
 
 # Images whose values stay as they are, and those of region ids.
 _PLAIN = ("images", "depth", "depth16", "volume_depth", "alpha", "depth16_visible")
@@ -39,21 +40,26 @@ class Mirror:
     def __init__(self, card: Mapping[str, Any]) -> None:
         self._card = card
         self._size = image_size(card)
-        self._changes: dict[str, Callable[[Tensor], Tensor]] = {
+        self._changes: dict[str, Change] = {
             **dict.fromkeys(_SAME, lambda value: value),
             **dict.fromkeys(_PLAIN, lambda image: image.flip(-1)),
             **dict.fromkeys(_REGIONS, lambda ids: _traded(ids, FLIP_PAIRS).flip(-1)),
             "normals": lambda image: _negated(image.flip(-1), 0, dim=-3),
-            **dict.fromkeys(("2d_kps", "fan_kps"), self._points_px),
-            "3d_kps": lambda points: _negated(points[_order(FLIP)], 0, dim=-1),
-            **dict.fromkeys(("kps_visible", "kps_occluded"), lambda seen: seen[_order(FLIP)]),
+            **self._keypoints(FLIP),
             "yaw_rad": lambda yaw: -yaw,
             "T_gen_cam": _transform,
             "K_px": lambda K: _intrinsics(K, self._size),
             "camera_params": _camera,
             **dict.fromkeys(("flame_pose", "flame_neck_pose"), _axis_angles),
             "flame_eye_pose": lambda pose: _axis_angles(pose.roll(3)),
+            "head_rotation": lambda R: R * torch.tensor([[1.0, -1, -1], [-1, 1, 1], [-1, 1, 1]]),
+            "head_euler_deg": lambda angles: angles * torch.tensor([-1.0, 1.0, -1.0]),
+            **dict.fromkeys(("gaze", "eye_centers"), lambda of: _negated(of.flip(0), 0, dim=-1)),
+            "eye_opening": lambda opening: opening.flip(0),
         }
+        for name, scheme in card.get("keypoints", {}).items():
+            if "flip" in scheme:
+                self._changes |= self._keypoints(scheme["flip"], f"_{name}")
         for key, parsing in card.get("parsing", {}).items():  # classes of other sets
             self._changes[key] = _parsing(parsing["classes"])
         for key, names in (("face_actions", "face_actions"), ("flame_exp", "expression_actions")):
@@ -75,13 +81,20 @@ class Mirror:
         self.check([*sample])
         return {name: self._changes[name](value) for name, value in sample.items()}
 
-    def _points_px(self, points: Tensor) -> Tensor:
-        x, y = points[_order(FLIP)].unbind(-1)
-        return torch.stack([self._size - x, y], -1)
+    def _keypoints(self, flip: Sequence[int], scheme: str = "") -> dict[str, Change]:
+        """Changes of keypoints, whose order is `flip` when they are mirrored."""
+        order = torch.tensor(flip)
 
+        def px(points: Tensor) -> Tensor:
+            x, y = points[order].unbind(-1)
+            return torch.stack([self._size - x, y], -1)
 
-def _order(numbers: Sequence[int]) -> Tensor:
-    return torch.tensor(numbers)
+        seen = (f"kps_visible{scheme}", *(() if scheme else ("kps_occluded",)))
+        return {
+            **dict.fromkeys((f"2d_kps{scheme}", *(() if scheme else ("fan_kps",))), px),
+            f"3d_kps{scheme}": lambda points: _negated(points[order], 0, dim=-1),
+            **dict.fromkeys(seen, lambda is_seen: is_seen[order]),
+        }
 
 
 def _traded(ids: Tensor, pairs: Iterable[Sequence[int]]) -> Tensor:
@@ -137,7 +150,7 @@ def _trade(order: Sequence[int]) -> Callable[[Tensor], Tensor]:
     """Reorders the first entries, as many as there are in the order; the rest stays."""
 
     def change(values: Tensor) -> Tensor:
-        return torch.cat([values[_order(order)], values[len(order) :]])
+        return torch.cat([values[torch.tensor(order)], values[len(order) :]])
 
     return change
 

@@ -17,6 +17,7 @@ from synthforge.dataset.shards.write import ShardWriter
 from synthforge.dataset.target import LocalTarget
 from synthforge.dataset.write import DatasetWriter
 from synthforge.landmarks import FLIP
+from synthforge.pose import euler_deg
 from synthforge.regions import BACKGROUND, FLIP_PAIRS, PALETTE, REGION_ID
 
 SIZE, SAMPLES = 16, 4
@@ -26,8 +27,13 @@ CARD = {
     "recipe": {"seed": 1, "image_size": SIZE, "extras": list(EXTRAS)},
     "face_actions": ACTIONS,
     "expression_actions": ACTIONS,
+    "keypoints": {"two": {"points": 2, "flip": [1, 0]}, "all": {"points": 9}},
     "planned": [[0, SAMPLES]],
 }
+
+
+# A rotation about no axis of the camera's.
+TURNED = torch.linalg.matrix_exp(torch.tensor([[[0, 0.3, 0.5], [-0.3, 0, -0.4], [-0.5, 0.4, 0]]]))
 
 
 def drawn(index):
@@ -62,6 +68,12 @@ def drawn(index):
         "flame_exp": rng.uniform(size=50).astype(np.float32),
         "flame_eye_pose": rng.normal(size=6).astype(np.float32),
         "flame_neck_pose": rng.normal(size=3).astype(np.float32),
+        "head_rotation": TURNED[0].numpy(),
+        "head_euler_deg": euler_deg(TURNED)[0].numpy(),
+        "gaze": rng.normal(size=(2, 3)).astype(np.float32),
+        "eye_opening": rng.uniform(size=2).astype(np.float32),
+        "2d_kps_two": rng.uniform(0, SIZE, (2, 2)).astype(np.float32),
+        "kps_visible_two": np.array([0, 1]),
         "index": index,
     }
     return Sample(index, images, numbers)
@@ -155,8 +167,10 @@ def test_only_what_is_asked_for_is_read(tmp_path):
 
 
 def test_unknown_labels_are_told(root):
-    with pytest.raises(DatasetError, match="has no gaze; choose from images, seg, depth, depth16"):
-        FaceDataset(root, labels=["gaze"])
+    with pytest.raises(
+        DatasetError, match="has no face_actions; choose from images, seg, depth, depth16"
+    ):
+        FaceDataset(root, labels=["face_actions"])
     with pytest.raises(DatasetError, match="z, uv cannot be mirrored; leave them out"):
         FaceDataset(root, labels=["images", "z", "uv"], flip=0.5)
     with pytest.raises(IndexError):
@@ -204,6 +218,22 @@ def test_sides_trade_places(root):
     assert after["flame_exp"][5:].tolist() == before["flame_exp"][5:].tolist()
     eyes, turned = before["flame_eye_pose"], after["flame_eye_pose"]
     assert turned[:3].tolist() == [eyes[3], -eyes[4], -eyes[5]]
+
+
+def test_the_head_s_pose_and_eyes_are_mirrored(root):
+    before, after, _ = mirrored(root)
+    assert abs(before["head_euler_deg"]).min() > 1
+    torch.testing.assert_close(after["head_euler_deg"], euler_deg(after["head_rotation"][None])[0])
+    assert float(torch.linalg.det(after["head_rotation"])) == pytest.approx(1)
+    torch.testing.assert_close(after["gaze"][0], before["gaze"][1] * torch.tensor([-1.0, 1, 1]))
+    assert after["eye_opening"].tolist() == before["eye_opening"].tolist()[::-1]
+
+
+def test_further_keypoints_trade_places_by_the_card(root):
+    before, after, _ = mirrored(root)
+    x, y = before["2d_kps_two"][1].tolist()
+    assert after["2d_kps_two"][0].tolist() == pytest.approx([SIZE - x, y])
+    assert after["kps_visible_two"].tolist() == [1, 0]
 
 
 def test_mirrored_twice_is_the_same(root):
