@@ -174,7 +174,7 @@ def test_hair(draws, scene, shadow):
     count, spans, center = 500, 4, torch.tensor([0.0, 0.1, 0.0])
     points = torch.randn(3, count, spans + 1, generator=draws) * 0.3
     color, exposed = torch.rand(count, 3, generator=draws), torch.rand(count, generator=draws)
-    group = Strands(points, color, exposed, 0.8, (1.0, 1.0))
+    group = Strands(points, color, exposed, 8.0, (1.0, 1.0))
     strand = torch.randperm(count, generator=draws).int()
     along, passed = torch.rand(2, count, generator=draws)
     image, covered = torch.rand(3, count, generator=draws), torch.rand(count, generator=draws)
@@ -189,7 +189,7 @@ def test_hair(draws, scene, shadow):
     white = (sines - (cos_l - 0.10) * cos_v).clamp(0, 1) ** 48
     tinted = (sines - (cos_l + 0.16) * cos_v).clamp(0, 1) ** 16
     color, exposed = color[strand.long()].T, exposed[strand.long()]
-    glow = (0.75 * (1 - cos_l**2).clamp(0).sqrt() + 0.64 * tinted) * color + 0.04 * white
+    glow = (0.75 * (1 - cos_l**2).clamp(0).sqrt() + 6.4 * tinted) * color + 0.4 * white
     lit = plain_transmitted(shadow, shadow.to_light(position))
     lit = lit * (0.35 + 0.65 * (key @ outward)).clamp(0.03, 1)
     faces = torch.cat([outward.clamp(min=0), outward.clamp(max=0)]) ** 2
