@@ -18,8 +18,10 @@ sys.path[:0] = [str(Path(__file__).resolve().parent), str(ROOT)]
 
 import anny_source  # noqa: E402
 import head_assembly  # noqa: E402
+import head_cheeks  # noqa: E402
 import head_landmarks  # noqa: E402
 import head_lids  # noqa: E402
+import head_lips  # noqa: E402
 import head_mesh  # noqa: E402
 import head_people  # noqa: E402
 import head_regions  # noqa: E402
@@ -28,7 +30,7 @@ import head_uvs  # noqa: E402
 
 from synthforge.whole_files import replacing  # noqa: E402
 
-SCRIPT_VERSION = 3
+SCRIPT_VERSION = 4
 # Displacements are stored as int16 in hundredths of a millimetre, which compress well.
 STEP_M = 1e-5
 OUT = ROOT / "synthforge/mannequin/head/head.npz"
@@ -65,19 +67,27 @@ def bake() -> tuple[dict[str, np.ndarray], dict[str, str]]:
     identity = head_people.analyse(source, mesh, head_rig.joint_map(source))
     identity = head_rig.with_even_mean(identity, mirror)
     identity = head_lids.riding(source, mesh, mirror, identity)
+    lips = head_lips.Lips(mesh, regions.region, mirror, points)
+    identity = lips.meeting(identity)
     rig = head_rig.build(source, mesh, reference, identity)
     embedding = head_landmarks.embed(source, mesh, regions.region, mirror, points)
+    puff = source.actions.index("cheekPuff")
+    rig.actions[..., puff] = head_cheeks.rounded(
+        mesh, regions.region, points, rig.actions[..., puff]
+    )
+    touching = lips.touching(identity, rig.actions, source.actions)
     lids = head_lids.clear_of_globes(mesh, mirror, identity, rig.actions, source.actions)
+    at_rest = lids.rest + touching.rest
     half, single = np.float16, np.float32
 
     def steps(displacement: np.ndarray) -> np.ndarray:
         return np.round(displacement / STEP_M).astype(np.int16)
 
     arrays = {
-        "v_template": (identity.mean + lids.rest).astype(single),
+        "v_template": (identity.mean + at_rest).astype(single),
         "faces": mesh.faces.astype(np.int32),
         "identity": steps(identity.components),
-        "actions": steps(rig.actions + lids.actions),
+        "actions": steps(rig.actions + lids.actions + touching.actions),
         "correctives": steps(rig.correctives),
         "J_regressor": rig.regressor.astype(single),
         "weights": rig.weights.astype(single),
@@ -90,7 +100,7 @@ def bake() -> tuple[dict[str, np.ndarray], dict[str, str]]:
         "static_bary": embedding.static_bary.astype(single),
         "contour_faces": embedding.contour_faces.astype(np.int32),
         "contour_bary": embedding.contour_bary.astype(single),
-        "adult": (points + lids.rest).astype(single),
+        "adult": (points + at_rest).astype(single),
         "gaze_rad": rig.gaze_rad.astype(single),
         "local": identity.local.astype(half),
         "local_sd": identity.local_sd.astype(single),

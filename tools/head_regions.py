@@ -45,6 +45,11 @@ _NOSE = np.array(
 _EYE_REGION = np.array(
     [(0, 22, 44, 58, 63, 60, 48, 30, 14, 0), (50, 52.5, 52, 45, 31, 17, 6, 2.5, 5, 8)]
 ).T
+# Where the lower lip's red ends: below the mesh's own border, at the landmarks. Its corner's height
+# beyond.
+_LOWER_LIP = np.array(
+    [(0, 7.3, 13, 16, 20, 23.5, 25.6), (-54.5, -53.8, -52.6, -51.6, -49.7, -47.2, -45.2)]
+)
 _LID_CENTER, _LID_RADII = np.array([31.6, 22.0]), np.array([20.6, 13.0])
 # Height by azimuth round the head's axis: hairline from forehead by temple, sideburn and ear to
 # the nape; where the neck begins, from under the chin by the jaw's angle and the ear to the nape.
@@ -58,7 +63,7 @@ _HAIRLINE = np.array(
 _NECK = np.array(
     [
         (0, 14, 30, 45, 60, 74, 84, 94, 106, 116, 124, 150, 180),
-        (-90.5, -89.5, -85, -78, -67.5, -53.5, -42, -29, -21.5, -24, -26, -46, -52),
+        (-87, -86, -81.5, -75.5, -67, -53.5, -42, -29, -21.5, -24, -26, -46, -52),
     ]
 ).T
 _NECK_BACK_AZIMUTH, _BEHIND_EAR = 100.0, 106.0
@@ -115,6 +120,7 @@ def paint(source: AnnySource, mesh: HeadMesh, reference: Array) -> Regions:
     put("neck_back", inside["neck"] & inside["neck_back"])
     put("nose", inside["nose"] & front)
     put("left_eye_region", inside["lids"] & front)
+    put("lower_lip", inside["lower_lip"] & front)
     put("left_eyebrow", inside["brow"] & front)
     put("left_ear", inside["ear"])
     on_skin = mesh.quad >= 0
@@ -248,6 +254,13 @@ def _lids(points: Array) -> Array:
     return 1 - np.linalg.norm((points[:, :2] - _LID_CENTER) / _LID_RADII, axis=1)
 
 
+def _lower_lip(points: Array) -> Array:
+    x, y, _ = points.T
+    corner_x, corner_y = _LOWER_LIP[:, -1]
+    border = PchipInterpolator(*_LOWER_LIP)(np.minimum(x, corner_x))
+    return np.minimum(y - border, corner_y - y)
+
+
 def _ear(points: Array) -> Array:
     x, y, z = points.T
     side = np.stack([z, y], -1)
@@ -269,7 +282,8 @@ _FIELDS: dict[str, Callable[[Array], Array]] = {
     "nose": _inside(_NOSE),
     "lids": _lids,
     "brow": _brow,
+    "lower_lip": _lower_lip,
     "ear": _ear,
 }
-_FRONTAL = ("eye_region", "nose", "lids", "brow")
+_FRONTAL = ("eye_region", "nose", "lids", "brow", "lower_lip")
 _FRONT_Z = 2.0
