@@ -65,24 +65,21 @@ def draw_attributes(rng: Generator, count: int, config: SamplingConfig) -> Attri
     """
     u_age, u_sex, u_weight, u_muscle = rng.random((4, count))
     years = _single(config.age_years or Range(*AGES), u_age)
-    male = rng.random(count) < 0.5
+    is_male = rng.random(count) < 0.5
     spread = np.clip(np.abs(rng.normal(0, _SEX_SD, count)), 0, 0.5)
-    sex = np.where(male, 1 - spread, spread)
+    sex = np.where(is_male, 1 - spread, spread)
     if config.sex is not None:
         sex = _single(config.sex, u_sex)
     tables = baked_head().tables
     own_scale = _anny_age(years)
     values = []
     for index in range(4):
-        alpha, beta = (
-            np.where(
-                sex > 0.5,
-                np.interp(own_scale, tables["beta_ages"], tables["betas"][0, index, :, k]),
-                np.interp(own_scale, tables["beta_ages"], tables["betas"][1, index, :, k]),
-            )
-            for k in range(2)
+        male, female = (
+            [np.interp(own_scale, tables["beta_ages"], row) for row in betas[index].T]
+            for betas in tables["betas"]
         )
-        values.append(_beta(rng.random(count), alpha, beta))
+        alpha, beta = np.where(sex > 0.5, male, female)
+        values.append(betaincinv(alpha, beta, rng.random(count)))
     height, weight, muscle, proportions = values
     free = rng.random((2, count)) < _UNIFORM_SHARE
     muscle = np.where(free[0], u_muscle, muscle)
@@ -179,12 +176,6 @@ def estimate_attributes(coefficients: Array) -> Estimate:
 def _anny_age(years: Array) -> Array:
     tables = baked_head().tables
     return np.clip(np.interp(years, tables["age_years"], tables["age_anny"]), 0, 1)
-
-
-def _beta(uniform: Array, alpha: Array, beta: Array) -> Array:
-    """Beta-distributed values from uniform ones."""
-    found: Array = betaincinv(alpha, beta, uniform)
-    return found
 
 
 def _hats(value: Array, anchors: tuple[float, ...]) -> Array:
