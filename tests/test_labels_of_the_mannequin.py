@@ -77,13 +77,13 @@ def test_a_seen_pixel_lies_on_its_face(scene):
     [
         (LEFT_EYE, ["left_eyeball", "left_eye_region"], 2),
         (RIGHT_EYE, ["right_eyeball", "right_eye_region"], 2),
-        (slice(48, 55), ["upper_lip", "lower_lip"], 2),
-        (slice(55, 60), ["lower_lip"], 7),
+        (slice(48, 55), ["upper_lip", "lower_lip"], 3),
+        (slice(55, 60), ["lower_lip"], 3),
         (INNER_LIP, ["upper_lip", "lower_lip", "inner_mouth"], 2),
     ],
 )
 def test_eye_and_lip_keypoints_lie_on_their_region(scene, points, names, reach_px):
-    """Annotators set the lower lip's outer points a little below its red."""
+    """Within some pixels: annotators don't keep to the edge of the red."""
     head, camera, _, landmarks, fragments = scene
     ids = annotate.region_ids(fragments, head.face_regions).numpy()
     keypoints = annotate.keypoints(landmarks, camera, fragments)
