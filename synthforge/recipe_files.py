@@ -5,6 +5,7 @@ age = [3, 12]               uniform
 fov = 20                    always
 yaw = {normal = [0, 0.3], within = [-0.7, 0.7]}
 jaw = {choice = [0, 0.2]}
+glasses = 0.3               share of the built-in head's samples that wear some
 
 [grid]                      see synthforge.grid
 identities = 10
@@ -31,6 +32,7 @@ from synthforge.config import (
     MAX_FOV_DEG,
     MIN_FOV_DEG,
     NEXT3D_SAMPLING,
+    WEAR,
     SamplingConfig,
     option_name,
     read_toml,
@@ -78,8 +80,12 @@ def read_recipe(path: Path) -> dict[str, Any]:
     return overrides
 
 
-def _distribution(name: str, value: Any) -> Distribution:
-    """What a value of [sample] draws from."""
+def _distribution(name: str, value: Any) -> Distribution | float:
+    """What a value of [sample] draws from; for what is worn, its share."""
+    if name in WEAR:
+        if not _is_number(value):
+            raise ConfigError(f"{name} must be a share, 0 to 1, got {_shown(value)}")
+        return float(value)
     try:
         drawn = _drawn(value, _limits(_PARAMETERS[name]))
     except ConfigError as error:

@@ -39,6 +39,7 @@ _STREAMS = {
     "attributes": 10,
     "gaze": 11,
     "grid": 12,
+    "wear": 13,
 }
 # Where the pose holds a field of SamplingConfig.
 _POSE_ENTRIES = {"head_pitch_rad": 3, "head_yaw_rad": 4, "head_roll_rad": 5, "jaw_rad": 6}

@@ -26,6 +26,7 @@ from synthforge.cli.shard import shard_option, slurm_shard
 from synthforge.cli.threads import limit_threads
 from synthforge.config import (
     ATTRIBUTES,
+    MANNEQUIN_SAMPLING,
     AssetPaths,
     ConfigError,
     DetectorName,
@@ -68,6 +69,14 @@ _RANGES = {
     "pitch": ("pitch_rad", "Camera over or under the head, radians; positive is under"),
     "fov": ("fov_deg", "Diagonal field of view, degrees"),
 }
+# Fields of SamplingConfig that are shares, and of what.
+_SHARES = {
+    "glasses": "Share with glasses or sunglasses",
+    "headwear": "Share with a cap, beanie, hat or headscarf",
+    "mask": "Share with a medical mask",
+    "earrings": "Share with earrings",
+    "occluders": "Share with a microphone, phone or cup before the face",
+}
 
 _RUN = tuple(entry.name for entry in fields(RunConfig))
 _PEOPLE = tuple(name for name, (field, _) in _RANGES.items() if field in ATTRIBUTES)
@@ -99,6 +108,12 @@ def _extras(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...
 def _with_ranges(function: Any) -> Any:
     for option, (field, meaning) in reversed(_RANGES.items()):
         function = range_option(option, _range_help(field, meaning))(function)
+    for name, meaning in reversed(_SHARES.items()):
+        default = getattr(MANNEQUIN_SAMPLING, name)
+        text = f"{meaning}, 0 to 1.  [default: {default:g}]"
+        function = click.option(f"--{name}", type=float, default=None, metavar="SHARE", help=text)(
+            function
+        )
     return function
 
 
@@ -109,6 +124,7 @@ _SECTIONS = {
     "Storage": ("format", "samples_per_tar"),
     "Scale; the samples do not depend on it": ("workers", "shard", "batch_size"),
     "The built-in head's people, drawn uniformly from LOW to HIGH": _PEOPLE,
+    "What the built-in head's people wear": tuple(_SHARES),
     "Drawn uniformly from LOW to HIGH": tuple(name for name in _RANGES if name not in _PEOPLE),
     "Generator": ("generator", "device", "rasterizer"),
     "Quality gate": ("detector", "reject_px", "max_attempts"),
@@ -274,7 +290,8 @@ def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any
     ranges = {field: options.pop(option) for option, (field, _) in _RANGES.items()}
     recipe = options.pop("recipe")
     overrides = read_recipe(recipe) if recipe is not None else {}
-    overrides |= {name: drawn for name, drawn in ranges.items() if drawn is not None}
+    shares = {name: options.pop(name) for name in _SHARES}
+    overrides |= {name: drawn for name, drawn in (ranges | shares).items() if drawn is not None}
     run = _with_grid({name: options.pop(name) for name in _RUN}, overrides.get("grid"))
     parts = PartsConfig(
         **options,

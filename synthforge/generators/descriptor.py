@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from synthforge.config import (
     ATTRIBUTES,
+    WEAR,
     AssetPaths,
     ConfigError,
     PartsConfig,
@@ -38,7 +39,8 @@ class Descriptor:
         AssetError or FileFormatError, each with its way out.
     sampling: what samples are drawn from by default; sampling_source: where that comes from.
     alignment_sampling: what the alignment is trained on.
-    has_attributes: whether its people have an age, a sex, a weight and an ancestry.
+    has_attributes: whether its people have an age, a sex, a weight and an ancestry, and wear
+        things.
     check_face: raises ConfigError unless it knows a face that a recipe lists.
     has_lights: whether its light can be drawn apart from its people.
     expression: what dataset.json says of flame_exp.
@@ -74,6 +76,11 @@ class Descriptor:
             raise ConfigError(
                 f"--{option_name(attributes[0])} is an attribute of the built-in head's "
                 f"people, which {self.title}'s lack; leave it out or give --generator mannequin"
+            )
+        worn = [name for name in WEAR if overrides.get(name)]
+        if worn and not self.has_attributes:
+            raise ConfigError(
+                f"--{worn[0]} dresses the built-in head; leave it out or give --generator mannequin"
             )
         sampling = replace(self.sampling, **overrides)
         grid = sampling.grid

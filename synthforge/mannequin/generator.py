@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -32,6 +33,9 @@ from synthforge.mannequin.render.scene import scene_from
 from synthforge.mannequin.render.shading import shade
 from synthforge.mannequin.render.template import Template, template
 from synthforge.mannequin.render.tone_mapping import exposure, tone_map
+from synthforge.mannequin.wear.dress import dressed
+from synthforge.mannequin.wear.lenses import draw_lenses
+from synthforge.mannequin.wear.shading import shade_worn
 from synthforge.mesh import Mesh
 from synthforge.rasterizer import rasterize, visible
 from synthforge.sampling import SAMPLE_FORMAT, Parameters, SampleId
@@ -141,12 +145,17 @@ class Mannequin:
         own = head_in_own_frame(head, vertices, body.normals, R_gen_head)
         marks = own.frame.to_local(landmarks)
         groups = grow_hair(person, head, own) + facial_hair(person, head, own, marks)
+        dress = dressed(z, person, head, own, marks)
+        vertices_drawn, faces_drawn = body.vertices, head.faces
+        if dress is not None:
+            vertices_drawn = torch.cat([vertices_drawn, dress.worn.vertices])
+            faces_drawn = torch.cat([faces_drawn, dress.worn.faces + len(body.vertices)])
         center = own.frame.origin
         cast = groups[0].points[:, ::2, ::2]
         # A strand's area, shared by its points.
         opacity = 2 * _STRAND_WIDTH * groups[0].mean_length / cast.shape[2]
         shadow = key_shadow(
-            scene.key, R_view_gen, body.vertices, head.faces, center, cast.flatten(1), opacity
+            scene.key, R_view_gen, vertices_drawn, faces_drawn, center, cast.flatten(1), opacity
         )
         light = irradiance(
             scene,
@@ -160,12 +169,19 @@ class Mannequin:
         eyes = eyes_of(head, vertices, landmarks, R_view_gen, R_gen_head)
 
         size = _IMAGE_SIZE * _SUPERSAMPLING
-        ndc = camera.to_ndc(body.vertices[None])
+        ndc = camera.to_ndc(vertices_drawn[None])
         face_ids = visible(
-            ndc, head.faces, size, size, perspective_correct=True, cull_backfaces=True
+            ndc, faces_drawn, size, size, perspective_correct=True, cull_backfaces=True
         )
-        faces_seen = pixel_faces(ndc[0], head.faces, face_ids[0])
+        faces_seen = pixel_faces(ndc[0], faces_drawn, face_ids[0])
+        if dress is not None:
+            # No part of the head's surface.
+            eye = F.pad(surface.eye, (0, len(dress.worn.faces)), value=-1)
+            surface = replace(surface, eye=eye)
         colors = shade(surface, faces_seen, texture, person, scene, shadow, R_view_gen, eyes)
+        if dress is not None:
+            first = len(head.faces)
+            shade_worn(colors, dress.worn, faces_seen, first, scene, shadow, R_view_gen)
         of_sample = faces_seen.of_sample
         # The last stands for samples that see no face.
         image = F.pad(colors, (0, 1)).index_select(1, of_sample)
@@ -174,10 +190,18 @@ class Mannequin:
         strands = splat(groups, camera, size, z_behind)
         for group, seen in zip(groups, strands, strict=True):
             shade_strands(image, covered, group, seen, scene, shadow, R_view_gen, center)
+        covers = [cover_of_strands(groups, strands)]
+        kinds_of_faces = head.region.to(torch.uint8)
+        if dress is not None:
+            kinds_of_faces = torch.cat([kinds_of_faces, dress.worn.kind])
+            nearest = z_behind.index_copy(0, covers[0].sample, covers[0].z)
+            covers += draw_lenses(
+                image, covered, nearest, dress.lenses, own.frame, scene, camera, size
+            )
         shares = torch.cat([image, covered[None]]).view(1, 4, size, size)
         shares = F.avg_pool2d(shares, _SUPERSAMPLING)[0]
-        kinds = kinds_of_pairs(head.region.to(torch.uint8), faces_seen, head, person)
-        layers = layers_of(faces_seen, kinds, [cover_of_strands(groups, strands)], shares[3])
+        kinds = kinds_of_pairs(kinds_of_faces, faces_seen, head, person)
+        layers = layers_of(faces_seen, kinds, covers, shares[3])
         behind = background(scene, _IMAGE_SIZE, self.device)
         # Mixed as tones, not as light: a bright backdrop would eat edges and thin hair.
         behind = behind / (1 + shares[3:] * exposure(scene) * behind)
