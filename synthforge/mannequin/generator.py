@@ -144,12 +144,13 @@ class Mannequin:
         body = clothed(head, person, vertices, landmarks)
         own = head_in_own_frame(head, vertices, body.normals, R_gen_head)
         marks = own.frame.to_local(landmarks)
-        groups = grow_hair(person, head, own) + facial_hair(person, head, own, marks)
         dress = dressed(z, person, head, own, marks)
-        vertices_drawn, faces_drawn = body.vertices, head.faces
+        vertices_drawn, faces_drawn, rim = body.vertices, head.faces, None
         if dress is not None:
+            person, rim = replace(person, hair=dress.hair), dress.rim
             vertices_drawn = torch.cat([vertices_drawn, dress.worn.vertices])
             faces_drawn = torch.cat([faces_drawn, dress.worn.faces + len(body.vertices)])
+        groups = grow_hair(person, head, own, rim) + facial_hair(person, head, own, marks)
         center = own.frame.origin
         cast = groups[0].points[:, ::2, ::2]
         # A strand's area, shared by its points.
@@ -165,6 +166,8 @@ class Mannequin:
             product(R_view_gen, R_gen_head),
             R_gen_head,
         )
+        if dress is not None:
+            light = light * dress.shade[:, None]
         surface = surface_of(head, body, light, shadow)
         eyes = eyes_of(head, vertices, landmarks, R_view_gen, R_gen_head)
 
@@ -185,7 +188,10 @@ class Mannequin:
         of_sample = faces_seen.of_sample
         # The last stands for samples that see no face.
         image = F.pad(colors, (0, 1)).index_select(1, of_sample)
-        z_behind = F.pad(faces_seen.z, (0, 1), value=99.0).index_select(0, of_sample)
+        z_seen = faces_seen.z
+        if dress is not None:
+            z_seen = dress.z_for_hair(z_seen, faces_seen.face, len(head.faces))
+        z_behind = F.pad(z_seen, (0, 1), value=99.0).index_select(0, of_sample)
         covered = (of_sample < len(faces_seen)).float()
         strands = splat(groups, camera, size, z_behind)
         for group, seen in zip(groups, strands, strict=True):

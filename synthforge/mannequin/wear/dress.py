@@ -4,40 +4,62 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from synthforge.mannequin.draws import Draws
-from synthforge.mannequin.hair.scalp import Head
-from synthforge.mannequin.person import Person
+from synthforge.mannequin.hair.rim import Rim
+from synthforge.mannequin.hair.scalp import Head, scalp_of
+from synthforge.mannequin.person import Hair, Person
 from synthforge.mannequin.render.template import Template
 from synthforge.mannequin.wear.fit import fit_of
 from synthforge.mannequin.wear.glasses import glasses, style_of
-from synthforge.mannequin.wear.outfit import LOOK_LATENTS, outfit_of
+from synthforge.mannequin.wear.headwear import headwear
+from synthforge.mannequin.wear.outfit import HEADWEAR, LOOK, outfit_of
 from synthforge.mannequin.wear.parts import Lens, Part
 from synthforge.mannequin.wear.shading import Worn, worn_of
+from synthforge.visible import VISIBLE_ID
+
+# Generator units: hair that is no farther before a hat than this is under it.
+_UNDER_HAT = 0.06
 
 
 @dataclass(frozen=True)
 class Dress:
-    """worn: the opaque parts."""
+    """worn: the opaque parts. hair, rim: as hair is worn under them. shade: [V], share of the
+    surroundings' light that they leave the head's vertices."""
 
     worn: Worn
     lenses: list[Lens]
+    hair: Hair
+    rim: Rim | None
+    shade: Tensor
+
+    def z_for_hair(self, z: Tensor, face: Tensor, first: int) -> Tensor:
+        """z [P] of faces [P], of which those from `first` on are worn: nearer where it is a hat."""
+        under = torch.nn.functional.pad(self.worn.kind == VISIBLE_ID["headwear"], (first, 0))
+        return z - _UNDER_HAT * under.index_select(0, face)
 
 
-def dressed(
-    z: Tensor, person: Person, head: Template, own: Head, landmarks: Tensor
-) -> Dress | None:
-    """None if nothing is worn. z: [512]. landmarks: [68, 3] in the head's own frame."""
+def dressed(z: Tensor, person: Person, head: Template, own: Head, marks: Tensor) -> Dress | None:
+    """None if nothing is worn. z: [512]. marks: [68, 3], landmarks in the head's own frame."""
     outfit = outfit_of(z)
-    look = Draws(z[LOOK_LATENTS])
     parts: list[Part] = []
     lenses: list[Lens] = []
-    fit = None
+    hair, rim = person.hair, None
+    shade = torch.ones_like(own.vertices[:, 0])
     if outfit.glasses:
-        fit = fit_of(head, own, landmarks)
-        frame, lenses = glasses(style_of(look, outfit.glasses == 2), fit)
+        fit = fit_of(head, own, marks)
+        style = style_of(Draws(z[LOOK["glasses"]]), outfit.glasses == 2)
+        frame, lenses = glasses(style, fit)
         parts += frame
+    if outfit.headwear:
+        brow_y = float(marks[[19, 24], 1].amax())
+        scalp = scalp_of(head, own, False)
+        kind, look = HEADWEAR[outfit.headwear], Draws(z[LOOK["headwear"]])
+        hat = headwear(kind, look, person.hair, scalp, own.vertices, brow_y)
+        parts += hat.parts
+        hair, rim, shade = hat.hair, hat.rim, shade * hat.shade
     if not parts:
         return None
-    return Dress(worn_of(parts, own.frame), lenses)
+    return Dress(worn_of(parts, own.frame), lenses, hair, rim, shade)

@@ -255,7 +255,7 @@ def _planned(style: Style, fit: Fit) -> _Plan:
     outline = smooth_curve(like.new_tensor(_OUTLINES[style.outline]), _RIM_POINTS, closed=True)
     outline = outline * like.new_tensor((a, b))
     width = style.rim
-    end = max(x + a + width + 0.0015, min(half_face + 0.0025, x + a + width + 0.009))
+    end = max(x + a + width + 0.0015, min(half_face + 0.0015, x + a + width + 0.007))
     inner = x - a - 0.3 * width
     across = steps(-1, 1, 13).to(like)
     arch = 1 - across * across

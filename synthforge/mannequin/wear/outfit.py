@@ -11,9 +11,15 @@ from torch import Tensor
 from synthforge.config import WEAR, SamplingConfig
 from synthforge.mannequin.draws import ramp
 
-# Entries of z[:256]: which are numbers of what is worn, and which vary its look.
+# Entries of z: which are numbers of what is worn, and which vary the look of each.
 WORN_LATENTS = slice(248, 248 + len(WEAR))
-LOOK_LATENTS = slice(170, 248)
+LOOK = {
+    "glasses": slice(160, 190),
+    "headwear": slice(190, 215),
+    "mask": slice(215, 225),
+    "earrings": slice(225, 235),
+    "occluders": slice(490, 510),
+}
 
 GLASSES = ("none", "clear", "tinted")
 HEADWEAR = ("none", "cap", "beanie", "hat", "headscarf")

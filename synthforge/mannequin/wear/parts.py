@@ -25,9 +25,9 @@ class Material:
 
 
 PLASTIC = Material(0.28, 0.045)
-METAL = Material(0.40, 0.9, metal=True)
+METAL = Material(0.48, 0.9, metal=True)
 SILICONE = Material(0.45, 0.03)
-CLOTH = Material(0.95, 0.012)
+CLOTH = Material(0.95, 0.006)
 PAPER = Material(0.9, 0.02)
 
 

@@ -25,7 +25,8 @@ class Worn:
     """All opaque parts as one mesh, generator frame.
 
     vertices, normals, color: float32 [V, 3]. shade: [V]. faces: int64 [F, 3]. kind: uint8 [F],
-    classes of synthforge.visible. reflection: float32 [3, F]: roughness, mirrored share, 1 where metal.
+    classes of synthforge.visible. reflection: float32 [3, F]: roughness, mirrored share, 1 where
+    metal.
     """
 
     vertices: Tensor

@@ -63,6 +63,21 @@ def swept(path: Tensor, up: Tensor, profile: Tensor, closed: bool = False) -> Sh
     return Shape(vertices, _tube_faces(len(path), profile.shape[1], closed).to(path.device))
 
 
+def tube(points: Tensor) -> Shape:
+    """A skin over rings of points [R, C, 3], its first and last ring closed flat.
+
+    Seen from outside columns run counter-clockwise round the way from the first ring to the last.
+    """
+    rows, columns = points.shape[:2]
+    return Shape(points.flatten(0, 1), _tube_faces(rows, columns, False).to(points.device))
+
+
+def torus(points: Tensor) -> Shape:
+    """As `tube`, the last ring joined to the first."""
+    rows, columns = points.shape[:2]
+    return Shape(points.flatten(0, 1), _tube_faces(rows, columns, True).to(points.device))
+
+
 def sheet(points: Tensor, thickness: float, normals: Tensor) -> Shape:
     """A closed plate: points [R, C, 3] and as much behind them.
 
