@@ -12,16 +12,14 @@ from synthforge.mannequin.hair.rim import Rim
 from synthforge.mannequin.hair.scalp import Head, scalp_of
 from synthforge.mannequin.person import Hair, Person
 from synthforge.mannequin.render.template import Template
+from synthforge.mannequin.wear.earrings import earrings
 from synthforge.mannequin.wear.fit import fit_of
 from synthforge.mannequin.wear.glasses import glasses, style_of
 from synthforge.mannequin.wear.headwear import headwear
-from synthforge.mannequin.wear.outfit import HEADWEAR, LOOK, outfit_of
+from synthforge.mannequin.wear.mask import mask
+from synthforge.mannequin.wear.outfit import EARRINGS, HEADWEAR, LOOK, outfit_of
 from synthforge.mannequin.wear.parts import Lens, Part
 from synthforge.mannequin.wear.shading import Worn, worn_of
-from synthforge.visible import VISIBLE_ID
-
-# Generator units: hair that is no farther before a hat than this is under it.
-_UNDER_HAT = 0.06
 
 
 @dataclass(frozen=True)
@@ -36,9 +34,9 @@ class Dress:
     shade: Tensor
 
     def z_for_hair(self, z: Tensor, face: Tensor, first: int) -> Tensor:
-        """z [P] of faces [P], of which those from `first` on are worn: nearer where it is a hat."""
-        under = torch.nn.functional.pad(self.worn.kind == VISIBLE_ID["headwear"], (first, 0))
-        return z - _UNDER_HAT * under.index_select(0, face)
+        """z [P] of faces [P], of which those from `first` on are worn: what hair must be before."""
+        nearer = torch.nn.functional.pad(self.worn.over_hair, (first, 0))
+        return z - nearer.index_select(0, face)
 
 
 def dressed(z: Tensor, person: Person, head: Template, own: Head, marks: Tensor) -> Dress | None:
@@ -48,8 +46,13 @@ def dressed(z: Tensor, person: Person, head: Template, own: Head, marks: Tensor)
     lenses: list[Lens] = []
     hair, rim = person.hair, None
     shade = torch.ones_like(own.vertices[:, 0])
-    if outfit.glasses:
-        fit = fit_of(head, own, marks)
+    fit = fit_of(head, own, marks) if outfit.glasses or outfit.mask or outfit.earrings else None
+    if fit is not None and outfit.mask:
+        parts += mask(Draws(z[LOOK["mask"]]), fit)
+        fit = fit.over(parts[0].shape)
+    if fit is not None and outfit.earrings:
+        parts += earrings(EARRINGS[outfit.earrings], Draws(z[LOOK["earrings"]]), fit)
+    if fit is not None and outfit.glasses:
         style = style_of(Draws(z[LOOK["glasses"]]), outfit.glasses == 2)
         frame, lenses = glasses(style, fit)
         parts += frame

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from synthforge.mannequin.head.pieces import Piece
 from synthforge.mannequin.render.arithmetic import dot, mean
 from synthforge.mannequin.render.maps import read
 from synthforge.mannequin.render.template import Template, template
-from synthforge.mesh import unit
+from synthforge.mannequin.wear.shapes import Shape
 from synthforge.rasterizer import rasterize
 from synthforge.regions import REGION_ID
 
@@ -46,6 +46,12 @@ class Fit:
     def side_x(self, left: bool, y: Tensor, z: Tensor) -> Tensor:
         """|x| of the outermost skin beside the head, without its ear, at y, z [N]: [N]."""
         return _height(self.sides[left], z - _SIDE_Z, y - _SIDE_Y)
+
+    def over(self, shape: Shape) -> Fit:
+        """With a shape on the skin, as what lies in front sees it."""
+        x, y, z = shape.vertices.unbind(1)
+        front = _map(x, y - _FRONT_Y, z, shape.faces, _FRONT_SIZE)
+        return replace(self, front=torch.maximum(self.front, front))
 
     def at(self, places: tuple[tuple[float, float, float], ...]) -> tuple[Tensor, Tensor]:
         """Skin vertices nearest to places on the template, posed, and their normals: [N, 3] each"""
@@ -106,8 +112,3 @@ def _nearest(places: tuple[tuple[float, float, float], ...]) -> Tensor:
     skin = torch.nonzero(head.piece == Piece.SKIN).squeeze(1)
     offset = head.vertices[skin][:, None] - torch.tensor(places)
     return skin[dot(offset, offset).argmin(0)]
-
-
-def outward(x: Tensor, direction: tuple[float, float, float]) -> Tensor:
-    """`direction` as rows of unit vectors beside x [N, 3]."""
-    return unit(x.new_tensor(direction).expand_as(x))

@@ -22,6 +22,8 @@ from synthforge.visible import VISIBLE_ID
 _KIND = VISIBLE_ID["headwear"]
 # Metres on a head of the template's size. The rim stands at least so high above the brows.
 _ABOVE_BROWS = 0.013
+# Hair so little before it is under it.
+_OVER_HAIR = 0.024
 _COLUMNS, _ROWS = 96, 18
 _LONG = ("bob", "long")
 
@@ -48,7 +50,9 @@ def headwear(
     rise = {"cap": 0.20, "beanie": 0.26, "hat": 0.20}[kind] + 0.08 * tilt
     rim = Rim(max(front, brow_y + _ABOVE_BROWS), rise)
     make = {"cap": _cap, "beanie": _beanie, "hat": _hat}[kind]
-    parts = make(d, rim, scalp, under, colors, size)
+    parts = [
+        replace(part, over_hair=_OVER_HAIR) for part in make(d, rim, scalp, under, colors, size)
+    ]
     worn = replace(hair, fringe=hair.fringe and kind == "beanie", volume=0.5 * hair.volume)
     if hair.style == "bun":
         worn = replace(worn, style="long" if hair.length < 0.5 else "bob", length=0.5)

@@ -37,7 +37,8 @@ class Part:
 
     kind: class of synthforge.visible.
     color: linear RGB albedo of all of it, or of each vertex, [V, 3]. shade: share of the
-    surroundings' light that reaches it, of all of it or of each vertex, [V].
+    surroundings' light that reaches it, of all of it or of each vertex, [V]. over_hair: hair that
+    is no more than so many metres before it is hidden by it.
     """
 
     kind: int
@@ -45,6 +46,7 @@ class Part:
     color: RGB | Tensor
     material: Material
     shade: float | Tensor = 1.0
+    over_hair: float = 0.0
 
     @property
     def colors(self) -> Tensor:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from synthforge.alignment import UNITS_PER_METRE
 from synthforge.mannequin.hair.scalp import Frame
 from synthforge.mannequin.render.arithmetic import dot, turned
 from synthforge.mannequin.render.lighting import Shadow, ambient_cube, radiance, schlick
@@ -26,7 +27,7 @@ class Worn:
 
     vertices, normals, color: float32 [V, 3]. shade: [V]. faces: int64 [F, 3]. kind: uint8 [F],
     classes of synthforge.visible. reflection: float32 [3, F]: roughness, mirrored share, 1 where
-    metal.
+    metal. over_hair: float32 [F], see Part, generator units.
     """
 
     vertices: Tensor
@@ -36,6 +37,7 @@ class Worn:
     faces: Tensor
     kind: Tensor
     reflection: Tensor
+    over_hair: Tensor
 
 
 def worn_of(parts: list[Part], frame: Frame) -> Worn:
@@ -62,6 +64,7 @@ def worn_of(parts: list[Part], frame: Frame) -> Worn:
             each
         ],
         reflection=reflection[each].T.contiguous(),
+        over_hair=like([part.over_hair for part in parts])[each] * UNITS_PER_METRE,
     )
 
 
