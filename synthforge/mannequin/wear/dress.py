@@ -9,15 +9,16 @@ from torch import Tensor
 
 from synthforge.mannequin.draws import Draws
 from synthforge.mannequin.hair.rim import Rim
-from synthforge.mannequin.hair.scalp import Head, scalp_of
+from synthforge.mannequin.hair.scalp import Head, scalp_of, shoulders_of
 from synthforge.mannequin.person import Hair, Person
 from synthforge.mannequin.render.template import Template
 from synthforge.mannequin.wear.earrings import earrings
 from synthforge.mannequin.wear.fit import fit_of
 from synthforge.mannequin.wear.glasses import glasses, style_of
+from synthforge.mannequin.wear.headscarf import headscarf
 from synthforge.mannequin.wear.headwear import headwear
 from synthforge.mannequin.wear.mask import mask
-from synthforge.mannequin.wear.outfit import EARRINGS, HEADWEAR, LOOK, outfit_of
+from synthforge.mannequin.wear.outfit import EARRINGS, HEADWEAR, LOOK, Outfit, outfit_of
 from synthforge.mannequin.wear.parts import Lens, Part
 from synthforge.mannequin.wear.shading import Worn, worn_of
 
@@ -46,23 +47,27 @@ def dressed(z: Tensor, person: Person, head: Template, own: Head, marks: Tensor)
     lenses: list[Lens] = []
     hair, rim = person.hair, None
     shade = torch.ones_like(own.vertices[:, 0])
-    fit = fit_of(head, own, marks) if outfit.glasses or outfit.mask or outfit.earrings else None
-    if fit is not None and outfit.mask:
+    if outfit == Outfit():
+        return None
+    fit = fit_of(head, own, marks)
+    if outfit.mask:
         parts += mask(Draws(z[LOOK["mask"]]), fit)
         fit = fit.over(parts[0].shape)
-    if fit is not None and outfit.earrings:
+    if outfit.earrings:
         parts += earrings(EARRINGS[outfit.earrings], Draws(z[LOOK["earrings"]]), fit)
-    if fit is not None and outfit.glasses:
+    if outfit.glasses:
         style = style_of(Draws(z[LOOK["glasses"]]), outfit.glasses == 2)
         frame, lenses = glasses(style, fit)
         parts += frame
     if outfit.headwear:
-        brow_y = float(marks[[19, 24], 1].amax())
-        scalp = scalp_of(head, own, False)
         kind, look = HEADWEAR[outfit.headwear], Draws(z[LOOK["headwear"]])
-        hat = headwear(kind, look, person.hair, scalp, own.vertices, brow_y)
+        if kind == "headscarf":
+            scalp = scalp_of(head, own, True)
+            hat = headscarf(look, hair, scalp, shoulders_of(head, own), fit)
+        else:
+            brow_y = float(marks[[19, 24], 1].amax())
+            scalp = scalp_of(head, own, False)
+            hat = headwear(kind, look, hair, scalp, own.vertices, brow_y)
         parts += hat.parts
-        hair, rim, shade = hat.hair, hat.rim, shade * hat.shade
-    if not parts:
-        return None
+        hair, rim, shade = hat.hair, hat.rim, hat.shade
     return Dress(worn_of(parts, own.frame), lenses, hair, rim, shade)

@@ -23,7 +23,7 @@ _KIND = VISIBLE_ID["headwear"]
 # Metres on a head of the template's size. The rim stands at least so high above the brows.
 _ABOVE_BROWS = 0.013
 # Hair so little before it is under it.
-_OVER_HAIR = 0.024
+OVER_HAIR = 0.024
 _COLUMNS, _ROWS = 96, 18
 _LONG = ("bob", "long")
 
@@ -43,7 +43,7 @@ def headwear(
 ) -> Headwear:
     """kind: "cap", "beanie" or "hat". vertices: [V, 3] of the posed head. brow_y: of the brows."""
     height, tilt, size = d.u(), d.u(), d.u()
-    colors = _color(d), _color(d), _color(d)
+    colors = color_of_cloth(d), color_of_cloth(d), color_of_cloth(d)
     long = hair.style in _LONG or hair.style == "bun"
     under = 0.0035 + 0.0045 * (hair.style not in ("bald", "buzz")) + 0.002 * long
     front = {"cap": 0.058, "beanie": 0.056, "hat": 0.060}[kind] + 0.014 * height
@@ -51,7 +51,7 @@ def headwear(
     rim = Rim(max(front, brow_y + _ABOVE_BROWS), rise)
     make = {"cap": _cap, "beanie": _beanie, "hat": _hat}[kind]
     parts = [
-        replace(part, over_hair=_OVER_HAIR) for part in make(d, rim, scalp, under, colors, size)
+        replace(part, over_hair=OVER_HAIR) for part in make(d, rim, scalp, under, colors, size)
     ]
     worn = replace(hair, fringe=hair.fringe and kind == "beanie", volume=0.5 * hair.volume)
     if hair.style == "bun":
@@ -64,7 +64,7 @@ def headwear(
     return Headwear(parts, rim, worn, shade)
 
 
-def _color(d: Draws) -> RGB:
+def color_of_cloth(d: Draws) -> RGB:
     plain, dark = d.u(), d.u()
     color = d.color(0.85, 0.55)
     grey = 0.010 + 0.5 * dark**3

@@ -24,7 +24,7 @@ _UPPER = (
     (0.058, -0.008, 0.008),
 )  # fmt: skip
 _LOWER = (
-    (0.0, -0.095, 0.024), (0.014, -0.092, 0.022), (0.028, -0.083, 0.016), (0.042, -0.071, 0.006),
+    (0.0, -0.0925, 0.031), (0.014, -0.090, 0.028), (0.028, -0.082, 0.019), (0.042, -0.070, 0.007),
     (0.054, -0.056, -0.006),
 )  # fmt: skip
 _SIDE = (_UPPER[-1], (0.061, -0.024, 0.003), (0.059, -0.042, -0.002), _LOWER[-1])
@@ -71,18 +71,10 @@ def _both(places: tuple[tuple[float, float, float], ...]) -> tuple[tuple[float, 
 
 def _stretched(fit: Fit) -> tuple[Tensor, Tensor]:
     """Points [R, C, 3] and normals: a membrane over the face, held at its edges."""
-    lifted = [
-        vertices + _CLEAR * normals
-        for vertices, normals in (
-            fit.at(places)
-            for places in (
-                _both(_UPPER),
-                _both(_LOWER),
-                tuple((-x, y, z) for x, y, z in _SIDE),
-                _SIDE,
-            )
-        )
-    ]
+    edges = (_both(_UPPER), _both(_LOWER), tuple((-x, y, z) for x, y, z in _SIDE), _SIDE)
+    lifted = [vertices + _CLEAR * normals for vertices, normals in map(fit.at, edges)]
+    # It is not drawn tight over the chin.
+    lifted[1][1:-1, 1] -= 0.0025
     upper, lower = (smooth_curve(edge, _COLUMNS) for edge in lifted[:2])
     right, left = (smooth_curve(edge, _ROWS) for edge in lifted[2:])
     v, u = steps(0, 1, _ROWS).to(upper)[:, None, None], steps(0, 1, _COLUMNS).to(upper)[:, None]
