@@ -11,6 +11,7 @@ from synthforge.mannequin.draws import Draws
 from synthforge.mannequin.hair.rim import Rim
 from synthforge.mannequin.hair.scalp import Head, scalp_of, shoulders_of
 from synthforge.mannequin.person import Hair, Person
+from synthforge.mannequin.render.albedo import skin_albedo
 from synthforge.mannequin.render.template import Template
 from synthforge.mannequin.wear.earrings import earrings
 from synthforge.mannequin.wear.fit import fit_of
@@ -18,7 +19,8 @@ from synthforge.mannequin.wear.glasses import glasses, style_of
 from synthforge.mannequin.wear.headscarf import headscarf
 from synthforge.mannequin.wear.headwear import headwear
 from synthforge.mannequin.wear.mask import mask
-from synthforge.mannequin.wear.outfit import EARRINGS, HEADWEAR, LOOK, Outfit, outfit_of
+from synthforge.mannequin.wear.occluders import occluder
+from synthforge.mannequin.wear.outfit import EARRINGS, HEADWEAR, LOOK, OCCLUDERS, Outfit, outfit_of
 from synthforge.mannequin.wear.parts import Lens, Part
 from synthforge.mannequin.wear.shading import Worn, worn_of
 
@@ -70,4 +72,7 @@ def dressed(z: Tensor, person: Person, head: Template, own: Head, marks: Tensor)
             hat = headwear(kind, look, hair, scalp, own.vertices, brow_y)
         parts += hat.parts
         hair, rim, shade = hat.hair, hat.rim, hat.shade
+    if outfit.occluders:
+        kind, look = OCCLUDERS[outfit.occluders], Draws(z[LOOK["occluders"]])
+        parts += occluder(kind, look, fit, skin_albedo(person), person.clothing)
     return Dress(worn_of(parts, own.frame), lenses, hair, rim, shade)

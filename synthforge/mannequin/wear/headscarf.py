@@ -65,7 +65,7 @@ def _round(fit: Fit, line: tuple[tuple[float, float, float], ...], lift: float) 
 def _draped(
     scalp: Scalp, shoulders: Shoulders, fit: Fit, folds: float, turn: float
 ) -> tuple[Tensor, Tensor]:
-    """Rings [R, C, 3] from inside of the opening to the hem, and the light its folds leave [R, C]."""
+    """Rings [R, C, 3] from inside of the opening to the hem; the light that folds leave."""
     opening, widest, last = (
         _round(fit, line, lift)
         for line, lift in ((_OPENING, _EDGE), (_WIDEST, _LAYER), (_LAST, _LAYER + 0.004))

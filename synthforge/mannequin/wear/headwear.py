@@ -12,7 +12,7 @@ from synthforge.mannequin.draws import RGB, Draws, mix
 from synthforge.mannequin.hair.rim import Rim
 from synthforge.mannequin.hair.scalp import Scalp
 from synthforge.mannequin.person import Hair
-from synthforge.mannequin.render.arithmetic import cosine, length, sine, steps
+from synthforge.mannequin.render.arithmetic import cosine, length, mean, sine, steps
 from synthforge.mannequin.render.fields import bell, smoothstep
 from synthforge.mannequin.wear.parts import CLOTH, Part
 from synthforge.mannequin.wear.shapes import ball, sheet, torus, tube
@@ -223,7 +223,7 @@ def _hat(
     radius = _smooth(radius)
     soft, slope, straw = d.chance(0.5), d.u(), d.chance(0.35)
     base = scalp.center + (radius[0] + 0.0025 + 0.5 * under)[:, None] * direction[0]
-    middle = base.mul(1 / len(base)).cumsum(0)[-1]
+    middle = mean(base, 0)
     tall = float((scalp.center + radius[-1, 0] * direction[-1, 0])[1] - middle[1]) + 0.012
     # Rings from the rim up, as shares of the base ring's radius and of the height.
     rings = ((0.94, 0.10), (0.97, 0.0), (1.02, 0.0), (1.03, 0.12), (1.02, 0.35), (0.99, 0.62),

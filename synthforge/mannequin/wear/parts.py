@@ -22,13 +22,14 @@ class Material:
     roughness: float
     mirror: float
     metal: bool = False
+    wrap: float = 0.0
 
 
 PLASTIC = Material(0.28, 0.045)
 METAL = Material(0.48, 0.9, metal=True)
 SILICONE = Material(0.45, 0.03)
 CLOTH = Material(0.95, 0.006)
-PAPER = Material(0.9, 0.02)
+SKIN = Material(0.55, 0.028, wrap=0.25)
 
 
 @dataclass(frozen=True)

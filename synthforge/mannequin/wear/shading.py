@@ -26,8 +26,8 @@ class Worn:
     """All opaque parts as one mesh, generator frame.
 
     vertices, normals, color: float32 [V, 3]. shade: [V]. faces: int64 [F, 3]. kind: uint8 [F],
-    classes of synthforge.visible. reflection: float32 [3, F]: roughness, mirrored share, 1 where
-    metal. over_hair: float32 [F], see Part, generator units.
+    classes of synthforge.visible. reflection: float32 [4, F]: roughness, mirrored share, 1 where
+    metal, wrap. over_hair: float32 [F], see Part, generator units.
     """
 
     vertices: Tensor
@@ -51,8 +51,8 @@ def worn_of(parts: list[Part], frame: Frame) -> Worn:
     )
     like = vertices.new_tensor
     reflection = like([
-        (part.material.roughness, part.material.mirror, float(part.material.metal))
-        for part in parts
+        (m.roughness, m.mirror, float(m.metal), m.wrap)
+        for m in (part.material for part in parts)
     ])  # fmt: skip
     return Worn(
         vertices=vertices,
@@ -96,12 +96,12 @@ def shade_worn(
     )
     position, normal, albedo, shade = value.split((3, 3, 3, 1))
     normal = unit(normal, 0)
-    roughness, mirrored, metal = worn.reflection.index_select(1, face)
+    roughness, mirrored, metal, wrap = worn.reflection.index_select(1, face)
     like = colors.new_tensor
     key, viewer = turned(R_view_gen.T, like(scene.key.direction)), R_view_gen[2]
     key_color = like(scene.key.color)[:, None]
     lit = shadow.lit(shadow.to_light(position + _SHADOW_LIFT * normal))
-    reach = 0.5 * scene.key.softness
+    reach = wrap + 0.5 * scene.key.softness
     diffuse = ((dot(normal, key, 0) + reach) / (1 + reach)).clamp(0) * lit
     ambient = _from_cube(ambient_cube(scene, R_view_gen), normal) * shade
 
