@@ -47,6 +47,14 @@ class Fit:
         """|x| of the outermost skin beside the head, without its ear, at y, z [N]: [N]."""
         return _height(self.sides[left], z - _SIDE_Z, y - _SIDE_Y)
 
+    def clear_of_ear(self, left: bool, points: Tensor, least: Tensor) -> Tensor:
+        """Points [N, 3] moved at least so far [N] off the ear and the skin round it."""
+        index = _near_ear(left).to(points.device)
+        skin, normals = self.head.vertices[index], self.head.normals[index]
+        for _ in range(3):
+            points = _clear_of(points, least, skin, normals)
+        return points
+
     def over(self, shape: Shape) -> Fit:
         """With a shape on the skin, as what lies in front sees it."""
         x, y, z = shape.vertices.unbind(1)
@@ -104,6 +112,23 @@ def _seen_faces() -> tuple[Tensor, Tensor, Tensor]:
         head.faces[beside & (x < -0.025)],
         head.faces[beside & (x > 0.025)],
     )
+
+
+def _clear_of(points: Tensor, least: Tensor, skin: Tensor, normals: Tensor) -> Tensor:
+    offset = points[:, None] - skin
+    near = dot(offset, offset).argmin(1)
+    gap = dot(points - skin[near], normals[near])
+    return points + (least - gap).clamp(min=0)[:, None] * normals[near]
+
+
+@functools.cache
+def _near_ear(left: bool) -> Tensor:
+    """int64 [N], skin vertices of and round an ear."""
+    head = template("cpu")
+    x, y, z = head.vertices.unbind(1)
+    beside = (x if left else -x) > 0.05
+    near = beside & ((y - 0.005).abs() < 0.040) & ((z + 0.060).abs() < 0.032)
+    return torch.nonzero(near & (head.piece == Piece.SKIN)).squeeze(1)
 
 
 @functools.cache

@@ -70,6 +70,7 @@ _PADS = (0.55, 0.50, 0.46)
 # Metres on a head of the template's size.
 _HALF_WIDTH = 0.0248
 _CLEAR_RIM, _CLEAR_BRIDGE, _CLEAR_EYE, _CLEAR_TEMPLE = 0.0012, 0.0006, 0.0095, 0.0010
+_OFF_EAR = 0.0002
 # How far the front is bent round the face: a radius. The lenses' own.
 _WRAP, _BASE = 0.25, 0.115
 # Slopes of the front that are tried, lower edge towards the cheeks; a gentler one must be worth it.
@@ -327,26 +328,29 @@ def _temple(style: Style, plan: _Plan, front: _Front, fit: Fit, side: float) -> 
     mirror = lambda places: tuple((side * x, y, z) for x, y, z in places)  # noqa: E731
     (ear,), _ = fit.at(mirror(_EAR))
     behind, normals = fit.at(mirror(_BEHIND_EAR))
-    half_tall = tall / 2
     wide = 0.0013 if thin else 0.0024
     start = path[-1] + like.new_tensor((0.0, 0.0, 0.0006))
-    over = ear + like.new_tensor((0.0, min(half_tall, 0.0022) + 0.0006, 0.0))
+    over = ear + like.new_tensor((0.0, 0.30 * tall + 0.0012, 0.0))
     t = steps(0, 1, 12).to(like)[:, None]
     straight = start + t * (over - start)
     skin = fit.side_x(side > 0, straight[:, 1], straight[:, 2])
     least = skin + wide / 2 + _CLEAR_TEMPLE
     x = torch.maximum(straight[:, 0] * side, least) * side
     straight = torch.stack([x, *straight[:, 1:].unbind(1)], 1)
-    tail = behind + (wide / 2 + 0.0012) * normals
+    tail = behind + (wide / 2 + 0.0014) * normals
     curve = smooth_curve(torch.cat([straight, tail]), 44)
+    s = steps(0, 1, len(curve)).to(like)
+    at_ear = ((s - 0.66) * 6).clamp(0, 1)
+    # It ends thin: between the ear and the head there is little room.
+    height = tall * (1 - 0.35 * ((s - 0.1) * 2).clamp(0, 1) - 0.35 * at_ear)
+    width = wide * (1 - 0.5 * at_ear)
+    least = torch.maximum(0.5 * width, 0.40 * height) + _OFF_EAR
+    rear = curve[:, 2] < ear[2] + 0.010
+    curve = torch.where(rear[:, None], fit.clear_of_ear(side > 0, curve, least), curve)
     tangent = torch.cat([curve[1:], curve[-1:]]) - torch.cat([curve[:1], curve[:-1]])
     upward = cross(like.new_tensor((1.0, 0.0, 0.0)).expand_as(tangent), tangent)
-    s = steps(0, 1, len(curve)).to(like)
-    slim = 1 - 0.35 * ((s - 0.1) * 2).clamp(0, 1)
     profile = ring(8, 1.0, 1.0, 0.5).to(like)
-    profiles = torch.stack(
-        [(profile[:, 0] * wide).expand(len(curve), -1), profile[:, 1] * (tall * slim)[:, None]], -1
-    )
+    profiles = torch.stack([profile[:, 0] * width[:, None], profile[:, 1] * height[:, None]], -1)
     return [piece, swept(curve, upward, profiles)]
 
 

@@ -247,7 +247,8 @@ def _hat(
         band = torch.stack([middle + share * (base - middle) + rise * up for share, rise in edges])
         parts.append(Part(_KIND, torus(band), colors[1], CLOTH))
     wide = 0.040 + 0.045 * size
-    drop = (0.35 + 0.5 * slope) if soft else -0.05 + 0.25 * slope
+    # The edge stays above the eyes.
+    drop = min((0.35 + 0.5 * slope) if soft else -0.05 + 0.25 * slope, 0.024 / wide)
     away = base - middle
     away[:, 1] = 0
     away = unit(away)
