@@ -68,7 +68,7 @@ def posed_heads(count, seed=21):
 
 def is_closed(shape):
     """Every edge of a face is another's, the other way; and it is not inside out."""
-    _, place = torch.unique(shape.vertices.mul(1e7).round(), dim=0, return_inverse=True)
+    _, place = torch.unique(shape.vertices.mul(1e6).round(), dim=0, return_inverse=True)
     a, b, c = place[shape.faces].unbind(1)
     edges = torch.cat([torch.stack(pair, 1) for pair in ((a, b), (b, c), (c, a))])
     edges = edges[edges[:, 0] != edges[:, 1]]

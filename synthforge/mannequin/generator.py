@@ -149,7 +149,7 @@ class Mannequin:
         if dress is not None:
             person, rim = replace(person, hair=dress.hair), dress.rim
             vertices_drawn = torch.cat([vertices_drawn, dress.worn.vertices])
-            faces_drawn = torch.cat([faces_drawn, dress.worn.faces + len(body.vertices)])
+            faces_drawn = torch.cat([dress.head_faces, dress.worn.faces + len(body.vertices)])
         groups = grow_hair(person, head, own, rim) + facial_hair(person, head, own, marks)
         center = own.frame.origin
         cast = groups[0].points[:, ::2, ::2]

@@ -18,7 +18,7 @@ from synthforge.mannequin.wear.fit import fit_of
 from synthforge.mannequin.wear.glasses import glasses, style_of
 from synthforge.mannequin.wear.headscarf import headscarf
 from synthforge.mannequin.wear.headwear import headwear
-from synthforge.mannequin.wear.mask import mask
+from synthforge.mannequin.wear.mask import mask, under_mask
 from synthforge.mannequin.wear.occluders import occluder
 from synthforge.mannequin.wear.outfit import EARRINGS, HEADWEAR, LOOK, OCCLUDERS, Outfit, outfit_of
 from synthforge.mannequin.wear.parts import Lens, Part
@@ -28,13 +28,15 @@ from synthforge.mannequin.wear.shading import Worn, worn_of
 @dataclass(frozen=True)
 class Dress:
     """worn: the opaque parts. hair, rim: as hair is worn under them. shade: [V], share of the
-    surroundings' light that they leave the head's vertices."""
+    surroundings' light that they leave the head's vertices. head_faces: int64 [F, 3], those of
+    the head as they are drawn under them."""
 
     worn: Worn
     lenses: list[Lens]
     hair: Hair
     rim: Rim | None
     shade: Tensor
+    head_faces: Tensor
 
     def z_for_hair(self, z: Tensor, face: Tensor, first: int) -> Tensor:
         """z [P] of faces [P], of which those from `first` on are worn: what hair must be before."""
@@ -75,4 +77,8 @@ def dressed(z: Tensor, person: Person, head: Template, own: Head, marks: Tensor)
     if outfit.occluders:
         kind, look = OCCLUDERS[outfit.occluders], Draws(z[LOOK["occluders"]])
         parts += occluder(kind, look, fit, skin_albedo(person), person.clothing)
-    return Dress(worn_of(parts, own.frame), lenses, hair, rim, shade)
+    faces = head.faces
+    if outfit.mask:
+        # Without extent, a face is not drawn.
+        faces = torch.where(under_mask().to(faces.device)[:, None], 0, faces)
+    return Dress(worn_of(parts, own.frame), lenses, hair, rim, shade, faces)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from synthforge.mannequin.draws import RGB, Draws
-from synthforge.mannequin.render.arithmetic import steps
+from synthforge.mannequin.render.arithmetic import mean, steps
 from synthforge.mannequin.render.fields import bell, smooth_curve
+from synthforge.mannequin.render.template import template
 from synthforge.mannequin.wear.fit import Fit
 from synthforge.mannequin.wear.parts import CLOTH, Part
 from synthforge.mannequin.wear.shapes import Shape, ring, sheet, swept
@@ -40,6 +42,8 @@ _ROWS, _COLUMNS = 34, 31
 _CLEAR, _STEPS = 0.0034, 48
 # How fast it falls off beside the midline, 1 / m.
 _SAG = 24.0
+# What is surely behind it, on the template.
+_HIDDEN_X, _HIDDEN_Y = 0.036, (-0.072, -0.022)
 # Hair so little before it is under it.
 _OVER_HAIR = 0.012
 
@@ -62,6 +66,18 @@ def mask(d: Draws, fit: Fit) -> list[Part]:
         corners = points[1, column], points[-2, column]
         parts.append(Part(_KIND, _loop(fit, side, *corners), loop_color, CLOTH))
     return parts
+
+
+@functools.cache
+def under_mask() -> Tensor:
+    """bool [F], faces of the head that a mask hides from every side.
+
+    They are not drawn: those in the corners of the mouth are slivers, whose depth is not exact.
+    """
+    head = template("cpu")
+    x, y, z = mean(head.vertices[head.faces], 1).unbind(1)
+    low, high = _HIDDEN_Y
+    return (x.abs() < _HIDDEN_X) & (y > low) & (y < high) & (z > 0)
 
 
 def _both(places: tuple[tuple[float, float, float], ...]) -> tuple[tuple[float, float, float], ...]:
