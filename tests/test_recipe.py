@@ -38,6 +38,7 @@ from synthforge.sampling import SAMPLE_FORMAT
 
 CPU = torch.device("cpu")
 HEAD_ANGLES = ("head_yaw_rad", "head_pitch_rad", "head_roll_rad")
+WEAR = ("glasses", "headwear", "mask", "earrings", "occluders")
 ATTRIBUTES = ("age_years", "sex", "weight", "african", "asian", "caucasian")
 RUN = RunConfig(output_dir=Path(), num_images=1)
 NETWORK = replace(support_next3d.TINY, neural_rendering_resolution=8)
@@ -116,7 +117,10 @@ def other_ranges():
     """Each range with another end."""
     for field in dataclasses.fields(SamplingConfig):
         old = getattr(NEXT3D_SAMPLING, field.name)
-        new = Range(0, 1) if old is None else Range(old.low, old.high + 1e-6)
+        if isinstance(old, float):
+            new = old + 1e-6
+        else:
+            new = Range(0, 1) if old is None else Range(old.low, old.high + 1e-6)
         if field.name == "age_years":
             new = Range(20, 30)
         if field.name == "grid":
@@ -178,6 +182,7 @@ def test_the_recipe_by_value():
             **dict.fromkeys(["yaw_rad", "pitch_rad"], turned),
             "fov_deg": {"low": 18, "high": 24},
             **dict.fromkeys(ATTRIBUTES),
+            **dict.fromkeys(WEAR, 0.0),
             "grid": None,
         },
         "truncation_psi": 0.7,
