@@ -34,6 +34,8 @@ EXPRESSION_SIZE = 50
 AGES = (3.0, 85.0)
 ANCESTRIES = ("african", "asian", "caucasian")
 ATTRIBUTES = ("age_years", "sex", "weight", *ANCESTRIES)
+# What the built-in head wears: shares of samples. Part of z has an entry for each, in this order.
+WEAR = ("glasses", "headwear", "mask", "earrings", "occluders")
 
 # Where the original's cameras stand, in generator units (formats: radius, pivot of SynthForge).
 CAMERA_RADIUS = 2.7
@@ -90,6 +92,8 @@ class SamplingConfig:
     yaw_rad, pitch_rad: the camera on its sphere. fov_deg: diagonal field of view.
     age_years, sex (0 female to 1 male), weight (0 to 1, within people of the same age and sex),
     african, asian, caucasian (shares that sum to 1): attributes of the built-in head's people.
+    glasses, headwear, mask, earrings, occluders: shares of the built-in head's samples that wear
+    such, or have a hand-held thing before the face; 0 to 1.
     grid: which samples share a person, an expression, a view or a light. None: none do.
     pose_limit: see PoseLimit. None: the five angles are independent.
     face_size: larger side of the face's box, brows to chin with a closed mouth, in image widths;
@@ -115,6 +119,11 @@ class SamplingConfig:
     african: Range | None = None
     asian: Range | None = None
     caucasian: Range | None = None
+    glasses: float = 0.0
+    headwear: float = 0.0
+    mask: float = 0.0
+    earrings: float = 0.0
+    occluders: float = 0.0
     grid: Grid | None = None
     pose_limit: PoseLimit | None = None
     face_size: Distribution | None = None
@@ -130,11 +139,15 @@ class SamplingConfig:
                 f"--fov must lie inside {MIN_FOV_DEG}..{MAX_FOV_DEG} degrees, got {self.fov_deg}"
             )
         for view in self.grid.listed_views if self.grid else ():
-            fixed: dict[str, Any] = {name: Range(at, at) for name, at in view.items()}
-            replace(self, grid=None, **fixed)
+            at_view: dict[str, Any] = {name: Range(at, at) for name, at in view.items()}
+            replace(self, grid=None, **at_view)
         for entry in fields(self):
             name, drawn = entry.name, getattr(self, entry.name)
             if drawn is None or name in ("grid", "pose_limit", "cut"):
+                continue
+            if name in WEAR:
+                if not 0 <= drawn <= 1:
+                    raise ConfigError(f"--{name} is a share and must lie inside 0..1, got {drawn}")
                 continue
             largest = max(abs(drawn.low), abs(drawn.high))
             if name.endswith("_rad") and largest > math.pi / 2:
@@ -213,6 +226,11 @@ MANNEQUIN_SAMPLING = SamplingConfig(
     face_size=Normal(0.48, 0.1, 0.3, 0.8),
     offset_x=Normal(0, 0.08, -0.25, 0.25),
     offset_y=Normal(0.05, 0.05, -0.1, 0.2),
+    glasses=0.15,
+    headwear=0.08,
+    mask=0.02,
+    earrings=0.10,
+    occluders=0.04,
 )
 
 

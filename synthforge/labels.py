@@ -156,6 +156,16 @@ NUMBER_LABELS = (
         *("face_actions", (52,), ""),
         "built-in head: activations of ARKit's face actions, 0 to 1",
     ),
+    NumberLabel("glasses", (), "", "built-in head: 0 none, 1 clear, 2 tinted"),
+    NumberLabel(
+        *("headwear", (), ""), "built-in head: 0 none, 1 cap, 2 beanie, 3 hat, 4 headscarf"
+    ),
+    NumberLabel("mask", (), "", "built-in head: 0 none, 1 medical mask"),
+    NumberLabel("earrings", (), "", "built-in head: 0 none, 1 studs, 2 hoops, 3 pendants"),
+    NumberLabel(
+        *("occluders", (), ""),
+        "built-in head, before the face: 0 nothing, 1 microphone, 2 phone, 3 cup",
+    ),
     NumberLabel("identity", (), "", "samples of one number show the same person"),
     NumberLabel("expression", (), "", "number of what the face does, or its place in a list"),
     NumberLabel("view", (), "", "number of the camera and head pose, or its place in a list"),

@@ -5,6 +5,7 @@ age = [3, 12]               uniform
 fov = 20                    always
 yaw = {normal = [0, 0.3], within = [-0.7, 0.7]}
 jaw = {choice = [0, 0.2]}
+glasses = 0.3               share of the built-in head's samples that wear some
 
 [grid]                      see synthforge.grid
 identities = 10
@@ -33,6 +34,7 @@ from synthforge.config import (
     MIN_FACE_SIZE,
     MIN_FOV_DEG,
     NEXT3D_SAMPLING,
+    WEAR,
     SamplingConfig,
     option_name,
     read_toml,
@@ -82,10 +84,10 @@ def read_recipe(path: Path) -> dict[str, Any]:
 
 
 def _distribution(name: str, value: Any) -> Distribution | float:
-    """What a value of [sample] draws from; `cut` is a share."""
-    if name == "cut":
+    """What a value of [sample] draws from; `cut` and what is worn are shares."""
+    if name == "cut" or name in WEAR:
         if not _is_number(value):
-            raise ConfigError(f"cut must be a number from 0 to 1, got {_shown(value)}")
+            raise ConfigError(f"{name} must be a share, 0 to 1, got {_shown(value)}")
         return float(value)
     try:
         drawn = _drawn(value, _limits(_PARAMETERS[name]))

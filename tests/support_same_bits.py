@@ -6,6 +6,7 @@ python -m support_same_bits BATCH OUT.npz: SAMPLES samples, BATCH at a time, all
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 
@@ -36,14 +37,16 @@ def draw(batch):
     import torch
 
     from synthforge.assembly import Rig
-    from synthforge.config import MANNEQUIN_SAMPLING
+    from synthforge.config import MANNEQUIN_SAMPLING, WEAR
     from synthforge.generators.mannequin import mannequin_parts
     from synthforge.labels import EXTRAS
     from synthforge.pipeline import make_samples
     from synthforge.sampling import SampleId
 
     device = torch.device("cpu")
-    rig = Rig(device, *mannequin_parts(device), None, MANNEQUIN_SAMPLING)
+    # They wear all there is.
+    sampling = replace(MANNEQUIN_SAMPLING, **dict.fromkeys(WEAR, 1.0))
+    rig = Rig(device, *mannequin_parts(device), None, sampling)
     ids, arrays = [SampleId(4, i) for i in range(SAMPLES)], {}
     for first in range(0, SAMPLES, batch):
         samples, _ = make_samples(ids[first : first + batch], rig, EXTRAS)

@@ -46,6 +46,7 @@ from synthforge.sampling import SAMPLE_FORMAT
 
 CPU = torch.device("cpu")
 HEAD_ANGLES = ("head_yaw_rad", "head_pitch_rad", "head_roll_rad")
+WEAR = ("glasses", "headwear", "mask", "earrings", "occluders")
 ATTRIBUTES = ("age_years", "sex", "weight", "african", "asian", "caucasian")
 RUN = RunConfig(output_dir=Path(), num_images=1)
 NETWORK = replace(support_next3d.TINY, neural_rendering_resolution=8)
@@ -135,6 +136,8 @@ def other_ranges():
         new = Range(0, 1)
         if field.name in other:
             new = other[field.name]
+        elif isinstance(old, float):
+            new = old + 1e-6
         elif old is not None:
             new = Range(old.low, old.high + 1e-6)
         yield field.name, replace(NEXT3D_SAMPLING, **{field.name: new})
@@ -196,6 +199,7 @@ def test_the_recipe_by_value():
             **dict.fromkeys(["yaw_rad", "pitch_rad"], turned),
             "fov_deg": {"low": 18, "high": 24},
             **dict.fromkeys(ATTRIBUTES),
+            **dict.fromkeys(WEAR, 0.0),
             "grid": None,
             **dict.fromkeys(["pose_limit", "face_size", "offset_x", "offset_y"]),
             "cut": 0.0,

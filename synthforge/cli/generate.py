@@ -27,6 +27,7 @@ from synthforge.cli.threads import limit_threads
 from synthforge.config import (
     ATTRIBUTES,
     FRAMING,
+    MANNEQUIN_SAMPLING,
     AssetPaths,
     ConfigError,
     DetectorName,
@@ -72,6 +73,14 @@ _RANGES = {
     "offset_x": ("offset_x", "Face off the image's centre, image widths; positive is right"),
     "offset_y": ("offset_y", "Face off the image's centre, image widths; positive is down"),
 }
+# Fields of SamplingConfig that are shares, and of what.
+_SHARES = {
+    "glasses": "Share with glasses or sunglasses",
+    "headwear": "Share with a cap, beanie, hat or headscarf",
+    "mask": "Share with a medical mask",
+    "earrings": "Share with earrings",
+    "occluders": "Share with a microphone, phone or cup before the face",
+}
 
 _RUN = tuple(entry.name for entry in fields(RunConfig))
 _PEOPLE = tuple(name for name, (field, _) in _RANGES.items() if field in ATTRIBUTES)
@@ -104,6 +113,12 @@ def _names(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]
 def _with_ranges(function: Any) -> Any:
     for option, (field, meaning) in reversed(_RANGES.items()):
         function = range_option(option, _range_help(field, meaning))(function)
+    for name, meaning in reversed(_SHARES.items()):
+        default = getattr(MANNEQUIN_SAMPLING, name)
+        text = f"{meaning}, 0 to 1.  [default: {default:g}]"
+        function = click.option(f"--{name}", type=float, default=None, metavar="SHARE", help=text)(
+            function
+        )
     return function
 
 
@@ -123,6 +138,7 @@ _SECTIONS = {
     "Storage": ("format", "samples_per_tar"),
     "Scale; the samples do not depend on it": ("workers", "ray_address", "shard", "batch_size"),
     "The built-in head's people, drawn uniformly from LOW to HIGH": _PEOPLE,
+    "What the built-in head's people wear": tuple(_SHARES),
     "Drawn uniformly from LOW to HIGH": (
         *(name for name in _RANGES if name not in _PEOPLE),
         "cut",
@@ -315,7 +331,8 @@ def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any
     recipe = options.pop("recipe")
     overrides = read_recipe(recipe) if recipe is not None else {}
     ranges["cut"] = options.pop("cut")
-    overrides |= {name: drawn for name, drawn in ranges.items() if drawn is not None}
+    shares = {name: options.pop(name) for name in _SHARES}
+    overrides |= {name: drawn for name, drawn in (ranges | shares).items() if drawn is not None}
     run = _with_grid({name: options.pop(name) for name in _RUN}, overrides.get("grid"))
     parts = PartsConfig(
         **options,

@@ -11,6 +11,7 @@ from synthforge.config import (
     ATTRIBUTES,
     FRAMING,
     POSE,
+    WEAR,
     AssetPaths,
     ConfigError,
     PartsConfig,
@@ -40,7 +41,8 @@ class Descriptor:
         AssetError or FileFormatError, each with its way out.
     sampling: what samples are drawn from by default; sampling_source: where that comes from.
     alignment_sampling: what the alignment is trained on.
-    has_attributes: whether its people have an age, a sex, a weight and an ancestry.
+    has_attributes: whether its people have an age, a sex, a weight and an ancestry, and wear
+        things.
     has_framing: whether the face may lie elsewhere in the image than it was trained to.
     check_face: raises ConfigError unless it knows a face that a recipe lists.
     has_lights: whether its light can be drawn apart from its people.
@@ -93,6 +95,11 @@ class Descriptor:
             overrides = {"pose_limit": None, **overrides}
         if "fov_deg" in overrides:
             overrides = {"face_size": None, **overrides}
+        worn = [name for name in WEAR if overrides.get(name)]
+        if worn and not self.has_attributes:
+            raise ConfigError(
+                f"--{worn[0]} dresses the built-in head; leave it out or give --generator mannequin"
+            )
         sampling = replace(self.sampling, **overrides)
         grid = sampling.grid
         if grid is not None and grid.lights is not None and not self.has_lights:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -31,6 +32,9 @@ from synthforge.mannequin.render.scene import scene_from
 from synthforge.mannequin.render.shading import shade
 from synthforge.mannequin.render.template import Template, template
 from synthforge.mannequin.render.tone_mapping import exposure, tone_map
+from synthforge.mannequin.wear.dress import dressed
+from synthforge.mannequin.wear.lenses import draw_lenses
+from synthforge.mannequin.wear.shading import shade_worn
 from synthforge.mesh import Mesh
 from synthforge.rasterizer import rasterize, visible
 from synthforge.sampling import SAMPLE_FORMAT, Parameters, SampleId
@@ -141,13 +145,19 @@ class Mannequin:
         body = clothed(head, person, vertices, landmarks)
         own = head_in_own_frame(head, vertices, body.normals, R_gen_head)
         marks = own.frame.to_local(landmarks)
-        groups = grow_hair(person, head, own) + facial_hair(person, head, own, marks)
+        dress = dressed(z, person, head, own, marks)
+        vertices_drawn, faces_drawn, rim = body.vertices, head.faces, None
+        if dress is not None:
+            person, rim = replace(person, hair=dress.hair), dress.rim
+            vertices_drawn = torch.cat([vertices_drawn, dress.worn.vertices])
+            faces_drawn = torch.cat([dress.head_faces, dress.worn.faces + len(body.vertices)])
+        groups = grow_hair(person, head, own, rim) + facial_hair(person, head, own, marks)
         center = own.frame.origin
         cast = groups[0].points[:, ::2, ::2]
         # A strand's area, shared by its points.
         opacity = 2 * _STRAND_WIDTH * groups[0].mean_length / cast.shape[2]
         shadow = key_shadow(
-            scene.key, R_view_gen, body.vertices, head.faces, center, cast.flatten(1), opacity
+            scene.key, R_view_gen, vertices_drawn, faces_drawn, center, cast.flatten(1), opacity
         )
         light = irradiance(
             scene,
@@ -157,24 +167,39 @@ class Mannequin:
             product(R_view_gen, R_gen_head),
             R_gen_head,
         )
+        if dress is not None:
+            light = light * dress.shade[:, None]
         surface = surface_of(head, body, light, shadow)
         eyes = eyes_of(head, vertices, landmarks, R_view_gen, R_gen_head)
 
         size = _IMAGE_SIZE * _SUPERSAMPLING
-        ndc = camera.to_ndc(body.vertices[None])
+        ndc = camera.to_ndc(vertices_drawn[None])
         face_ids = visible(
-            ndc, head.faces, size, size, perspective_correct=True, cull_backfaces=True
+            ndc, faces_drawn, size, size, perspective_correct=True, cull_backfaces=True
         )
-        faces_seen = pixel_faces(ndc[0], head.faces, face_ids[0])
+        faces_seen = pixel_faces(ndc[0], faces_drawn, face_ids[0])
         texture = skin_texture(person, faces_seen)
         colors = shade(surface, faces_seen, texture, person, scene, shadow, R_view_gen, eyes)
-        image, covered, z_behind = on_samples(faces_seen, colors)
+        z_seen = faces_seen.z
+        kinds_of_faces = head.region.to(torch.uint8)
+        if dress is not None:
+            first = len(head.faces)
+            shade_worn(colors, dress.worn, faces_seen, first, scene, shadow, R_view_gen)
+            z_seen = dress.z_for_hair(z_seen, faces_seen.face, first)
+            kinds_of_faces = torch.cat([kinds_of_faces, dress.worn.kind])
+        image, covered, z_behind = on_samples(replace(faces_seen, z=z_seen), colors)
         strands = splat(groups, camera, size, z_behind)
         for group, seen in zip(groups, strands, strict=True):
             shade_strands(image, covered, group, seen, scene, shadow, R_view_gen, center)
+        covers = [cover_of_strands(groups, strands)]
+        if dress is not None:
+            nearest = z_behind.index_copy(0, covers[0].sample, covers[0].z)
+            covers += draw_lenses(
+                image, covered, nearest, dress.lenses, own.frame, scene, camera, size
+            )
         shares = averaged(image, covered)
-        kinds = kinds_of_pairs(head.region.to(torch.uint8), faces_seen, head, person)
-        layers = layers_of(faces_seen, kinds, [cover_of_strands(groups, strands)], shares[3])
+        kinds = kinds_of_pairs(kinds_of_faces, faces_seen, head, person)
+        layers = layers_of(faces_seen, kinds, covers, shares[3])
         behind = background(scene, _IMAGE_SIZE, "cpu")
         # Mixed as tones, not as light: a bright backdrop would eat edges and thin hair.
         behind = behind / (1 + shares[3:] * exposure(scene) * behind)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from synthforge.alignment import UNITS_PER_METRE, place_in_generator
 from synthforge.camera import Camera
-from synthforge.config import CAMERA_RADIUS, SamplingConfig
+from synthforge.config import CAMERA_RADIUS, WEAR, SamplingConfig
 from synthforge.mannequin.framing import frame, hold_pose
 from synthforge.mannequin.head.baked import ACTIONS, EXPRESSION_ACTIONS, baked_head
 from synthforge.mannequin.head.faces import draw_face, listed_face
@@ -24,6 +24,7 @@ from synthforge.mannequin.head.identity import (
     draw_coefficients,
     estimate_attributes,
 )
+from synthforge.mannequin.wear.outfit import WORN_LATENTS, draw_outfit, numbers_of
 from synthforge.sampling import (
     Parameters,
     Row,
@@ -94,6 +95,14 @@ def _draw_person(sample: SampleId, config: SamplingConfig) -> tuple[Row, Row]:
         "ancestry": people.ancestry[0].astype(np.float32),
     }
     row["z"][:ATTRIBUTE_LATENTS] = np.hstack(list(labels.values()))
+    outfit = draw_outfit(
+        identity.stream("wear"), factors.light.stream("wear"), config, float(people.sex[0])
+    )
+    worn = numbers_of(outfit)
+    row["z"][WORN_LATENTS] = worn
+    labels |= {
+        name: np.asarray(number, np.float32) for name, number in zip(WEAR, worn, strict=True)
+    }
 
     head, pose, expression = baked_head(), row["pose_rad"], row["expression"]
     if factors.face is not None or config.expression is None:

@@ -17,16 +17,18 @@ from synthforge.mannequin.render.scene import scene_from
 _EXACT = """
 __and__ __iand__ __ixor__ __lshift__ __or__ abs add add_ all amax amin any argmax bincount
 bitwise_not ceil clamp clamp_ clamp_max clamp_min cumsum div eq floor ge gt index_select
-isfinite isin le lt masked_fill maximum minimum mul mul_ ne neg pow2 pow3 reciprocal remainder
-round rsub scatter_reduce_ searchsorted sign sort sqrt sub sub_ where avg_pool2d max bitwise_and
+argmin isfinite isin le lt masked_fill maximum minimum mul mul_ ne neg pow2 pow3 reciprocal
+remainder round rsub scatter_reduce_ searchsorted sign sort sqrt sub sub_ where avg_pool2d max
+bitwise_and
 """
 _MOVES = """
 _has_compatible_shallow_copy_type _unique2 alias arange cat clone contiguous copy_ detach
-detach_ empty empty_like expand expand_as eye fill_ flatten full full_like gather index index_copy
-index_copy_ index_put_ item lift_fresh meshgrid movedim narrow new_zeros nonzero numpy_T ones
-ones_like pad permute rand randint randn randperm repeat repeat_interleave reshape resolve_conj
-resolve_neg roll select slice split split_with_sizes squeeze stack t to transpose unbind
-unflatten uniform_ unique_dim unsqueeze view view_as zero_ zeros zeros_like
+detach_ diag empty empty_like expand expand_as eye fill_ flatten flip full full_like gather
+index index_copy index_copy_ index_fill_ index_put_ item lift_fresh masked_fill_ meshgrid movedim
+narrow new_zeros nonzero
+numpy_T ones ones_like pad permute rand randint randn randperm repeat repeat_interleave reshape
+resolve_conj resolve_neg roll select slice split split_with_sizes squeeze stack t to transpose
+unbind unflatten uniform_ unique_dim unsqueeze view view_as zero_ zeros zeros_like
 """
 EXACT_AND_MOVES = {*_EXACT.split(), *_MOVES.split()}
 # The camera, one sample at a time, and the row of the jaw line: few numbers in float64, whose last

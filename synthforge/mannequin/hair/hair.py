@@ -15,6 +15,7 @@ from torch import Tensor
 from synthforge.mannequin.draws import RGB
 from synthforge.mannequin.hair.combing import Comb
 from synthforge.mannequin.hair.hair_styles import at_parting, growth_of, in_fringe, roots_kept
+from synthforge.mannequin.hair.rim import Rim
 from synthforge.mannequin.hair.roots import GUIDES, Roots, scalp_roots
 from synthforge.mannequin.hair.scalp import Head, Shoulders, scalp_of, shoulders_of
 from synthforge.mannequin.hair.strand_kernel import lay_along
@@ -42,8 +43,13 @@ _GUIDE_KNOTS = 17
 _ENDS = 4
 
 
-def grow_hair(person: Person, template: Template, head: Head) -> list[Strands]:
-    """The person's scalp hair in the generator frame; a bald head has little."""
+def grow_hair(
+    person: Person, template: Template, head: Head, rim: Rim | None = None
+) -> list[Strands]:
+    """The person's scalp hair in the generator frame; a bald head has little.
+
+    rim: of what is worn on it, which covers short hair and presses long hair down.
+    """
     hair = person.hair
     roots = scalp_roots(str(head.vertices.device))
     guides = roots.take(slice(0, GUIDES))
@@ -51,8 +57,11 @@ def grow_hair(person: Person, template: Template, head: Head) -> list[Strands]:
     # Long enough to fall over the ears.
     scalp = scalp_of(template, head, growth.style.ends is not None)
     comb = Comb(hair, growth, guides.position, template, scalp)
-    curves = _grow_guides(comb, guides, shoulders_of(template, head), head)
-    kept = torch.nonzero(roots_kept(hair, roots)).squeeze(1)
+    curves = _grow_guides(comb, guides, shoulders_of(template, head), head, rim)
+    grows = roots_kept(hair, roots)
+    if rim is not None and growth.style.ends is None:
+        grows &= rim.leaves(roots.posed(head.vertices, template.faces))
+    kept = torch.nonzero(grows).squeeze(1)
     # A second strand to each root where skin shows between them; rolled, as it must be another.
     sparse = (in_fringe(hair, roots, template) | at_parting(hair, roots))[kept]
     drawn = roots.take(torch.cat([kept[: growth.style.strands], kept[sparse]]))
@@ -63,7 +72,9 @@ def grow_hair(person: Person, template: Template, head: Head) -> list[Strands]:
     return groups
 
 
-def _grow_guides(comb: Comb, guides: Roots, shoulders: Shoulders, head: Head) -> Tensor:
+def _grow_guides(
+    comb: Comb, guides: Roots, shoulders: Shoulders, head: Head, rim: Rim | None
+) -> Tensor:
     """Curves of the guides, head frame: [3, G, T].
 
     Each step turns a guide from its heading towards the combed direction, and moves it out of the
@@ -93,6 +104,8 @@ def _grow_guides(comb: Comb, guides: Roots, shoulders: Shoulders, head: Head) ->
         p = p + heading * step
         rise = min(1.0, index / (0.25 * _GUIDE_KNOTS))
         p, stand_off = scalp.keep_out(p, growth.layer * rise)
+        if rim is not None:
+            p = rim.press(p, scalp)
         if style.ends is not None:
             p = shoulders.keep_out(p, growth.layer)
         if hair.style == "bun":

@@ -105,7 +105,7 @@ def _hairline(device: str) -> Tensor:
 def _at_pairs(values: Tensor, faces: Tensor, seen: PixelFaces, pairs: Tensor) -> Tensor:
     """Values [C, V] at the corners of `faces`, interpolated at pairs [N]: [C, N]."""
     corners = faces.index_select(0, seen.face.index_select(0, pairs)).T
-    weights = seen.weights.index_select(1, pairs)
+    weights = seen.weights.T.index_select(0, pairs).T
     a, b, c = (
         values.index_select(1, corner) * weight
         for corner, weight in zip(corners, weights, strict=True)
