@@ -8,9 +8,10 @@ Names, order and sides are as their authors publish them:
   github.com/switchablenorms/CelebAMask-HQ.
 - Face Synthetics: README.md of github.com/microsoft/FaceSynthetics.
 
-None says whose left its left is. In the first two it is the image's: FaRL's readers of both
-(github.com/FacePerceiver/FaRL, farl/datasets) call `l_brow` and `left eyebrow` the person's right
-brow. In the third we take the person's, as its landmarks, iBUG's, have it.
+None says whose left its left is. In CelebAMask-HQ it is the image's: FaRL's reader
+(github.com/FacePerceiver/FaRL, farl/datasets) calls `l_brow` the person's right brow. For LaPa we
+take the image's as well, on weaker evidence: facer's net lists the right brow before the left. In
+Face Synthetics we take the person's, as its landmarks, iBUG's, have it.
 """
 
 from __future__ import annotations

@@ -26,7 +26,8 @@ NUMBERS = ("identity", "expression", "view", "light")
 def files(root):
     """Each file of each sample, as (index, folder)."""
     if not (root / "shards").exists():
-        return {(path.stem, path.parent.name): path.read_bytes() for path in root.glob("*/*.*")}
+        paths = (path for path in root.glob("*/*.*") if path.parent.name != "manifests")
+        return {(path.stem, path.parent.name): path.read_bytes() for path in paths}
     found = {}
     for shard in sorted((root / "shards").iterdir()):
         with tarfile.open(shard) as tar:

@@ -33,7 +33,7 @@ unbind unflatten uniform_ unique_dim unsqueeze view view_as zero_ zeros zeros_li
 EXACT_AND_MOVES = {*_EXACT.split(), *_MOVES.split()}
 # The camera, one sample at a time, and the row of the jaw line: few numbers in float64, whose last
 # bits are lost when they become float32 or whole degrees.
-ROUNDED_OFF = {"acos", "atan2", "cos", "linalg_cross", "sin", "sum", "tan"}
+ROUNDED_OFF = {"acos", "atan2", "cos", "linalg_cross", "rad2deg", "sin", "sum", "tan"}
 FEW = 16
 
 
