@@ -74,12 +74,12 @@ assert threading.active_count() == 1
     assert not list(tmp_path.iterdir())
 
 
-def test_the_readme_maps_every_file():
-    readme = (ROOT / "README.md").read_text()
+def test_the_map_names_every_file():
+    files = (ROOT / "docs" / "files.md").read_text()
     sources = [
         path
         for package in ("synthforge", "flame_pytorch", "benchmarks")
         for path in (ROOT / package).rglob("*.py")
         if path.name != "__init__.py"
     ]
-    assert not [str(path) for path in sources if f"| `{path.name}` |" not in readme]
+    assert not [str(path) for path in sources if f"| `{path.name}` |" not in files]
