@@ -19,7 +19,7 @@ from support_ray_casting import cast, flame
 
 from synthforge.alignment import AlignmentMLP
 from synthforge.assembly import Rig
-from synthforge.config import NEXT3D_SAMPLING, Range
+from synthforge.config import NEXT3D_SAMPLING, WEAR, Range
 from synthforge.dataset.write import DatasetWriter
 from synthforge.detectors import Detector
 from synthforge.grid import FACTORS
@@ -70,6 +70,7 @@ SHAPES = {
     "weight": (),
     "ancestry": (3,),
     "face_actions": (52,),
+    **dict.fromkeys(WEAR, ()),
     "z": (512,),
     "flame_shape": (100,),
     "flame_exp": (50,),
@@ -182,7 +183,7 @@ def test_shape_and_kind_of_each_key(written, key):
         assert set(sample.annotation) == set(SHAPES)
         assert sample.values[key].shape == SHAPES[key]
         visible = ("kps_visible", "kps_visible_wflw98", "kps_occluded")
-        whole = key in (*visible, *FACTORS, "seed", "index", "attempt")
+        whole = key in (*visible, *WEAR, *FACTORS, "seed", "index", "attempt")
         assert sample.values[key].dtype.kind == ("i" if whole else "f")
 
 
