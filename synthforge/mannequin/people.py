@@ -100,9 +100,7 @@ def _draw_person(sample: SampleId, config: SamplingConfig) -> tuple[Row, Row]:
     )
     worn = numbers_of(outfit)
     row["z"][WORN_LATENTS] = worn
-    labels |= {
-        name: np.asarray(number, np.float32) for name, number in zip(WEAR, worn, strict=True)
-    }
+    labels |= {name: np.asarray(number, np.int64) for name, number in zip(WEAR, worn, strict=True)}
 
     head, pose, expression = baked_head(), row["pose_rad"], row["expression"]
     if factors.face is not None or config.expression is None:
