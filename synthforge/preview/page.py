@@ -33,7 +33,7 @@ ACTIONS = {
     "Puffed cheeks": "cheekPuff",
     "Tongue out": "tongueOut",
 }
-_PANEL_WIDTH = 780
+_PANEL_WIDTH = 760
 _SKIN = (225, 185, 165)
 
 
@@ -83,6 +83,7 @@ class Page:
             self.image = gui.add_image(np.zeros((512, 1024, 3), np.uint8), format="png")
             self.over = gui.add_dropdown("Over the face", get_args(Over))
             self.status = gui.add_markdown("Drawing ...")
+        gui.main_panel.dock_right()
         panel.dock_left()
         panel.set_width(_PANEL_WIDTH)
         self._add_inputs(gui)
@@ -102,9 +103,10 @@ class Page:
     def _add_inputs(self, gui: viser.GuiApi) -> None:
         known, first = self.drawing.known, View()
 
-        def slide(name: str, low: float, high: float, start: float, hint: str = "") -> None:
-            step = 1 if isinstance(start, int) and high > 1 else 0.01
-            kind: Callable[[float], float] = int if step == 1 else float
+        def slide(
+            name: str, low: float, high: float, start: float, hint: str = "", step: float = 0.01
+        ) -> None:
+            kind: Callable[[float], float] = type(step)
             self.sliders[name] = gui.add_slider(
                 *(name, kind(low), kind(high), step, kind(start)), hint=hint or None
             )
@@ -112,9 +114,9 @@ class Page:
         with gui.add_folder("Person"):
             self.sliders["Seed"] = gui.add_number("Seed", first.seed, min=0, step=1)
             if known.has_lights:
-                slide("Light", 0, LIGHTS - 1, first.light)
+                slide("Light", 0, LIGHTS - 1, first.light, step=1)
             if known.has_attributes:
-                slide("Age", *AGES, first.age)
+                slide("Age", *AGES, first.age, step=1)
                 slide("Sex", 0, 1, first.sex, "0 is female, 1 is male")
                 slide("Weight", 0, 1, first.weight, "for people of that age and sex")
                 slide("African", 0, 1, first.african, "share of ancestry")
@@ -136,7 +138,7 @@ class Page:
             slide("Head roll", -turn, turn, first.head_roll, "to the subject's right")
             slide("Camera yaw", -turn, turn, first.yaw, "to the subject's left")
             slide("Camera pitch", -turn, turn, first.pitch, "under the head")
-            slide("Field of view", 10, MAX_FOV_DEG // 2, first.fov, "degrees, diagonal")
+            slide("Field of view", 10, MAX_FOV_DEG // 2, first.fov, "degrees, diagonal", 0.5)
 
     @property
     def view(self) -> View:
