@@ -71,4 +71,5 @@ def preview(
     except KeyboardInterrupt:
         click.echo("Stopped.", err=True)
     finally:
+        page.worker.close()
         server.stop()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import math
 import socket
 from collections.abc import Callable
@@ -56,7 +58,8 @@ class LocalServer(viser.ViserServer):
                 f"cannot listen on {host}, port {port}: {error.strerror}; give another --port or "
                 "--host"
             ) from error
-        return cls(host, port, label="SynthForge", verbose=False)
+        with contextlib.redirect_stdout(io.StringIO()):  # viser's banner
+            return cls(host, port, label="SynthForge", verbose=False)
 
 
 class Page:

@@ -25,6 +25,7 @@ class LatestOnly(Generic[T]):
         self._changed = threading.Condition()
         self._wanted: list[T] = []
         self._closed = False
+        self._ended = threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -36,8 +37,7 @@ class LatestOnly(Generic[T]):
 
     def wait(self) -> None:
         """Until `close`. Raises what a call raised."""
-        while self._thread.is_alive():
-            self._thread.join(0.5)  # Ctrl-C is seen in between
+        self._ended.wait()  # Ctrl-C in Thread.join would make Python 3.11 take the thread for ended
         if self._error is not None:
             raise self._error
 
@@ -66,3 +66,5 @@ class LatestOnly(Generic[T]):
                 self._full(what)
         except BaseException as error:
             self._error = error
+        finally:
+            self._ended.set()
