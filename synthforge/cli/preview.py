@@ -65,8 +65,8 @@ def preview(
     server = LocalServer.listening(host, port)
     page = Page(server, drawing, output_dir)
     named = f"[{host}]" if ":" in host else host
-    click.echo(f"Preview: http://{named}:{server.get_port()}  (Ctrl-C ends it)")
     try:
+        click.echo(f"Preview: http://{named}:{server.get_port()}  (Ctrl-C ends it)")
         page.worker.wait()
     except KeyboardInterrupt:
         click.echo("Stopped.", err=True)
