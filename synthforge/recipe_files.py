@@ -67,19 +67,24 @@ def read_recipe(path: Path) -> dict[str, Any]:
     """
     content = read_toml(path, "recipe")
     try:
-        _check_keys("the recipe", content, ("sample", "grid"))
-        sample = _table("[sample]", content.get("sample", {}))
-        _check_keys("[sample]", sample, _PARAMETERS)
-        overrides: dict[str, Any] = {
-            _PARAMETERS[name]: _distribution(name, value) for name, value in sample.items()
-        }
-        if "grid" in content:
-            overrides["grid"] = _grid(_table("[grid]", content["grid"]))
-        if not overrides:
-            raise ConfigError("it is empty; give it [sample] or [grid]")
-        replace(NEXT3D_SAMPLING, **overrides)
+        return recipe_overrides(content)
     except ConfigError as error:
         raise ConfigError(f"recipe {path}: {error}") from error
+
+
+def recipe_overrides(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The same of a recipe's tables."""
+    _check_keys("the recipe", content, ("sample", "grid"))
+    sample = _table("[sample]", content.get("sample", {}))
+    _check_keys("[sample]", sample, _PARAMETERS)
+    overrides: dict[str, Any] = {
+        _PARAMETERS[name]: _distribution(name, value) for name, value in sample.items()
+    }
+    if "grid" in content:
+        overrides["grid"] = _grid(_table("[grid]", content["grid"]))
+    if not overrides:
+        raise ConfigError("it is empty; give it [sample] or [grid]")
+    replace(NEXT3D_SAMPLING, **overrides)
     return overrides
 
 

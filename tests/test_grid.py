@@ -154,6 +154,19 @@ def test_listed_values_are_set():
     assert actions[2, still].sum() == pytest.approx(1.0)
 
 
+def test_a_listed_face_may_set_the_gaze():
+    """The labels are what was asked for, however head and camera are turned; others look freely."""
+    looks = {"eyeLookOutLeft": 0.5, "eyeLookInRight": 0.25, "eyeLookDown": 0.75}
+    ahead = {"jawOpen": 0.5, "eyeLookUp": 0.0}
+    drawn = people(Grid(2, (looks, ahead, {"jawOpen": 0.5})))
+    named = dict(zip(ACTIONS, drawn.labels["face_actions"].T, strict=True))
+    assert named["eyeLookOutLeft"].tolist()[:2] == pytest.approx([0.5, 0])
+    assert named["eyeLookInRight"].tolist()[:2] == pytest.approx([0.25, 0])
+    assert named["eyeLookDownLeft"].tolist()[3:5] == pytest.approx([0.75, 0])
+    assert named["eyeLookDownRight"].tolist()[3:5] == pytest.approx([0.75, 0])
+    assert not drawn.pose_rad[1, 9:].any() and drawn.pose_rad[2, 9:].any()
+
+
 def test_eyes_keep_still_in_all_listed_views():
     views = ({"yaw_rad": -0.25}, {"yaw_rad": 0.25})
     drawn = people(Grid(40, None, views))
@@ -220,7 +233,7 @@ def test_a_generator_refuses_what_it_cannot_draw():
     NEXT3D.sampling_with({"grid": Grid(2, 3)})
     with pytest.raises(ConfigError, match=r"'grin'; choose from neutral, polite smile, "):
         MANNEQUIN.sampling_with({"grid": Grid(2, ("grin",))})
-    for name in ("smile", "jaw", "eyeLookInLeft", "mouth", "browInner"):
+    for name in ("smile", "jaw", "eyeLookLeft", "mouth", "browInner"):
         with pytest.raises(ConfigError, match=rf"'{name}'; choose from browDown, .*, jawLeft, "):
             MANNEQUIN.sampling_with({"grid": Grid(2, ({name: 0.5},))})
     names = ({"jawLeft": 1.0}, {"browDown": 1.0}, {"browDownLeft": 1.0}, {"mouthRight": 1.0})

@@ -30,6 +30,11 @@ COMMANDS = {
         "report",
         "Draw a dataset on one HTML page that needs no network.",
     ),
+    "preview": (
+        "synthforge.cli.preview",
+        "preview",
+        "Choose a face by sliders, on a page of this machine.",
+    ),
     "export": (
         "synthforge.cli.export",
         "export",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from synthforge.alignment import UNITS_PER_METRE, place_in_generator
 from synthforge.camera import Camera
 from synthforge.config import CAMERA_RADIUS, WEAR, SamplingConfig
+from synthforge.grid import Face
 from synthforge.mannequin.framing import frame, hold_pose
 from synthforge.mannequin.head.baked import ACTIONS, EXPRESSION_ACTIONS, baked_head
 from synthforge.mannequin.head.faces import draw_face, listed_face
@@ -116,7 +117,10 @@ def _draw_person(sample: SampleId, config: SamplingConfig) -> tuple[Row, Row]:
     expression[len(_COLUMNS) :] = 0
     jaw_open = face_actions(expression, pose)[ACTIONS.index("jawOpen")]
     expression[_MOUTH_CLOSE] = min(expression[_MOUTH_CLOSE], max(jaw_open, 0))
-    pose[9:] = _gaze(expression_id.stream("gaze"), row, watching)
+    if _sets_gaze(factors.face):
+        pose[9:] = _listed_gaze(face)
+    else:
+        pose[9:] = _gaze(expression_id.stream("gaze"), row, watching)
     labels["face_actions"] = face_actions(expression, pose)
     return row, labels | number_labels(factors)
 
@@ -139,6 +143,24 @@ def face_actions(
         activation[f"eyeLookOut{side}"] = max(out, 0) / full_out
         activation[f"eyeLookIn{side}"] = max(-out, 0) / full_in
     return np.array([activation[name] for name in ACTIONS], np.float32)
+
+
+def _sets_gaze(face: Face | None) -> bool:
+    return isinstance(face, Mapping) and any(name.startswith("eyeLook") for name in face)
+
+
+def _listed_gaze(actions: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Axis-angles of the left and the right eye, (6,), of activations of ACTIONS."""
+    full_down, full_in, full_out, full_up = baked_head().gaze_rad.tolist()
+    activation = dict(zip(ACTIONS, actions.tolist(), strict=True))
+    turns = []
+    for side, outwards in (("Left", 1), ("Right", -1)):
+        down = activation[f"eyeLookDown{side}"] * full_down
+        down -= activation[f"eyeLookUp{side}"] * full_up
+        out = activation[f"eyeLookOut{side}"] * full_out
+        out -= activation[f"eyeLookIn{side}"] * full_in
+        turns += [down, outwards * out, 0]
+    return np.array(turns, np.float32)
 
 
 def _gaze(

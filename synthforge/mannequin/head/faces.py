@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthforge.errors import ConfigError
-from synthforge.mannequin.head.baked import ACTIONS, EXPRESSION_ACTIONS
+from synthforge.mannequin.head.baked import ACTIONS
 
 Array = NDArray[np.float64]
 
@@ -175,7 +175,7 @@ def listed_face(face: str | Mapping[str, float]) -> Array:
     """Activations of ACTIONS, float64 (52,), 0 to 1: one of FACES in full by its name, or actions
     by theirs. A name without its side stands for both sides.
 
-    Raises ConfigError for a name that is not known, and for one of eyeLook*, which gaze decides.
+    Raises ConfigError for a name that is not known.
     """
     if isinstance(face, str):
         if face not in FACES:
@@ -183,7 +183,7 @@ def listed_face(face: str | Mapping[str, float]) -> Array:
         face = FACES[face].actions
     actions = np.zeros(len(ACTIONS))
     for name, activation in face.items():
-        if name not in (*EXPRESSION_ACTIONS, *_names()):
+        if name not in (*ACTIONS, *_names()):
             raise ConfigError(
                 f"no face action is called {name!r}; choose from {', '.join(_names())}, with Left "
                 "or Right for one side"
@@ -215,9 +215,9 @@ def _move_lids(rng: np.random.Generator, actions: Array) -> None:
 
 @functools.cache
 def _names() -> tuple[str, ...]:
-    """EXPRESSION_ACTIONS, but a pair of sides under one name. jawLeft and jawRight are no pair."""
-    pairs = [name.removesuffix("Left").removesuffix("Right") for name in EXPRESSION_ACTIONS]
-    names = zip(EXPRESSION_ACTIONS, pairs, strict=True)
+    """ACTIONS, but a pair of sides under one name. jawLeft and jawRight are no pair."""
+    pairs = [name.removesuffix("Left").removesuffix("Right") for name in ACTIONS]
+    names = zip(ACTIONS, pairs, strict=True)
     return tuple(dict.fromkeys(name if pair in ("jaw", "mouth") else pair for name, pair in names))
 
 
