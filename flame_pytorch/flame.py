@@ -209,8 +209,7 @@ class FLAME(nn.Module):
             + lbs.blend(self.shapedirs, coefficients)
             + lbs.blend(self.posedirs, (R[:, 1:] - identity).flatten(1))
         )
-        joints = self.joint_template + lbs.blend(self.joint_dirs, coefficients)
-        R_joint, t_joint = lbs.pose_joints(R, joints, self.parents)
+        R_joint, t_joint = self._pose_joints(coefficients, R)
         vertices = lbs.skin(vertices, self.weights, R_joint, t_joint)
         if self.use_translation and transl is not None:
             vertices = vertices + shift[:, None]
@@ -218,6 +217,24 @@ class FLAME(nn.Module):
         if R_view_flame is not None:
             R_head = lbs.compose(R_view, R_head)
         return vertices, self._landmarks(vertices, R_head)
+
+    def joints(
+        self, shape_params: Tensor, expression_params: Tensor, full_pose: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The posed joints: rotations [B, 5, 3, 3] and positions [B, 5, 3], metres, FLAME frame.
+
+        Root, neck, jaw, left eye, right eye; a rotation maps from the rest pose.
+        full_pose: [B, 15], axis-angles of the joints in that order, radians.
+        """
+        coefficients = torch.cat([shape_params, expression_params], 1).to(self.v_template)
+        R = lbs.rotation_matrix(full_pose.to(self.v_template).unflatten(1, (_N_JOINTS, 3)))
+        R_joint, t_joint = self._pose_joints(coefficients, R)
+        rest = self.joint_template + lbs.blend(self.joint_dirs, coefficients)
+        return R_joint, lbs.apply(R_joint, rest) + t_joint
+
+    def _pose_joints(self, coefficients: Tensor, R: Tensor) -> tuple[Tensor, Tensor]:
+        joints = self.joint_template + lbs.blend(self.joint_dirs, coefficients)
+        return lbs.pose_joints(R, joints, self.parents)
 
     def _batched(
         self, name: str, value: Tensor | None, size: tuple[int, ...], batch: int

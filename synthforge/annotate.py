@@ -25,13 +25,15 @@ DEPTH16_STEP_M = 1e-4
 
 # A keypoint farther than this behind what its pixel sees is hidden: 5 mm, in generator units.
 VISIBILITY_TOLERANCE = 0.005 * UNITS_PER_METRE
+# A point of an eyeball farther than this behind it is under a lid: 1 mm.
+EYEBALL_TOLERANCE = 0.001 * UNITS_PER_METRE
 # A point of the jaw this near to the seen outline lies on it: a 128th of the image, 4 px at 512.
 OUTLINE_SHARE = 128
 
 
 @dataclass(frozen=True)
 class Keypoints:
-    """px: [B, 68, 2]. cam: [B, 68, 3] camera frame, generator units. visible: bool [B, 68]."""
+    """px: [B, N, 2]. cam: [B, N, 3] camera frame, generator units. visible: bool [B, N]."""
 
     px: Tensor
     cam: Tensor
@@ -102,12 +104,19 @@ def uv_map(fragments: Fragments, topology: Topology) -> Tensor:
     return torch.cat([uv, 65535 * fragments.covered[..., None].int()], -1)
 
 
-def keypoints(landmarks_gen: Tensor, camera: Camera, fragments: Fragments) -> Keypoints:
-    """Project landmarks [B, 68, 3] and test them against the z-buffer.
+def keypoints(
+    landmarks_gen: Tensor,
+    camera: Camera,
+    fragments: Fragments,
+    outline: slice = JAW,
+    tolerance: Tensor | float = VISIBILITY_TOLERANCE,
+) -> Keypoints:
+    """Project landmarks [B, N, 3] and test them against the z-buffer.
 
     A keypoint is visible when it is inside the image and its pixel sees nothing nearer by more
-    than VISIBILITY_TOLERANCE. For a point of the jaw any pixel near it will do (OUTLINE_SHARE): it
-    lies on the outline that is seen, and just inside of that the cheek is often nearer.
+    than the tolerance, generator units, one or [N]. For a point of the outline any pixel near it
+    will do (OUTLINE_SHARE): it lies on the outline that is seen, and just inside of that the cheek
+    is often nearer.
     """
     size = fragments.z.shape[-1]
     landmarks_cam = camera.to_cam(landmarks_gen)
@@ -119,9 +128,9 @@ def keypoints(landmarks_gen: Tensor, camera: Camera, fragments: Fragments) -> Ke
     reach = size // OUTLINE_SHARE
     steps = torch.arange(-reach, reach + 1, device=px.device)
     window = torch.stack(torch.meshgrid(steps, steps, indexing="ij"), -1).view(-1, 1, 2)
-    around = _flat_index(pixel[:, None, JAW] + window, size)
-    farthest[:, JAW] = surface.gather(1, around.flatten(1)).view(around.shape).amax(1)
-    visible = inside & (landmarks_cam[..., 2] <= farthest + VISIBILITY_TOLERANCE)
+    around = _flat_index(pixel[:, None, outline] + window, size)
+    farthest[:, outline] = surface.gather(1, around.flatten(1)).view(around.shape).amax(1)
+    visible = inside & (landmarks_cam[..., 2] <= farthest + tolerance)
     return Keypoints(px, landmarks_cam, visible)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
+from torch import Tensor
 
 from synthforge.alignment import AlignmentMLP, place_in_generator, trained_path
 from synthforge.alignment_weights import load_alignment
@@ -36,10 +37,12 @@ class Rig:
     def align(self, mesh_flame: Mesh) -> Mesh:
         """Heads in metres -> the same heads where they sit in the generator's world."""
         return Mesh(
-            self.alignment(place_in_generator(mesh_flame.vertices)),
-            self.alignment(place_in_generator(mesh_flame.landmarks)),
-            mesh_flame.topology,
+            self.to_gen(mesh_flame.vertices), self.to_gen(mesh_flame.landmarks), mesh_flame.topology
         )
+
+    def to_gen(self, points_flame: Tensor) -> Tensor:
+        """Points of heads [B, N, 3], metres -> where they sit in the generator's world."""
+        return self.alignment(place_in_generator(points_flame))
 
 
 def pick_device(name: str) -> torch.device:
@@ -93,8 +96,14 @@ def build_rig(parts: PartsConfig, tell: Callable[[str], None] = print) -> Rig:
     )
 
 
-def check_extras(rig: Rig, extras: Sequence[str]) -> None:
-    """Raises ConfigError for a label that the rig's head cannot have."""
+def check_labels(rig: Rig, extras: Sequence[str], schemes: Sequence[str]) -> None:
+    """Raises ConfigError for extras or further keypoints that the rig's head cannot have."""
+    missing = [name for name in schemes if name not in rig.head.schemes]
+    if missing:
+        raise ConfigError(
+            f"--keypoints {missing[0]}: there is no free embedding of these points for this head; "
+            f"choose from {', '.join(rig.head.schemes) or 'none'}, or give --generator mannequin"
+        )
     if "uv" in extras and not rig.head.has_uvs:
         raise ConfigError(
             "--extras uv needs FLAME_texture.npz beside the other files of FLAME: it holds the UV "

@@ -34,6 +34,11 @@ def focal_from_fov(fov_diag_deg: Tensor) -> Tensor:
     return 1 / (torch.tan(fov_diag_deg * _FOV_PI / 360) * _FOV_SQRT2)
 
 
+def fov_from_focal(focal: float) -> float:
+    """The inverse of `focal_from_fov`."""
+    return math.atan(1 / (focal * _FOV_SQRT2)) * 360 / _FOV_PI
+
+
 def _normalize(x: Tensor) -> Tensor:
     return x / torch.sqrt((x * x).sum(-1, keepdim=True))
 
@@ -58,12 +63,19 @@ class Camera:
             )
 
     @classmethod
-    def look_at(cls, yaw_rad: Tensor, pitch_rad: Tensor, fov_diag_deg: Tensor) -> Camera:
+    def look_at(
+        cls,
+        yaw_rad: Tensor,
+        pitch_rad: Tensor,
+        fov_diag_deg: Tensor,
+        center: Tensor | None = None,
+    ) -> Camera:
         """Cameras on a sphere round the world's origin, all looking at one point: see
         config.CAMERA_RADIUS and CAMERA_PIVOT.
 
-        yaw_rad, pitch_rad, fov_diag_deg: [B]. Follows EG3D's sampler: the polar angle is
-        arccos(-2 pitch / pi), which is pi/2 + pitch only to first order. Positive yaw moves the
+        yaw_rad, pitch_rad, fov_diag_deg: [B]. center: [B, 2], where that point appears, in image
+        widths from the top left; None: the image's centre. Follows EG3D's sampler: the polar angle
+        is arccos(-2 pitch / pi), which is pi/2 + pitch only to first order. Positive yaw moves the
         camera to +x (the subject's left); positive pitch moves it down.
         """
         tilt = (math.pi / 2 + pitch_rad.double()).clamp(1e-5, math.pi - 1e-5)
@@ -81,7 +93,7 @@ class Camera:
         T[:, 3, 3] = 1
         K = torch.zeros(len(yaw), 3, 3, dtype=torch.float64, device=yaw.device)
         K[:, 0, 0] = K[:, 1, 1] = focal_from_fov(fov_diag_deg.double())
-        K[:, 0, 2] = K[:, 1, 2] = 0.5
+        K[:, :2, 2] = 0.5 if center is None else center.double()
         K[:, 2, 2] = 1
         return cls(T.float(), K.float())
 

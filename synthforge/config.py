@@ -17,7 +17,7 @@ from typing import Any, Literal
 from synthforge.distributions import Distribution, Normal, Range
 from synthforge.errors import ConfigError
 from synthforge.grid import Grid
-from synthforge.labels import EXTRAS
+from synthforge.labels import EXTRAS, SCHEMES
 
 RasterizerName = Literal["auto", "torch", "pytorch3d"]
 Activation = Literal["none", "tanh", "relu"]
@@ -56,9 +56,27 @@ _STYLES = 28
 _MAX_TRUNCATION = 2
 
 
+# A face larger than this is an eye or a cheek, one smaller no face any more.
+MIN_FACE_SIZE, MAX_FACE_SIZE = 0.05, 2.0
+# Fields of SamplingConfig that say how head and camera are turned, and where the face is in the
+# image.
+POSE = ("head_yaw_rad", "head_pitch_rad", "head_roll_rad", "yaw_rad", "pitch_rad")
+FRAMING = ("face_size", "offset_x", "offset_y", "cut")
+
+
 def option_name(field: str) -> str:
     """What the command line and recipes call a field of SamplingConfig."""
     return re.sub("_(rad|deg|years)$", "", field)
+
+
+@dataclass(frozen=True)
+class PoseLimit:
+    """Who turns far does not nod and tilt far as well: yaw, pitch and roll against the camera, in
+    units of these, are held in the unit ball by less pitch and roll."""
+
+    yaw_rad: float
+    pitch_rad: float
+    roll_rad: float
 
 
 @dataclass(frozen=True)
@@ -73,6 +91,13 @@ class SamplingConfig:
     age_years, sex (0 female to 1 male), weight (0 to 1, within people of the same age and sex),
     african, asian, caucasian (shares that sum to 1): attributes of the built-in head's people.
     grid: which samples share a person, an expression, a view or a light. None: none do.
+    pose_limit: see PoseLimit. None: the five angles are independent.
+    face_size: larger side of the face's box, brows to chin with a closed mouth, in image widths;
+    fov_deg then follows from it. offset_x, offset_y: of the box's middle from the image's, image
+    widths, right and down; less where a part of the face would leave the image. None for all of
+    them: the camera looks at one point of the head's frame.
+    cut: share of the samples in which a border of the image cuts a twentieth to four tenths of the
+    box off.
     """
 
     shape: Distribution | None
@@ -91,17 +116,25 @@ class SamplingConfig:
     asian: Range | None = None
     caucasian: Range | None = None
     grid: Grid | None = None
+    pose_limit: PoseLimit | None = None
+    face_size: Distribution | None = None
+    offset_x: Distribution | None = None
+    offset_y: Distribution | None = None
+    cut: float = 0.0
 
     def __post_init__(self) -> None:
+        if not 0 <= self.cut <= 1:
+            raise ConfigError(f"--cut is a share of the samples, 0 to 1, got {self.cut}")
         if self.fov_deg.low < MIN_FOV_DEG or self.fov_deg.high > MAX_FOV_DEG:
             raise ConfigError(
                 f"--fov must lie inside {MIN_FOV_DEG}..{MAX_FOV_DEG} degrees, got {self.fov_deg}"
             )
         for view in self.grid.listed_views if self.grid else ():
-            replace(self, grid=None, **{name: Range(at, at) for name, at in view.items()})
+            fixed: dict[str, Any] = {name: Range(at, at) for name, at in view.items()}
+            replace(self, grid=None, **fixed)
         for entry in fields(self):
             name, drawn = entry.name, getattr(self, entry.name)
-            if drawn is None or name == "grid":
+            if drawn is None or name in ("grid", "pose_limit", "cut"):
                 continue
             largest = max(abs(drawn.low), abs(drawn.high))
             if name.endswith("_rad") and largest > math.pi / 2:
@@ -113,6 +146,17 @@ class SamplingConfig:
                 raise ConfigError(
                     f"--{name} is in standard deviations and must lie inside "
                     f"-{MAX_COEFFICIENT}..{MAX_COEFFICIENT}, got {drawn}"
+                )
+            if name in ("offset_x", "offset_y") and largest > 1:
+                raise ConfigError(
+                    f"--{name} is in image widths and must lie inside -1..1, got {drawn}"
+                )
+            if name == "face_size" and not MIN_FACE_SIZE <= drawn.low <= drawn.high <= (
+                MAX_FACE_SIZE
+            ):
+                raise ConfigError(
+                    f"--face_size is in image widths and must lie inside {MIN_FACE_SIZE}.."
+                    f"{MAX_FACE_SIZE:g}, got {drawn}"
                 )
             if name in ATTRIBUTES:
                 low, high = AGES if name == "age_years" else (0, 1)
@@ -151,8 +195,9 @@ NEXT3D_SAMPLING = SamplingConfig(
 )
 
 # Faces in photographs turn by sd 16 to 17 deg, nod by 5 and roll by 9 to 10; here they turn and nod
-# a little more. Head and camera share that; dlib's frontal detector finds 97 to 98 %. Photographed
-# heads are raised against the built-in one, whose rest is Anny's.
+# a little more. Head and camera share that. Photographed heads are raised against the built-in one,
+# whose rest is Anny's. With the limit of pose dlib's frontal detector finds 99 %, without it 97 to
+# 98 %.
 MANNEQUIN_SAMPLING = SamplingConfig(
     shape=None,
     expression=None,
@@ -164,6 +209,10 @@ MANNEQUIN_SAMPLING = SamplingConfig(
     pitch_rad=Normal(0.03, 0.13, -0.3, 0.35),
     fov_deg=Range(18, 24),
     age_years=Normal(36, 20, *AGES),
+    pose_limit=PoseLimit(0.79, 0.28, 0.32),
+    face_size=Normal(0.48, 0.1, 0.3, 0.8),
+    offset_x=Normal(0, 0.08, -0.25, 0.25),
+    offset_y=Normal(0.05, 0.05, -0.1, 0.2),
 )
 
 
@@ -228,6 +277,10 @@ class PartsConfig:
                 f"--shape and --{option_name(attributes[0])} both say what the people "
                 "are; give one of them"
             )
+        if {"fov_deg", "face_size"} <= self.sampling_overrides.keys():
+            raise ConfigError(
+                "--fov and --face_size both say how large faces are; give one of them"
+            )
         grid = self.sampling_overrides.get("grid")
         if grid is not None:
             listed = {name for view in grid.listed_views for name in view}
@@ -272,7 +325,7 @@ class RunConfig:
     output_dir: a folder or, for shards, also a URL such as s3://bucket/faces.
     format: "folder", or "webdataset" for tar shards of samples_per_tar samples each.
     num_images: of the dataset; shard: the part of them that the run draws.
-    extras: of synthforge.labels, beside the core ones.
+    extras: of synthforge.labels, beside the core ones. keypoints: of SCHEMES there.
     max_attempts: draws per index before the run gives up on it.
     workers: processes that draw; see synthforge.workers.
     ray_address: "auto" or HOST:PORT of the Ray cluster that draws; see synthforge.ray_tasks.
@@ -284,6 +337,7 @@ class RunConfig:
     start_index: int = 0
     batch_size: int = 4
     extras: tuple[str, ...] = ()
+    keypoints: tuple[str, ...] = ()
     max_attempts: int = 20
     shard: Shard = field(default_factory=Shard)
     workers: int | Literal["auto"] = "auto"
@@ -320,6 +374,12 @@ class RunConfig:
         if unknown:
             raise ConfigError(
                 f"unknown extra {', '.join(unknown)}; choose from {', '.join(EXTRAS)}"
+            )
+        unknown = [scheme for scheme in self.keypoints if scheme not in SCHEMES]
+        if unknown:
+            raise ConfigError(
+                f"unknown keypoints {', '.join(unknown)}; choose from {', '.join(SCHEMES)}. iBUG's "
+                "68 are always there"
             )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -24,6 +25,7 @@ from synthforge.assets.locate import AssetError, Assets
 from synthforge.camera import Camera
 from synthforge.config import EXPRESSION_SIZE, SHAPE_SIZE
 from synthforge.fingerprint import fingerprint
+from synthforge.keypoints import Scheme, free_schemes
 from synthforge.mesh import Mesh, Topology
 from synthforge.regions import paint_masks, paint_texture
 from synthforge.sampling import Parameters
@@ -42,12 +44,14 @@ class Head:
     flame: takes SHAPE_SIZE shape and EXPRESSION_SIZE expression coefficients.
     topology: its triangles and UVs. has_uvs is False where the user's files hold no UV layout.
     face_regions: int64 [F], ids of `synthforge.regions`.
+    schemes: further keypoints by name, of synthforge.labels.SCHEMES; not all heads have all.
     """
 
     flame: FLAME
     topology: Topology
     face_regions: Tensor
     has_uvs: bool = True
+    schemes: Mapping[str, Scheme] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if (self.flame.n_shape, self.flame.n_expression) != (SHAPE_SIZE, EXPRESSION_SIZE):
@@ -66,6 +70,7 @@ class Head:
             self.topology.to(device),
             self.face_regions.to(device),
             self.has_uvs,
+            {name: scheme.to(device) for name, scheme in self.schemes.items()},
         )
 
     def mesh(self, parameters: Parameters, camera: Camera) -> Mesh:
@@ -80,6 +85,11 @@ class Head:
             R_view_flame=camera.R_view_gen,
         )
         return Mesh(vertices, landmarks, self.topology)
+
+    def joints(self, parameters: Parameters) -> tuple[Tensor, Tensor]:
+        """Root, neck, jaw, left and right eye: rotations from rest [B, 5, 3, 3] and positions
+        [B, 5, 3], metres, FLAME frame."""
+        return self.flame.joints(parameters.shape, parameters.expression, parameters.pose_rad)
 
     @property
     def fingerprint(self) -> str:
@@ -130,7 +140,9 @@ def read_head(assets: Assets) -> Head:
         torch.from_numpy(uvs).float(),
         torch.from_numpy(uv_faces),
     )
-    return Head(flame, topology, torch.from_numpy(regions), assets.texture is not None)
+    schemes = free_schemes(model, embedding, regions, flame.joint_template.double().numpy())
+    has_uvs = assets.texture is not None
+    return Head(flame, topology, torch.from_numpy(regions), has_uvs, schemes)
 
 
 def _read_rgb(path: Path) -> NDArray[np.uint8]:

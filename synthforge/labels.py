@@ -128,6 +128,26 @@ NUMBER_LABELS = (
     NumberLabel("flame_pose", (6,), "rad", "global and jaw rotation, axis-angle"),
     NumberLabel("flame_neck_pose", (3,), "rad", "neck joint, axis-angle"),
     NumberLabel("flame_eye_pose", (6,), "rad", "left and right eye joints, axis-angle"),
+    NumberLabel(
+        *("head_rotation", (3, 3), ""),
+        "rotation to the camera frame from the head's axes: x to its left, y up, z out of the face",
+    ),
+    NumberLabel(
+        *("head_euler_deg", (3,), "deg"),
+        "yaw, pitch and roll of the head as the camera sees it; 0, 0, 0 looks into the camera",
+    ),
+    NumberLabel(
+        *("gaze", (2, 3), ""),
+        "unit vectors along the left and the right eye's axis, camera frame",
+    ),
+    NumberLabel(
+        *("eye_centers", (2, 3), "generator units"),
+        "centres of the left and the right eyeball, camera frame",
+    ),
+    NumberLabel(
+        *("eye_opening", (2,), ""),
+        "of the left and the right eye: height over width between its six keypoints, in 3D",
+    ),
     NumberLabel("age_years", (), "years", "built-in head: age"),
     NumberLabel("sex", (), "", "built-in head: 0 is female, 1 male"),
     NumberLabel("weight", (), "", "built-in head: 0 thin to 1 heavy, for that age and sex"),
@@ -148,3 +168,16 @@ NUMBER_LABELS = (
 )
 
 NUMBERS = {label.name: label for label in NUMBER_LABELS}
+
+# Further keypoints by the names that --keypoints takes, and how many; None: as many as the head has
+# vertices. synthforge.keypoints has what they are.
+SCHEMES = {"ibug70": 70, "wflw98": 98, "mediapipe468": 468, "mediapipe478": 478, "vertices": None}
+# What an annotation holds of each, N points.
+SCHEME_LABELS = (
+    ("2d_kps_SCHEME", "N x 2", "px", "keypoints, as 2d_kps"),
+    ("3d_kps_SCHEME", "N x 3", "generator units", "keypoints, as 3d_kps"),
+    (
+        *("kps_visible_SCHEME", "N", ""),
+        "as kps_visible; a point of an eyeball is hidden by a lid 1 mm before it",
+    ),
+)

@@ -32,10 +32,12 @@ from synthforge.config import IMAGE_SIZE, RunConfig
 from synthforge.dataset.sample import Sample
 from synthforge.dataset.sink import Sink, Writer
 from synthforge.generator import GeneratorOutput
+from synthforge.keypoints import outline_rows
 from synthforge.labels import CORE
 from synthforge.mesh import Mesh
 from synthforge.parsing import PARSINGS
 from synthforge.plan import inside, plan
+from synthforge.pose import euler_deg, eye_opening, pose_of
 from synthforge.quality import Accept, Reject, judge, judge_finite
 from synthforge.rasterizer import Fragments, rasterize
 from synthforge.sampling import Parameters, SampleId
@@ -179,7 +181,7 @@ def draw(
     retries: list[SampleId] = []
     size = first or run.batch_size
     while ids := [*retries, *islice(fresh, size - len(retries))]:
-        samples, rejections = make_samples(ids, rig, run.extras)
+        samples, rejections = make_samples(ids, rig, run.extras, run.keypoints)
         yield samples, rejections
         retries = [
             rejection.id.next_attempt()
@@ -191,9 +193,12 @@ def draw(
 
 @torch.inference_mode()
 def make_samples(
-    ids: Sequence[SampleId], rig: Rig, extras: Sequence[str] = ()
+    ids: Sequence[SampleId], rig: Rig, extras: Sequence[str] = (), schemes: Sequence[str] = ()
 ) -> tuple[list[Sample], list[Rejection]]:
-    """One batch, from seeds to finished labels. A sample depends on its id alone."""
+    """One batch, from seeds to finished labels. A sample depends on its id alone.
+
+    schemes: further keypoints, of the head's.
+    """
     parameters = rig.generator.draw(ids, rig.sampling).to(rig.device)
     camera = parameters.camera
     mesh_flame = rig.head.mesh(parameters, camera)
@@ -234,7 +239,7 @@ def make_samples(
         perspective_correct=True,
         backend=rig.parts.rasterizer,
     )
-    files, rows = label(extras, rig, parameters, camera, mesh_gen, output, fragments)
+    files, rows = label(extras, rig, parameters, camera, mesh_gen, output, fragments, schemes)
     files["images"] = images[keep].cpu().numpy()
     rows |= detections
     samples = [
@@ -256,6 +261,7 @@ def label(
     mesh_gen: Mesh,
     output: GeneratorOutput,
     fragments: Fragments,
+    schemes: Sequence[str] = (),
 ) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
     """Label images (folder -> [B, ...]) and annotation rows (key -> [B, ...]); docs/formats.md."""
     region_ids = annotate.region_ids(fragments, rig.head.face_regions)
@@ -286,6 +292,8 @@ def label(
 
     keypoints = annotate.keypoints(mesh_gen.landmarks, camera, fragments)
     pose = parameters.pose_rad
+    R_flame, joints_flame = rig.head.joints(parameters)
+    turned = pose_of(R_flame, joints_flame, rig.to_gen, camera)
     rows = {
         "2d_kps": keypoints.px,
         "3d_kps": keypoints.cam,
@@ -302,8 +310,28 @@ def label(
         "fov_deg": parameters.fov_deg,
         "yaw_rad": parameters.yaw_rad,
         "pitch_rad": parameters.pitch_rad,
+        "head_rotation": turned.R_cam_head,
+        "head_euler_deg": euler_deg(turned.R_cam_head),
+        "gaze": turned.gaze_cam,
+        "eye_centers": turned.eyes_cam,
+        "eye_opening": eye_opening(keypoints.cam),
         **parameters.labels,
     }
+    outline = outline_rows(R_flame, camera)
+    for name in schemes:
+        scheme = rig.head.schemes[name]
+        tolerance = torch.where(
+            scheme.on_eyeballs(rig.head.face_regions),
+            annotate.EYEBALL_TOLERANCE,
+            annotate.VISIBILITY_TOLERANCE,
+        )
+        points = scheme.points(mesh_gen.vertices, mesh_gen.topology.faces, outline)
+        further = annotate.keypoints(points, camera, fragments, scheme.outline, tolerance)
+        rows |= {
+            f"2d_kps_{name}": further.px,
+            f"3d_kps_{name}": further.cam,
+            f"kps_visible_{name}": further.visible,
+        }
     arrays = {key: values.cpu().numpy() for key, values in rows.items()}
     for name in ("seed", "index", "attempt"):
         arrays[name] = np.array([getattr(id, name) for id in parameters.ids], np.int64)

@@ -28,7 +28,9 @@ from synthforge.config import (
     AGES,
     ANCESTRIES,
     MAX_COEFFICIENT,
+    MAX_FACE_SIZE,
     MAX_FOV_DEG,
+    MIN_FACE_SIZE,
     MIN_FOV_DEG,
     NEXT3D_SAMPLING,
     SamplingConfig,
@@ -41,7 +43,8 @@ from synthforge.grid import VIEW_FIELDS, Grid
 
 # Name in a recipe -> field of SamplingConfig.
 _PARAMETERS = {option_name(entry.name): entry.name for entry in fields(SamplingConfig)}
-del _PARAMETERS["grid"]
+for _other in ("grid", "pose_limit"):
+    del _PARAMETERS[_other]
 _VIEW_PARAMETERS = {option_name(name): name for name in VIEW_FIELDS}
 _GRID = ("identities", "expressions", "views", "lights", "order")
 _ORDERS = ("grid", "random")
@@ -78,8 +81,12 @@ def read_recipe(path: Path) -> dict[str, Any]:
     return overrides
 
 
-def _distribution(name: str, value: Any) -> Distribution:
-    """What a value of [sample] draws from."""
+def _distribution(name: str, value: Any) -> Distribution | float:
+    """What a value of [sample] draws from; `cut` is a share."""
+    if name == "cut":
+        if not _is_number(value):
+            raise ConfigError(f"cut must be a number from 0 to 1, got {_shown(value)}")
+        return float(value)
     try:
         drawn = _drawn(value, _limits(_PARAMETERS[name]))
     except ConfigError as error:
@@ -118,6 +125,10 @@ def _limits(field: str) -> Range:
         return Range(-MAX_COEFFICIENT, MAX_COEFFICIENT)
     if field == "fov_deg":
         return Range(MIN_FOV_DEG, MAX_FOV_DEG)
+    if field == "face_size":
+        return Range(MIN_FACE_SIZE, MAX_FACE_SIZE)
+    if field in ("offset_x", "offset_y"):
+        return Range(-1, 1)
     return Range(*AGES) if field == "age_years" else Range(0, 1)
 
 

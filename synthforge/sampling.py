@@ -39,6 +39,10 @@ _STREAMS = {
     "attributes": 10,
     "gaze": 11,
     "grid": 12,
+    "face_size": 13,
+    "offset_x": 14,
+    "offset_y": 15,
+    "cut": 16,
 }
 # Where the pose holds a field of SamplingConfig.
 _POSE_ENTRIES = {"head_pitch_rad": 3, "head_yaw_rad": 4, "head_roll_rad": 5, "jaw_rad": 6}
@@ -112,6 +116,7 @@ class Parameters:
     z: float32 [B, latent_size]. shape: [B, 100]. expression: [B, 50].
     pose_rad: [B, 15], axis-angles of global, neck, jaw, left eye, right eye.
     yaw_rad, pitch_rad, fov_deg: [B].
+    center: [B, 2], where the optical axis meets the image, in image widths from the top left.
     labels: by the annotation's keys, [B, ...]: the numbers of FACTORS, int64, and what else the
     generator knows of its people, float32.
     """
@@ -124,6 +129,7 @@ class Parameters:
     yaw_rad: Tensor
     pitch_rad: Tensor
     fov_deg: Tensor
+    center: Tensor
     labels: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -136,6 +142,7 @@ class Parameters:
             self.yaw_rad.cpu().split(1),
             self.pitch_rad.cpu().split(1),
             self.fov_deg.cpu().split(1),
+            self.center.cpu().split(1),
             strict=True,
         )
         cameras = [Camera.look_at(*pose) for pose in angles]
@@ -213,6 +220,7 @@ def draw_row(factors: Factors, config: SamplingConfig, latent_size: int) -> Row:
         "yaw_rad": np.asarray(angle(factors.view, "yaw_rad")),
         "pitch_rad": np.asarray(angle(factors.view, "pitch_rad")),
         "fov_deg": np.asarray(angle(factors.view, "fov_deg")),
+        "center": np.full(2, 0.5, np.float32),
     }
 
 

@@ -102,6 +102,14 @@ class FakeHead:
         )
         return Mesh(vertices, landmarks, self.topology)
 
+    def joints(self, parameters):
+        """A head at rest, its eyes behind the landmarks'."""
+        R = torch.eye(3).expand(len(parameters), 5, 3, 3)
+        rest = torch.tensor(
+            [0.0, 0, 0, 0, -0.05, 0, 0, -0.02, 0, 0.03, 0.03, 0.07, -0.03, 0.03, 0.07]
+        )
+        return R, rest.view(5, 3).expand(len(parameters), 5, 3)
+
     def _one(self, shape):
         radii = np.array([0.075, 0.11, 0.095]) * (1 + 0.03 * shape[:3])
         bumps = _BUMPS * (1 + 0.05 * shape[3:35].reshape(8, 4))

@@ -5,7 +5,15 @@ from pathlib import Path
 import pytest
 
 from synthforge.annotate import DEPTH16_STEP_M
-from synthforge.labels import CORE, EXTRAS, IMAGE_LABELS, IMAGES, NUMBER_LABELS, NUMBERS
+from synthforge.labels import (
+    CORE,
+    EXTRAS,
+    IMAGE_LABELS,
+    IMAGES,
+    NUMBER_LABELS,
+    NUMBERS,
+    SCHEME_LABELS,
+)
 from synthforge.regions import BACKGROUND
 
 DOCS = (Path(__file__).parent.parent / "docs/formats.md").read_text().splitlines()
@@ -33,6 +41,10 @@ def test_the_docs_list_every_key_so():
         [f"`{label.name}`", " x ".join(map(str, label.shape)), label.unit, label.description]
         for label in NUMBER_LABELS
     ]
+
+
+def test_the_docs_list_every_further_key_so():
+    assert table("further key") == [[f"`{name}`", *cells] for name, *cells in SCHEME_LABELS]
 
 
 def test_names_are_unique_and_those_of_the_published_loader_come_first():

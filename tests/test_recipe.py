@@ -19,7 +19,14 @@ from flame_pytorch import FLAME
 from synthforge.alignment import AlignmentError, AlignmentMLP, published_alignment
 from synthforge.alignment_weights import AlignmentOrigin, load_alignment, save_alignment
 from synthforge.assembly import Rig
-from synthforge.config import NEXT3D_SAMPLING, PartsConfig, Range, RunConfig, SamplingConfig
+from synthforge.config import (
+    NEXT3D_SAMPLING,
+    PartsConfig,
+    PoseLimit,
+    Range,
+    RunConfig,
+    SamplingConfig,
+)
 from synthforge.dataset import card
 from synthforge.dataset.card import dataset_card
 from synthforge.dataset.folder import DatasetError
@@ -118,11 +125,18 @@ def other_ranges():
     """Each range with another end."""
     for field in dataclasses.fields(SamplingConfig):
         old = getattr(NEXT3D_SAMPLING, field.name)
-        new = Range(0, 1) if old is None else Range(old.low, old.high + 1e-6)
-        if field.name == "age_years":
-            new = Range(20, 30)
-        if field.name == "grid":
-            new = Grid(identities=2)
+        other = {
+            "age_years": Range(20, 30),
+            "grid": Grid(identities=2),
+            "pose_limit": PoseLimit(1, 1, 1),
+            "face_size": Range(0.3, 0.4),
+            "cut": 1e-6,
+        }
+        new = Range(0, 1)
+        if field.name in other:
+            new = other[field.name]
+        elif old is not None:
+            new = Range(old.low, old.high + 1e-6)
         yield field.name, replace(NEXT3D_SAMPLING, **{field.name: new})
 
 
@@ -183,6 +197,8 @@ def test_the_recipe_by_value():
             "fov_deg": {"low": 18, "high": 24},
             **dict.fromkeys(ATTRIBUTES),
             "grid": None,
+            **dict.fromkeys(["pose_limit", "face_size", "offset_x", "offset_y"]),
+            "cut": 0.0,
         },
         "truncation_psi": 0.7,
         "truncation_cutoff": 14,

@@ -6,12 +6,14 @@ The twins are float64 numpy that shares no code with the program; files are read
 import json
 import math
 from dataclasses import replace
+from importlib import resources
 
 import cv2
 import numpy as np
 import pytest
 import support_mannequin
 import torch
+from scipy.spatial.transform import Rotation
 from support_fake_generator import FakeGenerator
 from support_ray_casting import cast, flame
 
@@ -22,6 +24,7 @@ from synthforge.dataset.write import DatasetWriter
 from synthforge.detectors import Detector
 from synthforge.grid import FACTORS
 from synthforge.mannequin import baked_head
+from synthforge.mannequin.head.pieces import Piece
 from synthforge.mannequin.people import draw_people
 from synthforge.pipeline import make_samples
 from synthforge.regions import REGIONS
@@ -57,6 +60,11 @@ SHAPES = {
     "fov_deg": (),
     "yaw_rad": (),
     "pitch_rad": (),
+    "head_rotation": (3, 3),
+    "head_euler_deg": (3,),
+    "gaze": (2, 3),
+    "eye_centers": (2, 3),
+    "eye_opening": (2,),
     "age_years": (),
     "sex": (),
     "weight": (),
@@ -75,6 +83,9 @@ SHAPES = {
     "seed": (),
     "index": (),
     "attempt": (),
+    "2d_kps_wflw98": (98, 2),
+    "3d_kps_wflw98": (98, 3),
+    "kps_visible_wflw98": (98,),
     "fan_kps": (68, 2),
     "mse": (),
 }
@@ -103,7 +114,8 @@ class Written:
         built = baked_head()
         R_view_gen = np.diag([1, -1, -1]) @ self.T[:3, :3].T
         vertices, landmarks = flame(built.model, built.embedding, self.values, R_view_gen)
-        self.triangles = self.to_cam(vertices)[built.model.faces]
+        self.vertices = self.to_cam(vertices)
+        self.triangles = self.vertices[built.model.faces]
         self.landmarks = self.to_cam(landmarks)
         inner = np.random.default_rng(index).integers(60, SIZE - 60, (300, 2))
         self.column, self.row = inner.T
@@ -151,7 +163,7 @@ def written(tmp_path_factory):
         RANGES,
     )
     writer = DatasetWriter(root, {"recipe": {"extras": EXTRAS}}, EXTRAS)
-    samples, rejections = make_samples(IDS, rig, EXTRAS)
+    samples, rejections = make_samples(IDS, rig, EXTRAS, ("wflw98",))
     assert not rejections
     writer.open()
     for sample in samples:
@@ -169,7 +181,10 @@ def test_shape_and_kind_of_each_key(written, key):
     for sample in written:
         assert set(sample.annotation) == set(SHAPES)
         assert sample.values[key].shape == SHAPES[key]
-        whole = key in ("kps_visible", "kps_occluded", *FACTORS, "seed", "index", "attempt")
+        whole = key in (
+            *("kps_visible", "kps_visible_wflw98", "kps_occluded", *FACTORS),
+            *("seed", "index", "attempt"),
+        )
         assert sample.values[key].dtype.kind == ("i" if whole else "f")
 
 
@@ -257,6 +272,24 @@ def test_a_keypoint_is_visible_unless_a_ray_meets_the_head_5_mm_before_it(writte
     assert narrow >= 3 and outline >= 3
 
 
+def test_further_keypoints_lie_on_the_heads_triangles_and_follow_the_jaw_line(written):
+    with np.load(resources.files("synthforge.mannequin.head") / "points.npz") as points:
+        faces, bary = points["wflw98_faces"], points["wflw98_bary"]
+    for sample in written:
+        expected = (sample.triangles[faces] * bary[..., None]).sum(1)
+        there = sample.values["3d_kps_wflw98"]
+        np.testing.assert_allclose(there[33:96], expected, atol=2e-5)
+        np.testing.assert_allclose(there[:33:2], sample.landmarks[:17], atol=2e-5)
+        u, v, w = sample.K @ there.T
+        px = sample.values["2d_kps_wflw98"]
+        np.testing.assert_allclose(px, np.column_stack([u / w, v / w]) * SIZE, atol=1e-3)
+        # The bridge of the nose is the same points, the outline's others lie between.
+        visible = sample.values["kps_visible_wflw98"]
+        np.testing.assert_array_equal(visible[51:60], sample.values["kps_visible"][27:36])
+        np.testing.assert_array_equal(visible[:33:2], sample.values["kps_visible"][:17])
+        assert 0 < visible.mean() < 1
+
+
 def test_detections_are_kept_with_their_mean_distance(written):
     for sample in written:
         detected = sample.detected_px.numpy()
@@ -264,6 +297,56 @@ def test_detections_are_kept_with_their_mean_distance(written):
         distance = np.linalg.norm(detected - sample.values["2d_kps"], axis=1).mean()
         assert sample.annotation["mse"] == pytest.approx(distance, abs=1e-4)
         assert 2 < distance < 6
+
+
+def test_the_head_is_turned_as_its_own_points_are(written):
+    """Axes from the mesh: skull vertices of the posed head against those of the head at rest."""
+    built = baked_head()
+    still = abs(built.model.shapedirs[..., 300:]).max((1, 2)) < 1e-4
+    skull = np.flatnonzero((built.model.weights[:, 1] > 0.999) & still)
+    shapes = built.model.shapedirs[skull][..., :100]
+    for sample in written:
+        rest = built.model.v_template[skull] + shapes @ sample.values["flame_shape"]
+        seen = sample.vertices[skull]
+        linear = np.linalg.lstsq(rest - rest.mean(0), seen - seen.mean(0), rcond=None)[0].T
+        u, _, v = np.linalg.svd(linear)
+        np.testing.assert_allclose(sample.values["head_rotation"], u @ v, atol=2e-3)
+        angles = Rotation.from_matrix(np.diag([1, -1, -1]) @ u @ v).as_euler("YXZ", degrees=True)
+        np.testing.assert_allclose(sample.values["head_euler_deg"], angles, atol=0.2)
+        assert abs(angles).min() > 1
+
+
+def test_gaze_is_the_axis_of_the_posed_eyeballs(written):
+    built = baked_head()
+    for sample in written:
+        eyes = zip(
+            (Piece.LEFT_EYEBALL, Piece.RIGHT_EYEBALL),
+            sample.values["gaze"],
+            sample.values["eye_centers"],
+            strict=True,
+        )
+        for piece, gaze, center in eyes:
+            ball = np.flatnonzero(built.vertex_piece == piece)
+            shapes = built.model.shapedirs[ball][..., :100]
+            rest = built.model.v_template[ball] + shapes @ sample.values["flame_shape"]
+            seen = sample.vertices[ball]
+            middle = (rest.max(0) + rest.min(0)) / 2
+            map_from_rest = np.linalg.lstsq(
+                np.column_stack([rest - middle, np.ones(len(ball))]), seen, rcond=None
+            )[0]
+            np.testing.assert_allclose(center, map_from_rest[3], atol=2e-3)
+            axis = map_from_rest[2]
+            np.testing.assert_allclose(gaze, axis / np.linalg.norm(axis), atol=2e-3)
+            assert np.linalg.norm(gaze) == pytest.approx(1, abs=1e-5)
+
+
+def test_eye_opening_is_height_over_width(written):
+    for sample in written:
+        points = sample.values["3d_kps"]
+        for value, first in zip(sample.values["eye_opening"], (42, 36), strict=True):
+            p = points[first : first + 6]
+            height = np.linalg.norm(p[[1, 2]] - p[[5, 4]], axis=1).sum() / 2
+            assert value == pytest.approx(height / np.linalg.norm(p[0] - p[3]), abs=1e-4)
 
 
 # --- The images -----------------------------------------------------------------------------------

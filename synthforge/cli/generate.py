@@ -26,6 +26,7 @@ from synthforge.cli.shard import shard_option, slurm_shard
 from synthforge.cli.threads import limit_threads
 from synthforge.config import (
     ATTRIBUTES,
+    FRAMING,
     AssetPaths,
     ConfigError,
     DetectorName,
@@ -42,7 +43,7 @@ from synthforge.config import (
 from synthforge.dataset.folder import CONTACT_SHEET, REJECTIONS, check_output_dir
 from synthforge.generators.known import CHOICES, GENERATORS
 from synthforge.grid import Grid
-from synthforge.labels import EXTRAS
+from synthforge.labels import EXTRAS, SCHEMES
 from synthforge.recipe_files import read_recipe
 
 if TYPE_CHECKING:
@@ -67,6 +68,9 @@ _RANGES = {
     "yaw": ("yaw_rad", "Camera round the head, radians; positive is the subject's left"),
     "pitch": ("pitch_rad", "Camera over or under the head, radians; positive is under"),
     "fov": ("fov_deg", "Diagonal field of view, degrees"),
+    "face_size": ("face_size", "Larger side of the face, image widths; instead of --fov"),
+    "offset_x": ("offset_x", "Face off the image's centre, image widths; positive is right"),
+    "offset_y": ("offset_y", "Face off the image's centre, image widths; positive is down"),
 }
 
 _RUN = tuple(entry.name for entry in fields(RunConfig))
@@ -77,7 +81,8 @@ def _range_help(field: str, meaning: str) -> str:
     texts = {
         name: _range_text(getattr(known.sampling, field), field)
         for name, known in GENERATORS.items()
-        if known.has_attributes or field not in ATTRIBUTES
+        if (known.has_attributes or field not in ATTRIBUTES)
+        and (known.has_framing or field not in FRAMING)
     }
     named = [f"{name} {text}" if len(texts) > 1 else text for name, text in texts.items()]
     return f"{meaning}.  [default: {'; '.join(named)}]"
@@ -91,7 +96,7 @@ def _range_text(drawn: Distribution | None, field: str) -> str:
     return f"{drawn} = {math.degrees(drawn.low):.0f} {math.degrees(drawn.high):.0f} deg"
 
 
-def _extras(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]:
+def _names(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]:
     names = (name.strip().replace("-", "_") for name in value.split(","))
     return tuple(dict.fromkeys(name for name in names if name))
 
@@ -104,12 +109,24 @@ def _with_ranges(function: Any) -> Any:
 
 _SECTIONS = {
     "Dataset": (
-        *("output_dir", "num_images", "start_index", "seed", "extras", "recipe", "config"),
+        *(
+            "output_dir",
+            "num_images",
+            "start_index",
+            "seed",
+            "extras",
+            "keypoints",
+            "recipe",
+            "config",
+        ),
     ),
     "Storage": ("format", "samples_per_tar"),
     "Scale; the samples do not depend on it": ("workers", "ray_address", "shard", "batch_size"),
     "The built-in head's people, drawn uniformly from LOW to HIGH": _PEOPLE,
-    "Drawn uniformly from LOW to HIGH": tuple(name for name in _RANGES if name not in _PEOPLE),
+    "Drawn uniformly from LOW to HIGH": (
+        *(name for name in _RANGES if name not in _PEOPLE),
+        "cut",
+    ),
     "Generator": ("generator", "device", "rasterizer"),
     "Quality gate": ("detector", "reject_px", "max_attempts"),
     **{
@@ -204,12 +221,27 @@ The built-in head: with --shape, age to ancestry follow from the coefficients; t
 @config_option
 @_with_ranges
 @click.option(
+    "--cut",
+    type=float,
+    default=None,
+    show_default=False,
+    help="Share of the images whose border cuts the face, 0 to 1; built-in head.  [default: 0]",
+)
+@click.option(
     "--extras",
     default=",".join(RunConfig.extras),
     show_default=False,
-    callback=_extras,
+    callback=_names,
     metavar="A,B,...",
     help=f"Further folders: {', '.join(EXTRAS)}.  [default: none]",
+)
+@click.option(
+    "--keypoints",
+    default=",".join(RunConfig.keypoints),
+    show_default=False,
+    callback=_names,
+    metavar="A,B,...",
+    help=f"Further keypoints, beside iBUG's 68: {', '.join(SCHEMES)}.  [default: none]",
 )
 @click.option(
     "--rasterizer",
@@ -282,6 +314,7 @@ def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any
     ranges = {field: options.pop(option) for option, (field, _) in _RANGES.items()}
     recipe = options.pop("recipe")
     overrides = read_recipe(recipe) if recipe is not None else {}
+    ranges["cut"] = options.pop("cut")
     overrides |= {name: drawn for name, drawn in ranges.items() if drawn is not None}
     run = _with_grid({name: options.pop(name) for name in _RUN}, overrides.get("grid"))
     parts = PartsConfig(
@@ -290,7 +323,7 @@ def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any
         assets=AssetPaths(pretrained_dir, model_dir),
     )
     limit_threads(parts)
-    from synthforge.assembly import build_rig, check_extras
+    from synthforge.assembly import build_rig, check_labels
     from synthforge.dataset.card import dataset_card
     from synthforge.dataset.contact_sheet import SAMPLES, write_contact_sheet
     from synthforge.dataset.shards.record import REJECTED
@@ -313,11 +346,13 @@ def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any
     else:
         check_output_dir(Path(run.output_dir))
     rig = build_rig(parts, _tell)
-    check_extras(rig, run.extras)
+    check_labels(rig, run.extras, run.keypoints)
 
     def redraw(index: int, attempt: int) -> Sample | None:
         _tell(f"dataset.json is lost: drawing sample {index} again to compare")
-        samples, _ = make_samples([SampleId(run.seed, index, attempt)], rig, run.extras)
+        samples, _ = make_samples(
+            [SampleId(run.seed, index, attempt)], rig, run.extras, run.keypoints
+        )
         return samples[0] if samples else None
 
     card = dataset_card(run, rig)

@@ -17,6 +17,7 @@ from synthforge.config import (
 )
 from synthforge.dataset.folder import FORMAT_VERSION
 from synthforge.generators.known import GENERATORS
+from synthforge.keypoints import Scheme
 from synthforge.labels import IMAGES
 from synthforge.landmarks import FLIP
 from synthforge.parsing import PARSINGS
@@ -45,6 +46,7 @@ def dataset_card(run: RunConfig, rig: Rig) -> dict[str, Any]:
             **{name: getattr(rig.parts, name) for name in known.options},
             **_gate_settings(rig),
             "extras": sorted(run.extras),
+            **({"keypoints": sorted(run.keypoints)} if run.keypoints else {}),
             "image_size": IMAGE_SIZE,
         },
         "licence": known.licence,
@@ -67,6 +69,7 @@ def dataset_card(run: RunConfig, rig: Rig) -> dict[str, Any]:
         "flip_pairs trade ids; keypoint i becomes keypoint landmark_flip[i]",
         "flip_pairs": FLIP_PAIRS,
         "landmark_flip": FLIP,
+        "keypoints": {name: _scheme(rig.head.schemes[name]) for name in sorted(run.keypoints)},
         **known.expression(),
         "landmarks": "iBUG 68; points 0-16 are a projected 3D contour of the jaw, not the "
         "visible outline",
@@ -77,6 +80,11 @@ def _gate_settings(rig: Rig) -> dict[str, Any]:
     if rig.detector is None:
         return {"detector": "none"}
     return {"detector": rig.detector.name, "reject_px": rig.detector.reject_px}
+
+
+def _scheme(scheme: Scheme) -> dict[str, Any]:
+    flip = {"flip": scheme.flip.tolist()} if len(scheme.flip) else {}
+    return {"points": len(scheme), **flip}
 
 
 def _weights(alignment: AlignmentMLP) -> dict[str, Any]:

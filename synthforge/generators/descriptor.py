@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from synthforge.config import (
     ATTRIBUTES,
+    FRAMING,
+    POSE,
     AssetPaths,
     ConfigError,
     PartsConfig,
@@ -39,6 +41,7 @@ class Descriptor:
     sampling: what samples are drawn from by default; sampling_source: where that comes from.
     alignment_sampling: what the alignment is trained on.
     has_attributes: whether its people have an age, a sex, a weight and an ancestry.
+    has_framing: whether the face may lie elsewhere in the image than it was trained to.
     check_face: raises ConfigError unless it knows a face that a recipe lists.
     has_lights: whether its light can be drawn apart from its people.
     expression: what dataset.json says of flame_exp.
@@ -62,19 +65,34 @@ class Descriptor:
     licence: str
     check_face: Callable[[Face], None] | None = None
     has_lights: bool = False
+    has_framing: bool = False
     options: tuple[str, ...] = ()
     speed_options: tuple[str, ...] = ()
     one_thread: bool = False
     published_alignment: Callable[[AssetPaths], Path | None] = lambda _: None
 
     def sampling_with(self, overrides: Mapping[str, Any]) -> SamplingConfig:
-        """`sampling` with fields replaced. Raises ConfigError for what it cannot draw."""
+        """`sampling` with fields replaced. Raises ConfigError for what it cannot draw.
+
+        Poses that are given are drawn as they are given, without `pose_limit`, and so is a field of
+        view, without `face_size`.
+        """
         attributes = [name for name in ATTRIBUTES if name in overrides]
         if attributes and not self.has_attributes:
             raise ConfigError(
                 f"--{option_name(attributes[0])} is an attribute of the built-in head's "
                 f"people, which {self.title}'s lack; leave it out or give --generator mannequin"
             )
+        framing = [name for name in FRAMING if name in overrides]
+        if framing and not self.has_framing:
+            raise ConfigError(
+                f"--{framing[0]} moves the face in the image, and {self.title} draws aligned crops "
+                "only; leave it out or give --generator mannequin"
+            )
+        if any(name in overrides for name in POSE):
+            overrides = {"pose_limit": None, **overrides}
+        if "fov_deg" in overrides:
+            overrides = {"face_size": None, **overrides}
         sampling = replace(self.sampling, **overrides)
         grid = sampling.grid
         if grid is not None and grid.lights is not None and not self.has_lights:

@@ -31,6 +31,7 @@ def mannequin_parts(device: torch.device) -> tuple[Head, Mannequin, AlignmentMLP
     from synthforge.alignment import AlignmentMLP
     from synthforge.head import Head
     from synthforge.mannequin import Mannequin, baked_head
+    from synthforge.mannequin.head.points import built_in_schemes
     from synthforge.mesh import Topology
 
     built = baked_head()
@@ -38,6 +39,7 @@ def mannequin_parts(device: torch.device) -> tuple[Head, Mannequin, AlignmentMLP
         FLAME.from_arrays(built.model, built.embedding, SHAPE_SIZE, EXPRESSION_SIZE),
         Topology(*map(torch.from_numpy, (built.model.faces, built.uvs, built.uv_faces))),
         torch.from_numpy(built.face_region),
+        schemes=built_in_schemes(built),
     )
     return head.to(device), Mannequin(device), AlignmentMLP().to(device)
 
@@ -86,6 +88,7 @@ MANNEQUIN = Descriptor(
     has_attributes=True,
     check_face=_check_face,
     has_lights=True,
+    has_framing=True,
     expression=_expression,
     licence_spdx="MIT",
     licence="Images and labels of the built-in head: free to use (MIT, as the code).",

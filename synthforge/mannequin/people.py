@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from synthforge.alignment import UNITS_PER_METRE, place_in_generator
 from synthforge.camera import Camera
 from synthforge.config import CAMERA_RADIUS, SamplingConfig
+from synthforge.mannequin.framing import frame, hold_pose
 from synthforge.mannequin.head.baked import ACTIONS, EXPRESSION_ACTIONS, baked_head
 from synthforge.mannequin.head.faces import draw_face, listed_face
 from synthforge.mannequin.head.identity import (
@@ -75,15 +76,17 @@ def _draw_person(sample: SampleId, config: SamplingConfig) -> tuple[Row, Row]:
     row = draw_row(factors, config, LATENT_SIZE)
     scene = factors.light.stream("z").standard_normal(LATENT_SIZE)[PERSON_LATENTS:]
     row["z"][PERSON_LATENTS:] = scene
-    # Listed views are cameras round one moment: the eyes look at the camera that was drawn.
-    watching = [row[name] for name in _CAMERA]
-    place(row, factors.placing)
+    hold_pose(row, config)
     if config.shape is None:
         drawn = draw_attributes(identity.stream("attributes"), 1, config)
         row["shape"] = draw_coefficients(identity.stream("shape"), drawn)[0].astype(np.float32)
         people: Attributes | Estimate = drawn
     else:
         people = estimate_attributes(row["shape"][None].astype(np.float64))
+    frame(row, factors.view, config)
+    # Listed views are cameras round one moment: the eyes look at the camera that was drawn.
+    watching = [row[name] for name in _CAMERA]
+    place(row, factors.placing)
     labels: Row = {
         "age_years": people.age[0].astype(np.float32),
         "sex": people.sex[0].astype(np.float32),

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from support_mannequin import built_head
 
 from synthforge.alignment import published_alignment
 from synthforge.config import PartsConfig, RunConfig
@@ -18,11 +19,11 @@ RUN = RunConfig(output_dir=Path(), num_images=1)
 PARTS = PartsConfig()
 
 
-def card(run=RUN, parts=PARTS, generator="next3d", detector=None):
+def card(run=RUN, parts=PARTS, generator="next3d", detector=None, schemes=None):
     part = SimpleNamespace(name=generator, fingerprint="f")
     rig = SimpleNamespace(
         generator=part,
-        head=part,
+        head=SimpleNamespace(**vars(part), schemes=schemes or {}),
         alignment=published_alignment(),
         sampling=GENERATORS[generator].sampling,
         detector=detector,
@@ -81,6 +82,15 @@ def test_a_mirrored_image_has_these_labels():
     for a, b in pairs:
         expected[[a, b]] = b, a
     np.testing.assert_array_equal(flip, expected)
+
+
+def test_further_keypoints_are_part_of_the_recipe_and_say_how_they_mirror():
+    asked = replace(RUN, keypoints=("wflw98", "ibug70"))
+    said = card(asked, schemes=built_head().schemes)
+    assert said["recipe"]["keypoints"] == ["ibug70", "wflw98"]
+    assert said["keypoints"]["ibug70"]["flip"][-2:] == [69, 68]
+    assert said["keypoints"]["wflw98"]["points"] == 98
+    assert "keypoints" not in recipe() and card()["keypoints"] == {}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,44 @@
+"""The built-in head's keypoint schemes: what tools/bake_points.py wrote."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib import resources
+
+import numpy as np
+
+from synthforge.keypoints import (
+    Scheme,
+    every_vertex,
+    ibug70,
+    mediapipe478,
+    scheme_of,
+    wflw98,
+)
+from synthforge.mannequin.head.baked import BakedHead
+
+_FILE = "points.npz"
+_FORMAT = "synthforge points 1"
+
+
+def built_in_schemes(head: BakedHead) -> Mapping[str, Scheme]:
+    """All schemes, by name. Raises ValueError if the file was made for another head."""
+    path = resources.files(__package__) / _FILE
+    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+        metadata = json.loads(str(file["metadata"]))
+        arrays = {name: file[name] for name in file.files if name != "metadata"}
+    if (metadata.get("format"), metadata.get("faces")) != (_FORMAT, len(head.model.faces)):
+        raise ValueError(f"{path} is not for this head: run tools/bake_points.py again")
+
+    def pair(name: str) -> tuple[np.ndarray, np.ndarray]:
+        return arrays[f"{name}_faces"], arrays[f"{name}_bary"]
+
+    mesh = scheme_of(*pair("mediapipe468"), arrays["mediapipe468_flip"])
+    return {
+        "ibug70": ibug70(head.embedding, pair("pupils")),
+        "wflw98": wflw98(*pair("wflw98"), pair("wflw98_contour"), pair("pupils")),
+        "mediapipe468": mesh,
+        "mediapipe478": mediapipe478(mesh, pair("irises")),
+        "vertices": every_vertex(head.model.faces, len(head.mirror), head.mirror),
+    }
