@@ -41,6 +41,11 @@ def settings_of(card: Mapping[str, Any], assets: AssetPaths) -> PartsConfig:
     known = GENERATORS.get(recipe.get("generator"))
     if known is None:
         raise ConfigError(f"{CARD} names no generator that is known: {recipe.get('generator')!r}")
+    if recipe.get("sampling", {}).get("like") is not None:
+        raise ConfigError(
+            f"{CARD} does not hold the photographs' faces that --like drew from; delete the "
+            "damaged files and run the command again that made the dataset"
+        )
     try:
         drawn = {name: _setting(value) for name, value in recipe["sampling"].items()}
         sampling = SamplingConfig(**drawn)

@@ -43,6 +43,7 @@ _STREAMS = {
     "offset_x": 14,
     "offset_y": 15,
     "cut": 16,
+    "like": 17,
 }
 # Where the pose holds a field of SamplingConfig.
 _POSE_ENTRIES = {"head_pitch_rad": 3, "head_yaw_rad": 4, "head_roll_rad": 5, "jaw_rad": 6}
