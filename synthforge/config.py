@@ -280,7 +280,8 @@ class PartsConfig:
                 f"--shape and --{option_name(attributes[0])} both say what the people "
                 "are; give one of them"
             )
-        if {"fov_deg", "face_size"} <= self.sampling_overrides.keys():
+        framed = self.sampling_overrides.get("face_size") is not None
+        if framed and "fov_deg" in self.sampling_overrides:
             raise ConfigError(
                 "--fov and --face_size both say how large faces are; give one of them"
             )

@@ -137,7 +137,9 @@ def read_like(path: Path, jitter: float = 0.3, identity: bool = False) -> Like:
         with naming(path, _WAY_OUT):
             return Like(_read(path), jitter, identity)
     except FileNotFoundError as error:
-        raise ConfigError(f"--like {path} is not there; {_WAY_OUT}") from error
+        raise ConfigError(
+            f"--like {path} is not there; give a file that `synthforge fit` wrote"
+        ) from error
     except FileFormatError as error:
         raise ConfigError(f"--like {error}") from error
 

@@ -138,7 +138,7 @@ def test_pose_framing_and_expression_are_the_faces():
 
 
 def test_correlations_and_spread_survive():
-    like = Like(faces(), jitter=0.3)
+    like = Like(faces(), jitter=1.0)
     drawn = [like.draw(SampleId(0, index).stream("like")) for index in range(1500)]
     angles = np.stack([face.angles_rad for face in drawn])
     own = like.arrays["angles_rad"]
