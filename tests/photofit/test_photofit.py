@@ -81,7 +81,8 @@ def test_expressions_come_back(planted, recovered):
     for name in ("jawOpen", "mouthSmileLeft", "mouthSmileRight"):
         column = ACTIONS.index(name)
         assert np.corrcoef(given[:, column], found[:, column])[0, 1] > 0.8, name
-    assert found.min() >= 0 and found.max() <= 1
+    expression, jaw_rad = recovered.expression, recovered.jaw_rad
+    assert expression.min() >= 0 and expression.max() <= 1 and jaw_rad.min() >= 0
 
 
 def test_the_face_lies_where_it_was_framed(planted, recovered):
