@@ -18,6 +18,7 @@ from synthforge.distributions import Distribution, Normal, Range
 from synthforge.errors import ConfigError
 from synthforge.grid import Grid
 from synthforge.labels import EXTRAS, SCHEMES
+from synthforge.like import Like
 
 RasterizerName = Literal["auto", "torch", "pytorch3d"]
 Activation = Literal["none", "tanh", "relu"]
@@ -100,6 +101,7 @@ class SamplingConfig:
     fov_deg then follows from it. offset_x, offset_y: of the box's middle from the image's, image
     widths, right and down; less where a part of the face would leave the image. None for all of
     them: the camera looks at one point of the head's frame.
+    like: faces in photographs whose pose, framing and expression are drawn instead; see Like.
     cut: share of the samples in which a border of the image cuts a twentieth to four tenths of the
     box off.
     """
@@ -130,6 +132,7 @@ class SamplingConfig:
     offset_x: Distribution | None = None
     offset_y: Distribution | None = None
     cut: float = 0.0
+    like: Like | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.cut <= 1:
@@ -143,7 +146,7 @@ class SamplingConfig:
             replace(self, grid=None, **at_view)
         for entry in fields(self):
             name, drawn = entry.name, getattr(self, entry.name)
-            if drawn is None or name in ("grid", "pose_limit", "cut"):
+            if drawn is None or name in ("grid", "pose_limit", "cut", "like"):
                 continue
             if name in WEAR:
                 if not 0 <= drawn <= 1:
@@ -295,11 +298,14 @@ class PartsConfig:
                 f"--shape and --{option_name(attributes[0])} both say what the people "
                 "are; give one of them"
             )
-        if {"fov_deg", "face_size"} <= self.sampling_overrides.keys():
+        framed = self.sampling_overrides.get("face_size") is not None
+        if framed and "fov_deg" in self.sampling_overrides:
             raise ConfigError(
                 "--fov and --face_size both say how large faces are; give one of them"
             )
         grid = self.sampling_overrides.get("grid")
+        if self.sampling_overrides.get("like") is not None:
+            _check_like(self.sampling_overrides)
         if grid is not None:
             listed = {name for view in grid.listed_views for name in view}
             listed |= {"expression"} if grid.listed_expressions else set()
@@ -308,6 +314,23 @@ class PartsConfig:
                     raise ConfigError(
                         f"--{option_name(name)} and the recipe's grid both set it; give one of them"
                     )
+
+
+def _check_like(overrides: Mapping[str, Any]) -> None:
+    """Raises ConfigError for what says the same as --like."""
+    taken: tuple[str, ...] = (*POSE, *FRAMING, "fov_deg", "expression", "jaw_rad")
+    if overrides["like"].identity:
+        taken = (*taken, "shape", *ATTRIBUTES)
+    for name in taken:
+        if name in overrides:
+            option = "like_identity" if name in ("shape", *ATTRIBUTES) else "like"
+            raise ConfigError(f"--{option} and --{option_name(name)} both set it; give one of them")
+    grid = overrides.get("grid")
+    if grid is not None and (grid.expressions is not None or grid.views is not None):
+        raise ConfigError(
+            "--like draws expressions and views together, and the recipe's grid sets some of them; "
+            "leave --like out, or expressions and views out of the grid"
+        )
 
 
 @dataclass(frozen=True)

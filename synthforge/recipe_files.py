@@ -45,7 +45,7 @@ from synthforge.grid import VIEW_FIELDS, Grid
 
 # Name in a recipe -> field of SamplingConfig.
 _PARAMETERS = {option_name(entry.name): entry.name for entry in fields(SamplingConfig)}
-for _other in ("grid", "pose_limit"):
+for _other in ("grid", "pose_limit", "like"):
     del _PARAMETERS[_other]
 _VIEW_PARAMETERS = {option_name(name): name for name in VIEW_FIELDS}
 _GRID = ("identities", "expressions", "views", "lights", "order")

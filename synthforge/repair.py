@@ -11,7 +11,14 @@ from typing import Any, Literal
 import numpy as np
 
 from synthforge.assembly import Rig, build_rig
-from synthforge.config import AssetPaths, ConfigError, PartsConfig, RunConfig, SamplingConfig
+from synthforge.config import (
+    AssetPaths,
+    ConfigError,
+    PartsConfig,
+    PoseLimit,
+    RunConfig,
+    SamplingConfig,
+)
 from synthforge.dataset.card import dataset_card
 from synthforge.dataset.continuing import differences
 from synthforge.dataset.folder import ANNOTATIONS, CARD, DatasetError, planned_ranges, sample_path
@@ -41,6 +48,12 @@ def settings_of(card: Mapping[str, Any], assets: AssetPaths) -> PartsConfig:
     known = GENERATORS.get(recipe.get("generator"))
     if known is None:
         raise ConfigError(f"{CARD} names no generator that is known: {recipe.get('generator')!r}")
+    sampled = recipe.get("sampling")
+    if isinstance(sampled, dict) and sampled.get("like") is not None:
+        raise ConfigError(
+            f"{CARD} does not hold the photographs' faces that --like drew from; delete the "
+            "damaged files and run the command again that made the dataset"
+        )
     try:
         drawn = {name: _setting(value) for name, value in recipe["sampling"].items()}
         sampling = SamplingConfig(**drawn)
@@ -63,8 +76,10 @@ def settings_of(card: Mapping[str, Any], assets: AssetPaths) -> PartsConfig:
 
 def _setting(value: Any) -> Any:
     """A field of SamplingConfig, as dataset.json has it, as what it is: None, Range, Grid, ..."""
-    if value is None:
-        return None
+    if value is None or isinstance(value, float):
+        return value
+    if "roll_rad" in value:
+        return PoseLimit(**value)
     if "order" in value:
         listed: dict[str, Any] = {
             name: tuple(entry) if isinstance(entry, list) else entry
@@ -192,6 +207,7 @@ class Repair:
             start_index=part.start,
             seed=recipe["seed"],
             extras=tuple(recipe.get("extras", ())),
+            keypoints=tuple(recipe.get("keypoints", ())),
             max_attempts=1 if is_full else RunConfig.max_attempts,
             workers=self.workers,
             format=self.card.get("format", "folder"),

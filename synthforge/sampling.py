@@ -44,6 +44,7 @@ _STREAMS = {
     "offset_y": 15,
     "cut": 16,
     "wear": 17,
+    "like": 18,
 }
 # Where the pose holds a field of SamplingConfig.
 _POSE_ENTRIES = {"head_pitch_rad": 3, "head_yaw_rad": 4, "head_roll_rad": 5, "jaw_rad": 6}

@@ -57,6 +57,16 @@ def test_a_folder(tmp_path):
     assert not [line for line in said if line not in output], output
 
 
+def test_like_photographs(tmp_path):
+    root = detail(make(tmp_path / "set", 0, 1), 0, 1)
+    card = json.loads((root / "dataset.json").read_text())
+    card["recipe"]["sampling"]["like"] = {"faces": 43, "jitter": 0.3, "identity": True}
+    (root / "dataset.json").write_text(json.dumps(card))
+    output = run(root)
+    assert "43 faces in photographs, jitter 0.3, shapes too" in output
+    assert "as in the photographs" in output and "-28.65 to 28.65 deg" not in output
+
+
 def test_shards(tmp_path):
     root = make_shards(tmp_path / "set", 7)
     (root / "rejections").mkdir(exist_ok=True)

@@ -40,6 +40,11 @@ COMMANDS = {
         "export",
         "Write a dataset in another format, from a folder or shards.",
     ),
+    "fit": (
+        "synthforge.cli.fit",
+        "fit",
+        "Recover the heads in a folder of photographs, for generate's --like.",
+    ),
     "doctor": (
         "synthforge.cli.doctor",
         "doctor",

@@ -45,6 +45,7 @@ from synthforge.dataset.folder import CONTACT_SHEET, REJECTIONS, check_output_di
 from synthforge.generators.known import CHOICES, GENERATORS
 from synthforge.grid import Grid
 from synthforge.labels import EXTRAS, SCHEMES
+from synthforge.like import Like, read_like
 from synthforge.recipe_files import read_recipe
 
 if TYPE_CHECKING:
@@ -132,6 +133,9 @@ _SECTIONS = {
             "extras",
             "keypoints",
             "recipe",
+            "like",
+            "like_jitter",
+            "like_identity",
             "config",
         ),
     ),
@@ -220,6 +224,19 @@ The built-in head: with --shape, age to ancestry follow from the coefficients; t
     default=None,
     help="TOML file of distributions, and of which images share a person or a view: see recipes/.",
 )
+@click.option(
+    "--like",
+    type=PathOption(dir_okay=False),
+    default=None,
+    help="Poses, framings and expressions like those in photographs: a file of `synthforge fit`.",
+)
+@click.option(
+    "--like_jitter",
+    type=float,
+    default=Like.jitter,
+    help="How far samples stray from the photographs' faces, in their standard deviations.",
+)
+@click.option("--like_identity", is_flag=True, help="Give samples the photographs' shapes as well.")
 @click.option(
     "--workers",
     type=AutoOrCount(),
@@ -332,6 +349,11 @@ def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any
     overrides = read_recipe(recipe) if recipe is not None else {}
     ranges["cut"] = options.pop("cut")
     shares = {name: options.pop(name) for name in _SHARES}
+    like, jitter, identity = (options.pop(f"like{part}") for part in ("", "_jitter", "_identity"))
+    if like is not None:
+        overrides["like"] = read_like(like, jitter, identity)
+    elif identity:
+        raise ConfigError("--like_identity needs --like, the file whose shapes it means")
     overrides |= {name: drawn for name, drawn in (ranges | shares).items() if drawn is not None}
     run = _with_grid({name: options.pop(name) for name in _RUN}, overrides.get("grid"))
     parts = PartsConfig(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import synthforge
@@ -14,6 +14,7 @@ from synthforge.config import (
     CAMERA_RADIUS,
     IMAGE_SIZE,
     RunConfig,
+    SamplingConfig,
 )
 from synthforge.dataset.folder import FORMAT_VERSION
 from synthforge.generators.known import GENERATORS
@@ -42,7 +43,7 @@ def dataset_card(run: RunConfig, rig: Rig) -> dict[str, Any]:
             "generator_fingerprint": rig.generator.fingerprint,
             "head_fingerprint": rig.head.fingerprint,
             "alignment": _weights(rig.alignment),
-            "sampling": asdict(rig.sampling),
+            "sampling": _sampling(rig.sampling),
             **{name: getattr(rig.parts, name) for name in known.options},
             **_gate_settings(rig),
             "extras": sorted(run.extras),
@@ -74,6 +75,11 @@ def dataset_card(run: RunConfig, rig: Rig) -> dict[str, Any]:
         "landmarks": "iBUG 68; points 0-16 are a projected 3D contour of the jaw, not the "
         "visible outline",
     }
+
+
+def _sampling(sampling: SamplingConfig) -> dict[str, Any]:
+    like = None if sampling.like is None else sampling.like.record
+    return asdict(replace(sampling, like=None)) | {"like": like}
 
 
 def _gate_settings(rig: Rig) -> dict[str, Any]:

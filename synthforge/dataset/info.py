@@ -114,6 +114,10 @@ def _acceptance(count: int, rejected: Counter[str]) -> str:
     return f"{count / drawn:.1%} of {drawn} draws" + (f"; rejected: {reasons}" if reasons else "")
 
 
+# What a dataset that is drawn like photographs has from them.
+_PLACED = ("yaw_rad", "pitch_rad", "fov_deg")
+
+
 def _drawn(dataset: Dataset) -> Iterator[str]:
     """Lowest, middle and highest of what was drawn, beside what was asked for."""
     places = np.unique(np.linspace(0, len(dataset.indices) - 1, _READ).round().astype(int))
@@ -124,10 +128,14 @@ def _drawn(dataset: Dataset) -> Iterator[str]:
             if isinstance(annotation.get(key), int | float):
                 found.append(annotation[key])
     asked = dataset.card["recipe"].get("sampling", {})
-    grid = asked.get("grid")
+    grid, like = asked.get("grid"), asked.get("like")
     if grid:
         counts = (f"{_count(grid.get(name))} {name}" for name in _FACTORS if grid.get(name))
         yield _row("recipe", f"{', '.join(counts)}; order {grid.get('order')}")
+    if like:
+        shapes = ", shapes too" if like.get("identity") else ""
+        text = f"{like.get('faces')} faces in photographs, jitter {like.get('jitter')}{shapes}"
+        yield _row("like", text)
     title = f"of {len(places)} samples" if len(places) < len(dataset.indices) else "of all samples"
     yield _row("drawn", f"{'lowest':>9}{'median':>9}{'highest':>9}   asked for   ({title})")
     for key, (name, is_angle) in _RANGES.items():
@@ -138,7 +146,10 @@ def _drawn(dataset: Dataset) -> Iterator[str]:
         scale = math.degrees(1) if is_angle else 1
         numbers = np.array([min(found), np.median(found), max(found)]) * scale
         row = "".join(f"{number:9.1f}" for number in numbers)
-        yield _row(name, f"{row}   {_asked(asked.get(key), scale)}{unit}")
+        text = f"{_asked(asked.get(key), scale)}{unit}"
+        if like and key in _PLACED:
+            text = "as in the photographs"
+        yield _row(name, f"{row}   {text}")
 
 
 def _count(value: Any) -> int:

@@ -91,6 +91,11 @@ class Descriptor:
                 f"--{framing[0]} moves the face in the image, and {self.title} draws aligned crops "
                 "only; leave it out or give --generator mannequin"
             )
+        if overrides.get("like") is not None and not self.has_framing:
+            raise ConfigError(
+                f"--like is for the built-in head, whose faces `synthforge fit` recovers, and not "
+                f"for {self.title}; leave it out or give --generator mannequin"
+            )
         if any(name in overrides for name in POSE):
             overrides = {"pose_limit": None, **overrides}
         if "fov_deg" in overrides:

@@ -58,7 +58,7 @@ def frame(row: Row, view: SampleId, config: SamplingConfig) -> None:
     placing = (config.face_size, config.offset_x, config.offset_y)
     if placing == (None, None, None) and config.cut == 0:
         return
-    low, high = _face_box(row)
+    low, high = face_box(row)
     focal = float(focal_from_fov(torch.from_numpy(np.asarray(row["fov_deg"], np.float64))))
     if config.face_size is not None:
         size = config.face_size.at(view.stream("face_size").random())
@@ -82,7 +82,7 @@ def frame(row: Row, view: SampleId, config: SamplingConfig) -> None:
     row["center"] = center.astype(np.float32)
 
 
-def _face_box(row: Row) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def face_box(row: Row) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Least and greatest x and y of the face at focal length 1, from where the axis meets it."""
     points, directions, neck = _face()
     # Summed in order, and to 1e-4 image widths: the same on any CPU.

@@ -25,6 +25,7 @@ from synthforge.mannequin.head.identity import (
     draw_coefficients,
     estimate_attributes,
 )
+from synthforge.mannequin.likeness import like_config
 from synthforge.mannequin.wear.outfit import WORN_LATENTS, draw_outfit, numbers_of
 from synthforge.sampling import (
     Parameters,
@@ -75,11 +76,14 @@ def draw_people(ids: Sequence[SampleId], config: SamplingConfig) -> Parameters:
 def _draw_person(sample: SampleId, config: SamplingConfig) -> tuple[Row, Row]:
     factors = factors_of(sample, config.grid)
     identity, expression_id = factors.identity, factors.expression
+    config, like = like_config(config, factors.view)
     row = draw_row(factors, config, LATENT_SIZE)
     scene = factors.light.stream("z").standard_normal(LATENT_SIZE)[PERSON_LATENTS:]
     row["z"][PERSON_LATENTS:] = scene
     hold_pose(row, config)
-    if config.shape is None:
+    if like is not None and config.like is not None and config.like.identity:
+        row["shape"] = like.shape.astype(np.float32)
+    if config.shape is None and (config.like is None or not config.like.identity):
         drawn = draw_attributes(identity.stream("attributes"), 1, config)
         row["shape"] = draw_coefficients(identity.stream("shape"), drawn)[0].astype(np.float32)
         people: Attributes | Estimate = drawn
@@ -105,10 +109,12 @@ def _draw_person(sample: SampleId, config: SamplingConfig) -> tuple[Row, Row]:
 
     head, pose, expression = baked_head(), row["pose_rad"], row["expression"]
     if factors.face is not None or config.expression is None:
-        if factors.face is None:
-            face = draw_face(expression_id.stream("expression"))
-        else:
+        if factors.face is not None:
             face = listed_face(factors.face)
+        elif like is not None:
+            face = like.face_actions
+        else:
+            face = draw_face(expression_id.stream("expression"))
         expression[: len(_COLUMNS)] = face[_COLUMNS]
         if config.jaw_rad is None:
             pose[6] = expression[_JAW_OPEN] * head.jaw_open_rad

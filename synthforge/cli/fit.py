@@ -1,0 +1,67 @@
+"""`synthforge fit`: heads recovered from photographs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from synthforge.cli.launch import started
+from synthforge.cli.options import Command, OneLine, PathOption
+from synthforge.config import ConfigError
+from synthforge.cpus import one_thread
+
+_EPILOG = """\b
+Example:
+  synthforge fit photographs --output like.npz
+  generate_synthforge_data.py --output_dir faces --num_images 1000 --like like.npz
+"""
+
+
+@click.command(cls=Command, epilog=_EPILOG)
+@click.argument("photographs", metavar="PHOTOS", type=PathOption())
+@click.option("--output", type=PathOption(dir_okay=False), required=True, help="New .npz to write.")
+def fit(photographs: Path, output: Path) -> None:
+    """Recover the heads in a folder of photographs, for generate's --like.
+
+    The largest face of each: pose, place in the frame, expression and shape of the built-in head.
+    Beside the file comes a sheet of overlays, to look at.
+    """
+    if output.suffix != ".npz":
+        raise OneLine(f"{output} should end in .npz")
+    if not output.parent.is_dir():
+        raise OneLine(f"the folder {output.parent} does not exist; create it first")
+    if output.exists():
+        raise OneLine(f"{output} is there already; remove it, or give another name")
+    one_thread()
+    import numpy as np
+    from tqdm import tqdm
+
+    from synthforge.dataset.png import encode_png
+    from synthforge.like import write_like
+    from synthforge.photofit.overlays import overlay_sheet
+    from synthforge.photofit.photographs import find_faces, photographs_in
+    from synthforge.photofit.run import fit_photographs
+    from synthforge.whole_files import write_whole
+
+    started()
+    paths = photographs_in(photographs)
+    looked = list(tqdm(find_faces(paths), total=len(paths), unit="photo", desc="Looking"))
+    faces = [face for face in looked if face is not None]
+    without = [path.name for path, face in zip(paths, looked, strict=True) if face is None]
+    for name in without:
+        click.echo(f"No face: {click.format_filename(name)}", err=True)
+    if not faces:
+        raise ConfigError(f"no face was found in {photographs}; give photographs that show one")
+    fitted = fit_photographs(faces)
+    sheet = output.with_suffix(".png")
+    write_whole(sheet, encode_png(overlay_sheet(faces, fitted.points_px)))
+    write_like(output, fitted.arrays, [face.name for face in faces])
+    off, share = fitted.arrays["residual_px"], fitted.arrays["residual"]
+    click.echo(
+        f"{len(faces)} faces in {len(paths)} photographs; points off by {np.median(off):.2f} px in "
+        f"the median, {100 * np.median(share):.1f} % of the outer-eye distance"
+    )
+    click.echo(f"Overlays: {click.format_filename(sheet)}")
+    click.echo(f"Recovered: {click.format_filename(output)}")
+    click.echo(f"Draw like them: generate_synthforge_data.py ... --like {output}")

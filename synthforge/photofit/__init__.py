@@ -1,0 +1,1 @@
+"""Heads recovered from photographs: camera, shape and expression from a detector's points."""

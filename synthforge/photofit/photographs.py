@@ -1,0 +1,81 @@
+"""Photographs in a folder, and the points of the face in each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from synthforge.detectors.face_mesh import face_mesh
+from synthforge.errors import ConfigError
+
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+_MAX_BYTES = 2**27
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A photograph in its frame: the square of its longer side round its middle.
+
+    image: uint8 [H, W, 3] RGB. points_px: float64 [468, 2], of the image, centres at +0.5, in
+    MediaPipe's order.
+    """
+
+    name: str
+    image: NDArray[np.uint8]
+    points_px: NDArray[np.float64]
+
+    @property
+    def side(self) -> int:
+        """Of the frame, pixels."""
+        return max(self.image.shape[:2])
+
+    @property
+    def points(self) -> NDArray[np.float64]:
+        """[468, 2], frame widths from the frame's top left."""
+        return (self.points_px + self._margin) / self.side
+
+    def px(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The inverse of `points`."""
+        return points * self.side - self._margin
+
+    @property
+    def _margin(self) -> NDArray[np.float64]:
+        height, width = self.image.shape[:2]
+        return (self.side - np.array([width, height])) / 2
+
+
+def photographs_in(folder: Path) -> list[Path]:
+    """Image files of a folder, by name. Raises ConfigError if there are none."""
+    if not folder.is_dir():
+        raise ConfigError(f"{folder} is no folder; give one that holds photographs")
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
+    if not found:
+        raise ConfigError(f"{folder} holds no {', '.join(_SUFFIXES)}; give a folder that does")
+    return found
+
+
+def find_faces(paths: list[Path]) -> Iterator[Photograph | None]:
+    """The largest face of each photograph; None where none is found or it cannot be read."""
+    for path in paths:
+        image = _read(path)
+        mesh = None if image is None else face_mesh(image)
+        yield (
+            None if image is None or mesh is None else Photograph(path.name, image, mesh.points_px)
+        )
+
+
+def _read(path: Path) -> NDArray[np.uint8] | None:
+    if not path.is_file() or path.stat().st_size > _MAX_BYTES:
+        return None
+    try:
+        image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:  # empty, or more pixels than OpenCV takes
+        return None
+    if image is None:
+        return None
+    return np.ascontiguousarray(image[..., ::-1]).astype(np.uint8, copy=False)

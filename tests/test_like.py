@@ -1,0 +1,201 @@
+"""Samples like faces in photographs."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from synthforge.alignment import place_in_generator
+from synthforge.camera import focal_from_fov
+from synthforge.cli.generate import generate
+from synthforge.config import MANNEQUIN_SAMPLING, ConfigError, PartsConfig, Range
+from synthforge.dataset.card import _sampling
+from synthforge.generators.mannequin import MANNEQUIN
+from synthforge.generators.next3d import NEXT3D
+from synthforge.grid import Grid
+from synthforge.like import Like, read_like, write_like
+from synthforge.mannequin.framing import face_box
+from synthforge.mannequin.head.baked import ACTIONS
+from synthforge.mannequin.people import draw_people
+from synthforge.pose import euler_deg, pose_of
+from synthforge.repair import settings_of
+from synthforge.sampling import SampleId
+
+FACES = 40
+
+
+def faces(count=FACES):
+    rng = np.random.default_rng(5)
+    smile = rng.random(count) < 0.5
+    actions = np.zeros((count, 52))
+    actions[:, [ACTIONS.index(f"mouthSmile{side}") for side in ("Left", "Right")]] = (
+        0.7 * smile[:, None]
+    )
+    angles = rng.normal(0, (0.3, 0.1, 0.15), (count, 3))
+    angles[:, 0] = abs(angles[:, 0]) * np.where(smile, 1, -1)  # those who smile turn left
+    framing = np.stack([rng.uniform(0.3, 0.4, count), *rng.normal(0, 0.03, (2, count))], 1)
+    numbers = {
+        "angles_rad": angles,
+        "framing": framing,
+        "fov_deg": np.full(count, 20.0),
+        "face_actions": actions,
+        "shape": np.full((count, 100), 0.5),
+        "residual_px": np.ones(count),
+        "residual": np.full(count, 0.01),
+    }
+    return {name: value.astype(np.float32) for name, value in numbers.items()}
+
+
+def people_like(like, indices=range(6)):
+    return draw_people(
+        [SampleId(1, index) for index in indices], replace(MANNEQUIN_SAMPLING, like=like)
+    )
+
+
+def test_a_file_comes_back(tmp_path):
+    write_like(tmp_path / "like.npz", faces(), ["a.png"] * FACES)
+    like = read_like(tmp_path / "like.npz", 0.5)
+    assert like == Like(faces(), 0.5) and like != Like(faces(), 0.4)
+    for name, values in faces().items():
+        assert (like.arrays[name] == values).all()
+    other = faces()
+    other["framing"][3, 1] += 0.001
+    assert Like(other).fingerprint != Like(faces()).fingerprint
+
+
+def broken(**changes):
+    arrays = {"format": np.array([1]), **faces(3)} | changes
+    return {name: value for name, value in arrays.items() if value is not None}
+
+
+def with_entry(name, value):
+    arrays = faces(3)
+    arrays[name].flat[0] = value
+    return broken(**{name: arrays[name]})
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        (broken(format=np.array([2])), "is not of format 1"),
+        (broken(format=None), "has no format"),
+        (broken(shape=None), "has no shape"),
+        (broken(shape=np.zeros((3, 99), np.float32)), "has shape of float32 (3, 99)"),
+        (broken(framing=np.zeros((2, 3), np.float32)), "has framing of"),
+        (broken(face_actions=np.zeros((3, 52), np.int64)), "has face_actions of int64"),
+        (with_entry("angles_rad", np.nan), "has angles_rad outside"),
+        (with_entry("face_actions", 1.5), "has face_actions outside"),
+        (with_entry("shape", np.inf), "has shape outside"),
+        ({"format": np.array([1]), **faces(0)}, "holds 0 faces"),
+        (broken(angles_rad=np.array([object()] * 3)), ""),
+    ],
+)
+def test_bad_arrays(tmp_path, arrays, said):
+    path = tmp_path / "like.npz"
+    np.savez(path, **arrays)
+    with pytest.raises(ConfigError, match="--like") as error:
+        read_like(path)
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\3\4 no zip", b"\x80\x04."])
+def test_bad_files(tmp_path, content):
+    (tmp_path / "like.npz").write_bytes(content)
+    result = CliRunner().invoke(
+        generate,
+        [
+            *("--output_dir", str(tmp_path / "out"), "--num_images", "1"),
+            *("--like", str(tmp_path / "like.npz")),
+        ],
+    )
+    assert result.exit_code == 2 and "--like" in result.output, result.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_pose_framing_and_expression_are_the_faces():
+    like = Like(faces(1), jitter=0.0)
+    people = people_like(like)
+    from synthforge.generators.mannequin import mannequin_parts
+
+    head, _, _ = mannequin_parts(torch.device("cpu"))
+    pose = pose_of(*head.joints(people), place_in_generator, people.camera)
+    wanted = np.degrees(like.arrays["angles_rad"][0])
+    np.testing.assert_allclose(euler_deg(pose.R_cam_head), np.tile(wanted, (6, 1)), atol=0.05)
+    assert len(set(people.yaw_rad.tolist())) == 6  # the camera's share of the turn differs
+    names = ("shape", "pose_rad", "yaw_rad", "pitch_rad", "fov_deg")
+    for i in range(6):
+        low, high = face_box({name: getattr(people, name)[i].numpy() for name in names})
+        focal = float(focal_from_fov(people.fov_deg[i]))
+        middle = people.center[i].numpy() + focal * (low + high) / 2 - 0.5
+        framing = np.array([focal * (high - low).max(), *middle])
+        np.testing.assert_allclose(framing, like.arrays["framing"][0], atol=1e-3)
+    drawn = people.labels["face_actions"].numpy()
+    smile = ACTIONS.index("mouthSmileLeft")
+    assert drawn[:, smile] == pytest.approx(like.arrays["face_actions"][0, smile], abs=1e-6)
+
+
+def test_correlations_and_spread_survive():
+    like = Like(faces(), jitter=1.0)
+    drawn = [like.draw(SampleId(0, index).stream("like")) for index in range(1500)]
+    angles = np.stack([face.angles_rad for face in drawn])
+    own = like.arrays["angles_rad"]
+    np.testing.assert_allclose(angles.std(0), own.std(0), rtol=0.1)
+    smiles = np.stack([face.face_actions for face in drawn])[:, ACTIONS.index("mouthSmileLeft")] > 0
+    share = (like.arrays["face_actions"][:, ACTIONS.index("mouthSmileLeft")] > 0).mean()
+    assert smiles.mean() == pytest.approx(share, abs=0.05)
+    assert angles[smiles, 0].mean() > 0.1 and angles[~smiles, 0].mean() < -0.1
+    assert len(np.unique(angles[:, 0])) == 1500
+
+
+def test_a_sample_is_its_own_and_nobodys_shape():
+    like = Like(faces())
+    together, alone = people_like(like), people_like(like, [4])
+    assert (together.shape[4] == alone.shape[0]).all()
+    assert (together.pose_rad[4] == alone.pose_rad[0]).all()
+    plain = draw_people([SampleId(1, 4)], MANNEQUIN_SAMPLING)
+    assert (plain.shape == alone.shape).all()  # the prior's, with or without --like
+    assert not (plain.pose_rad == alone.pose_rad).all()
+    assert (people_like(Like(faces(), identity=True)).shape == 0.5).all()
+
+
+def test_the_recipe_keeps_its_fingerprint():
+    like = Like(faces(), 0.2)
+    record = json.loads(json.dumps(_sampling(replace(MANNEQUIN_SAMPLING, like=like))))["like"]
+    assert record == {
+        "fingerprint": like.fingerprint,
+        "faces": FACES,
+        "jitter": 0.2,
+        "identity": False,
+    }
+    card = {"recipe": {"generator": "mannequin", "seed": 0, "sampling": {"like": record}}}
+    with pytest.raises(ConfigError, match="run the command again"):
+        settings_of(card, PartsConfig().assets)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        ({"yaw_rad": Range(0, 0)}, "--like and --yaw"),
+        ({"face_size": Range(0.4, 0.5)}, "--like and --face_size"),
+        ({"expression": Range(0, 1)}, "--like and --expression"),
+        ({"grid": Grid(identities=2, expressions=2)}, "the recipe's grid"),
+    ],
+)
+def test_what_says_the_same(overrides, said):
+    with pytest.raises(ConfigError, match=said):
+        PartsConfig(sampling_overrides={"like": Like(faces()), **overrides})
+
+
+def test_limits():
+    both = {"like": Like(faces(), identity=True), "age_years": Range(20, 30)}
+    with pytest.raises(ConfigError, match="--like_identity and --age"):
+        PartsConfig(sampling_overrides=both)
+    PartsConfig(sampling_overrides=both | {"like": Like(faces())})
+    with pytest.raises(ConfigError, match="--like_jitter"):
+        Like(faces(), jitter=float("nan"))
+    with pytest.raises(ConfigError, match="built-in head"):
+        NEXT3D.sampling_with({"like": Like(faces())})
+    assert MANNEQUIN.sampling_with({"like": Like(faces())}).like is not None
