@@ -1,7 +1,7 @@
 """From FLAME's metres to where the head truly sits in the generated volume.
 
-Two steps: a fixed placement (scale and shift, as the public SynthForge scripts place the mesh),
-then a small learned map, 3-hidden-3, the paper's alignment MLP (arXiv:2406.07840, section 3).
+After the fixed placement of `frames.place_in_generator`, a small learned map, 3-hidden-3: the
+paper's alignment MLP (arXiv:2406.07840, section 3).
 """
 
 from __future__ import annotations
@@ -18,11 +18,7 @@ from flame_pytorch.lbs import fixed_order_sum
 from synthforge.assets.locate import PRETRAINED, default_folder
 from synthforge.config import Activation
 from synthforge.errors import UserError
-
-# Generator units per metre, from Next3D's orthographic scale (5 per half plane).
-UNITS_PER_METRE = 2.5
-_OFFSET_FLAME = (0.0, -0.01, -0.01)
-_OFFSET_GEN = (0.0, 0.0, math.sqrt(2) / 10)
+from synthforge.frames import apply_affine
 
 # The affine map that the published fixMapMLP01.pth comes to, for Next3D.
 PUBLISHED_A = (
@@ -38,19 +34,6 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu
 
 class AlignmentError(UserError, ValueError):
     """Weights that cannot be used; the message says why and the way out."""
-
-
-def place_in_generator(points_flame: Tensor) -> Tensor:
-    """[..., 3] metres -> [..., 3] generator world, before alignment."""
-    return (points_flame + points_flame.new_tensor(_OFFSET_FLAME)) * UNITS_PER_METRE + (
-        points_flame.new_tensor(_OFFSET_GEN)
-    )
-
-
-def apply_affine(A: Tensor, b: Tensor, points: Tensor) -> Tensor:
-    """A @ x + b for points [..., N], A [M, N], b [M], with batch-independent rounding."""
-    columns = [x[..., None] * A[:, k] for k, x in enumerate(points.unbind(-1))]
-    return sum(columns[1:], columns[0]) + b
 
 
 class AlignmentMLP(nn.Module):

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from synthforge.alignment import UNITS_PER_METRE
 from synthforge.camera import Camera, rotate
+from synthforge.frames import UNITS_PER_METRE
 from synthforge.generator import GeneratorOutput
 from synthforge.landmarks import JAW
 from synthforge.mesh import Topology, unit, vertex_normals

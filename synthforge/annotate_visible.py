@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from synthforge.alignment import UNITS_PER_METRE
 from synthforge.annotate import Keypoints, depth16
 from synthforge.camera import Camera
+from synthforge.frames import UNITS_PER_METRE
 from synthforge.generator import GeneratorOutput, Layers
 from synthforge.parsing import Parsing
 from synthforge.rasterizer import Fragments

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from synthforge.alignment import AlignmentMLP, place_in_generator, trained_path
+from synthforge.alignment import AlignmentMLP, trained_path
 from synthforge.alignment_weights import load_alignment
 from synthforge.config import ConfigError, PartsConfig, SamplingConfig
 from synthforge.detectors import Detector, build_detector
+from synthforge.frames import place_in_generator
 from synthforge.generator import Generator
 from synthforge.generators.known import GENERATORS, pick
 from synthforge.head import Head

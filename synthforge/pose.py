@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from flame_pytorch.lbs import apply
-from synthforge.alignment import UNITS_PER_METRE
 from synthforge.camera import Camera
+from synthforge.frames import UNITS_PER_METRE
 from synthforge.landmarks import LEFT_EYE, RIGHT_EYE
 from synthforge.mesh import cross, unit
 

@@ -6,10 +6,11 @@ import numpy as np
 import torch
 
 from synthforge import sampling
-from synthforge.alignment import AlignmentMLP, apply_affine, place_in_generator
+from synthforge.alignment import AlignmentMLP
 from synthforge.assembly import Rig
 from synthforge.config import NEXT3D_SAMPLING
 from synthforge.detectors import Detector
+from synthforge.frames import apply_affine, place_in_generator
 from synthforge.generator import GeneratorOutput
 from synthforge.mesh import Mesh, Topology
 from synthforge.rasterizer import rasterize

@@ -2,8 +2,9 @@
 
 import torch
 
-from synthforge.alignment import apply_affine, published_alignment
+from synthforge.alignment import published_alignment
 from synthforge.config import IMAGE_SIZE
+from synthforge.frames import apply_affine
 
 # 0 is the published map for Next3D; the others are drawn.
 PLANTED = range(5)

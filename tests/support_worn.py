@@ -7,8 +7,8 @@ import torch
 from scipy.spatial import cKDTree
 from support_mannequin import built_head
 
-from synthforge.alignment import place_in_generator
 from synthforge.config import MANNEQUIN_SAMPLING, WEAR
+from synthforge.frames import place_in_generator
 from synthforge.mannequin.draws import Draws
 from synthforge.mannequin.hair.scalp import head_in_own_frame
 from synthforge.mannequin.head.pieces import Piece

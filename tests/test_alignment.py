@@ -1,5 +1,3 @@
-import math
-
 import pytest
 import torch
 from hypothesis import given
@@ -11,7 +9,6 @@ from synthforge.alignment import (
     PUBLISHED_B,
     AlignmentError,
     AlignmentMLP,
-    place_in_generator,
     published_alignment,
 )
 
@@ -24,12 +21,6 @@ def points():
 @pytest.fixture
 def trained():
     return trained_mlp()
-
-
-def test_placement():
-    point = torch.tensor([0.1, 0.01, 0.11])
-    expected = [0.25, 0.0, 0.25 + math.sqrt(2) / 10]
-    torch.testing.assert_close(place_in_generator(point), torch.tensor(expected))
 
 
 @pytest.mark.parametrize("hidden", [3, 4, 9])

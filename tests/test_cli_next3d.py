@@ -15,12 +15,13 @@ from support_next3d_files import write_checkpoint
 
 from flame_pytorch import FLAME, HeadModel, LandmarkEmbedding
 from flame_pytorch.plausible import MASK_NAMES
-from synthforge.alignment import place_in_generator, published_alignment
+from synthforge.alignment import published_alignment
 from synthforge.assembly import build_rig
 from synthforge.camera import Camera
 from synthforge.cli.generate import generate
 from synthforge.config import AssetPaths, PartsConfig
 from synthforge.dataset.read import Dataset
+from synthforge.frames import place_in_generator
 from synthforge.next3d import Next3D
 from synthforge.regions import REGION_ID
 

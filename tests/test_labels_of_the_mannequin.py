@@ -6,8 +6,8 @@ import torch
 from scipy.ndimage import distance_transform_edt
 
 from synthforge import annotate
-from synthforge.alignment import place_in_generator
 from synthforge.config import MANNEQUIN_SAMPLING
+from synthforge.frames import place_in_generator
 from synthforge.generators.mannequin import mannequin_parts
 from synthforge.landmarks import INNER_LIP, LEFT_EYE, RIGHT_EYE
 from synthforge.mannequin.people import draw_people

@@ -8,11 +8,11 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from synthforge.alignment import place_in_generator
 from synthforge.camera import focal_from_fov
 from synthforge.cli.generate import generate
 from synthforge.config import MANNEQUIN_SAMPLING, ConfigError, PartsConfig, Range
 from synthforge.dataset.card import _sampling
+from synthforge.frames import place_in_generator
 from synthforge.generators.mannequin import MANNEQUIN
 from synthforge.generators.next3d import NEXT3D
 from synthforge.grid import Grid

@@ -189,8 +189,8 @@ def face_mesh(skin: Skin, dataset: Path, seen: Path) -> tuple[Array, Ids]:
     """
     import torch
 
-    from synthforge.alignment import place_in_generator
     from synthforge.camera import Camera
+    from synthforge.frames import place_in_generator
     from synthforge.generators.mannequin import mannequin_parts
     from synthforge.pose import euler_deg, pose_of
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import synthforge
-from synthforge.alignment import UNITS_PER_METRE, AlignmentMLP
+from synthforge.alignment import AlignmentMLP
 from synthforge.assembly import Rig
 from synthforge.config import (
     CAMERA_PIVOT,
@@ -17,6 +17,7 @@ from synthforge.config import (
     SamplingConfig,
 )
 from synthforge.dataset.folder import FORMAT_VERSION
+from synthforge.frames import UNITS_PER_METRE
 from synthforge.generators.known import GENERATORS
 from synthforge.keypoints import Scheme
 from synthforge.labels import IMAGES

@@ -20,10 +20,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from synthforge.alignment import UNITS_PER_METRE
 from synthforge.alignment_config import LossWeights
 from synthforge.config import IMAGE_SIZE
 from synthforge.fitting.samples import Samples
+from synthforge.frames import UNITS_PER_METRE
 from synthforge.landmarks import JAW, OUTER_EYE_CORNERS
 from synthforge.mesh import Topology
 from synthforge.rasterizer import resolve, visible

@@ -17,7 +17,6 @@ from safetensors import safe_open
 from torch import Tensor
 from tqdm import tqdm
 
-from synthforge.alignment import place_in_generator
 from synthforge.camera import Camera
 from synthforge.config import IMAGE_SIZE
 from synthforge.fitting import TrainingError
@@ -29,6 +28,7 @@ from synthforge.fitting.drawing import (
     draw_batch,
     draw_heads,
 )
+from synthforge.frames import place_in_generator
 from synthforge.sampling import SampleId
 from synthforge.tensor_files import (
     Layout,

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from synthforge.alignment import place_in_generator
 from synthforge.camera import Camera, focal_from_fov, fov_from_focal
 from synthforge.config import SamplingConfig
+from synthforge.frames import place_in_generator
 from synthforge.mannequin.head.baked import SHAPE_COMPONENTS, baked_head
 from synthforge.sampling import Row, SampleId
 

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthforge.alignment import apply_affine, place_in_generator
 from synthforge.camera import Camera
 from synthforge.config import SamplingConfig
 from synthforge.fingerprint import fingerprint
+from synthforge.frames import apply_affine, place_in_generator
 from synthforge.generator import GeneratorOutput, Layers
 from synthforge.mannequin.hair.facial_hair import facial_hair
 from synthforge.mannequin.hair.hair import grow_hair

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from synthforge.alignment import UNITS_PER_METRE, place_in_generator
 from synthforge.camera import Camera
 from synthforge.config import CAMERA_RADIUS, WEAR, SamplingConfig
+from synthforge.frames import UNITS_PER_METRE, place_in_generator
 from synthforge.grid import Face
 from synthforge.mannequin.framing import frame, hold_pose
 from synthforge.mannequin.head.baked import ACTIONS, EXPRESSION_ACTIONS, baked_head

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from flame_pytorch.lbs import rotation_matrix
-from synthforge.alignment import UNITS_PER_METRE, place_in_generator
 from synthforge.camera import Camera
+from synthforge.frames import UNITS_PER_METRE, place_in_generator
 from synthforge.photofit.closed_form import scaled_orthography
 from synthforge.photofit.points_model import PointsModel
 from synthforge.photofit.priors import Prior

@@ -11,11 +11,11 @@ import pytest
 import support_mannequin
 import torch
 
-from synthforge.alignment import place_in_generator
 from synthforge.config import IMAGE_SIZE
 from synthforge.detectors import build_detector
 from synthforge.detectors.face_mesh import face_mesh
 from synthforge.detectors.landmarks68 import WEIGHTS, landmarks_of
+from synthforge.frames import place_in_generator
 from synthforge.landmarks import FLIP
 from synthforge.mannequin import Mannequin
 from synthforge.quality import Accept, Reject, judge

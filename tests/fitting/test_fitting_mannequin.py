@@ -5,7 +5,7 @@ import torch
 from support_fake_generator import oracle
 from support_planted import PLANTED, keypoint_error_px, planted_affine
 
-from synthforge.alignment import AlignmentMLP, apply_affine, place_in_generator
+from synthforge.alignment import AlignmentMLP
 from synthforge.alignment_config import AlignmentTrainingConfig
 from synthforge.config import MANNEQUIN_SAMPLING
 from synthforge.detectors import build_detector
@@ -13,6 +13,7 @@ from synthforge.fitting.drawing import SampleSource
 from synthforge.fitting.losses import FaceSurface
 from synthforge.fitting.samples import VALIDATION_START, load_samples
 from synthforge.fitting.train import fit
+from synthforge.frames import apply_affine, place_in_generator
 from synthforge.generators.mannequin import mannequin_parts
 from synthforge.mannequin import Mannequin
 

@@ -6,7 +6,6 @@ from support_damaged_files import damaged, forged
 from support_fake_generator import FakeGenerator, FakeHead, oracle
 from support_planted import planted_affine
 
-from synthforge.alignment import place_in_generator
 from synthforge.alignment_config import NEXT3D_ALIGNMENT_SAMPLING
 from synthforge.camera import Camera
 from synthforge.config import Range
@@ -16,6 +15,7 @@ from synthforge.fitting import drawing as drawing_module
 from synthforge.fitting import samples as samples_module
 from synthforge.fitting.drawing import SampleSource, dense_points, depth_target, draw_batch
 from synthforge.fitting.samples import load_samples
+from synthforge.frames import place_in_generator
 from synthforge.generator import GeneratorOutput
 from synthforge.sampling import SampleId, draw
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from support_mannequin import latent, rotation
 
-from synthforge.alignment import UNITS_PER_METRE, place_in_generator
+from synthforge.frames import UNITS_PER_METRE, place_in_generator
 from synthforge.mannequin import baked_head
 from synthforge.mannequin.head.pieces import Piece
 from synthforge.mannequin.person import person_from

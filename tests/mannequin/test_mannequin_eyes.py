@@ -6,7 +6,7 @@ import pytest
 import torch
 from support_mannequin import built_head, latent
 
-from synthforge.alignment import place_in_generator
+from synthforge.frames import place_in_generator
 from synthforge.mannequin.head.baked import EXPRESSION_ACTIONS
 from synthforge.mannequin.person import person_from
 from synthforge.mannequin.render.albedo import skin_albedo

@@ -7,8 +7,8 @@ import pytest
 import torch
 from support_mannequin import built_head
 
-from synthforge.alignment import place_in_generator
 from synthforge.config import MANNEQUIN_SAMPLING, ConfigError, Normal, PartsConfig, Range
+from synthforge.frames import place_in_generator
 from synthforge.generators.known import GENERATORS
 from synthforge.mannequin.people import draw_people
 from synthforge.pose import euler_deg, pose_of

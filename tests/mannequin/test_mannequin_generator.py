@@ -7,8 +7,8 @@ import support_mannequin
 import torch
 import torch.nn.functional as F
 
-from synthforge.alignment import place_in_generator
 from synthforge.camera import Camera
+from synthforge.frames import place_in_generator
 from synthforge.mannequin import generator as generator_module
 from synthforge.mannequin.generator import Mannequin
 from synthforge.mesh import Mesh

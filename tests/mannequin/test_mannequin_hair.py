@@ -10,7 +10,7 @@ import torch
 from scipy.spatial import cKDTree
 from support_mannequin import latent, rotation
 
-from synthforge.alignment import UNITS_PER_METRE, place_in_generator
+from synthforge.frames import UNITS_PER_METRE, place_in_generator
 from synthforge.mannequin.hair.facial_hair import facial_hair
 from synthforge.mannequin.hair.hair import grow_hair, strand_colors
 from synthforge.mannequin.hair.hair_styles import STYLES

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from support_mannequin import Dome, latent, rotation, samples
 
-from synthforge.alignment import UNITS_PER_METRE
+from synthforge.frames import UNITS_PER_METRE
 from synthforge.mannequin.hair import scalp
 from synthforge.mannequin.hair.strand_kernel import gather_seen, lay_along
 from synthforge.mannequin.hair.strands import Splat, Strands, shade_strands

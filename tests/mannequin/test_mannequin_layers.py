@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from scipy.ndimage import binary_dilation, binary_erosion
 
 from synthforge import annotate, annotate_visible
-from synthforge.alignment import place_in_generator
+from synthforge.frames import place_in_generator
 from synthforge.mannequin import generator as generator_module
 from synthforge.mannequin.generator import Mannequin
 from synthforge.rasterizer import rasterize

@@ -6,7 +6,7 @@ import pytest
 import torch
 from support_mannequin import Dome, latent, rotation
 
-from synthforge.alignment import place_in_generator
+from synthforge.frames import place_in_generator
 from synthforge.mannequin.render.background import background
 from synthforge.mannequin.render.lighting import Light, fit_rotation, irradiance, key_shadow
 from synthforge.mannequin.render.occlusion import directions, look_from, visibility

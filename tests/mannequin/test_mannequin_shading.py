@@ -7,8 +7,8 @@ import pytest
 import torch
 from support_mannequin import Dome, latent
 
-from synthforge.alignment import place_in_generator
 from synthforge.camera import Camera
+from synthforge.frames import place_in_generator
 from synthforge.mannequin.hair.hair import grow_hair
 from synthforge.mannequin.hair.scalp import head_in_own_frame
 from synthforge.mannequin.hair.strands import Strands, shade_strands, splat

@@ -6,10 +6,10 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from synthforge.alignment import place_in_generator
 from synthforge.cli.commands import synthforge
 from synthforge.config import MANNEQUIN_SAMPLING
 from synthforge.detectors.face_mesh import FaceMesh
+from synthforge.frames import place_in_generator
 from synthforge.generators.mannequin import mannequin_parts
 from synthforge.like import read_like
 from synthforge.mannequin.head.baked import ACTIONS

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from synthforge.alignment import UNITS_PER_METRE
+from synthforge.frames import UNITS_PER_METRE
 from synthforge.raster_kernel import compiled, inlined
 
 # Half the width of the shadow map, generator units.

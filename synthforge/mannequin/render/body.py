@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from synthforge.alignment import UNITS_PER_METRE
+from synthforge.frames import UNITS_PER_METRE
 from synthforge.mannequin.head.pieces import Piece
 from synthforge.mannequin.kernels.vertices import sum_normals
 from synthforge.mannequin.person import Person

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from synthforge.alignment import UNITS_PER_METRE
+from synthforge.frames import UNITS_PER_METRE
 from synthforge.mannequin.hair.scalp import Frame
 from synthforge.mannequin.render.arithmetic import dot, turned
 from synthforge.mannequin.render.lighting import Shadow, ambient_cube, radiance, schlick
