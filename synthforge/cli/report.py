@@ -17,13 +17,20 @@ _NAME = "report.html"
 @click.option(
     "--output", type=PathOption(dir_okay=False), default=_NAME, help="HTML file to write."
 )
-def report(dataset: Path | str, output: Path) -> None:
+@click.option(
+    "--like",
+    type=PathOption(dir_okay=False),
+    default=None,
+    help="What `synthforge fit` wrote: draw the photographs' distributions beside the dataset's.",
+)
+def report(dataset: Path | str, output: Path, like: Path | None) -> None:
     """Draw a dataset on one HTML page that needs no network.
 
     Samples with their labels, distributions, the mean face, a head to turn, settings and licence.
     """
     from synthforge.dataset.report.report import write_report
+    from synthforge.like import read_like
 
     started()
-    write_report(dataset, output)
+    write_report(dataset, output, None if like is None else read_like(like))
     click.echo(f"Report: {click.format_filename(output)}")

@@ -13,7 +13,7 @@ from typing import Any, get_args
 import numpy as np
 import viser
 
-from synthforge.config import AGES, MAX_FOV_DEG, ConfigError
+from synthforge.config import AGES, MAX_FOV_DEG, WEAR, ConfigError
 from synthforge.dataset.sample import Sample
 from synthforge.errors import UserError
 from synthforge.mannequin.head.faces import FACES
@@ -124,6 +124,10 @@ class Page:
                 slide("Weight", 0, 1, first.weight, "for people of that age and sex")
                 slide("African", 0, 1, first.african, "share of ancestry")
                 slide("Asian", 0, 1, first.asian, "share of ancestry; the rest is Caucasian")
+        if known.has_attributes:
+            with gui.add_folder("Worn"):
+                for name in WEAR:
+                    self.sliders[name.capitalize()] = gui.add_checkbox(name.capitalize(), False)
         with gui.add_folder("Face"):
             if known.check_face is not None:
                 self.sliders["Face"] = gui.add_dropdown("Face", tuple(FACES))
@@ -157,6 +161,7 @@ class Page:
         return View(
             **{field: value[name] for field, name in fields.items() if name in value},
             actions={action: value[name] for name, action in ACTIONS.items() if name in value},
+            worn=tuple(name for name in WEAR if value.get(name.capitalize())),
             gaze=gaze if value.get("Set the gaze") else None,
         )
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from synthforge.config import PartsConfig
+from synthforge.config import WEAR, PartsConfig
 from synthforge.generators.descriptor import Descriptor
 from synthforge.sampling import SampleId
 
@@ -24,6 +24,7 @@ class View:
     light: number of the light, 0 to LIGHTS - 1.
     african, asian: shares of ancestry; asian gives way where they exceed 1. The rest is caucasian.
     face: a name; actions: activations of face actions on top of it.
+    worn: names of synthforge.config.WEAR; which glasses or headwear, say, depends on the seed.
     gaze: where the eyes look, to the subject's left and up, -1 to 1; None: as people do.
     """
 
@@ -37,6 +38,7 @@ class View:
     face: str = "neutral"
     actions: Mapping[str, float] = field(default_factory=dict)
     gaze: tuple[float, float] | None = None
+    worn: tuple[str, ...] = ()
     jaw: float = 0
     yaw: float = 0
     pitch: float = 0
@@ -54,6 +56,7 @@ class View:
         if known.has_attributes:
             sample |= {name: getattr(self, name) for name in ("age", "sex", "weight", "african")}
             sample["asian"] = min(self.asian, 1 - self.african)
+            sample |= {name: float(name in self.worn) for name in WEAR}
         if known.check_face is None:
             sample["jaw"] = self.jaw
         lines = ["[sample]", *(f"{name} = {number!r}" for name, number in sample.items())]

@@ -29,6 +29,7 @@ MOVED = View(
     sex=1,
     african=0.7,
     asian=0.6,
+    worn=("glasses", "earrings"),
     face="smile",
     actions={"jawOpen": 0.4, "mouthPucker": 0.0},
     gaze=(-0.5, 0.25),
@@ -58,6 +59,8 @@ def test_the_command_draws_the_same_files_from_the_saved_recipe(saved, tmp_path,
     for path in saved.glob("*.png"):
         assert path.read_bytes() == (tmp_path / f"face/{path.stem}/000005.png").read_bytes()
     annotations = (tmp_path / "face/annotations/000005.json").read_text()
+    worn = json.loads(annotations)
+    assert worn["glasses"] and worn["earrings"] and not worn["headwear"] and not worn["mask"]
     assert (saved / "annotations.json").read_text() == annotations
 
 

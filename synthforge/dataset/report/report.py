@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -20,8 +20,9 @@ from synthforge.dataset.folder import ANNOTATIONS, DatasetError, planned_ranges,
 from synthforge.dataset.info import rejected_by_reason
 from synthforge.dataset.read import Dataset, StoredSample, palette_ids
 from synthforge.dataset.report import charts
-from synthforge.dataset.report.statistics import Statistics, spread, statistics
+from synthforge.dataset.report.statistics import Statistics, beside, spread, statistics
 from synthforge.dataset.target import open_target
+from synthforge.like import Like
 from synthforge.regions import BACKGROUND
 from synthforge.whole_files import write_whole
 
@@ -31,10 +32,11 @@ _TILE = 224
 _RELIEF = 192
 
 
-def write_report(where: Path | str, path: Path) -> None:
+def write_report(where: Path | str, path: Path, like: Like | None = None) -> None:
     """Write the page of a dataset, a folder or a URL of shards, to `path`.
 
-    Of a large dataset only a part is read. Raises DatasetError if there is no sample, or a file
+    Of a large dataset only a part is read. like: faces in photographs, whose distributions are
+    drawn beside the dataset's. Raises DatasetError if there is no sample, or a file
     cannot be read or written.
     """
     dataset = Dataset(where)
@@ -50,8 +52,8 @@ def write_report(where: Path | str, path: Path) -> None:
         summary=_summary(dataset, where),
         layers="".join(_buttons(dataset)),
         sheet="".join(map(_tile, samples)),
-        charts="".join(_charts(counted)),
-        read=counted.read,
+        charts="".join(_charts(counted, like, dataset.card.get("face_actions", ()))),
+        read=_read(counted, like),
         mean_face=_data(counted.mean_face, ".jpg"),
         heat=_data(_painted(counted.heat), ".png"),
         relief=_relief(_frontal(samples)),
@@ -135,11 +137,17 @@ def _tile(sample: StoredSample) -> str:
     )
 
 
-def _charts(counted: Statistics) -> Iterator[str]:
+def _read(counted: Statistics, like: Like | None) -> str:
+    outlined = f" Outlined: the {len(like)} faces of the photographs." if like else ""
+    return f"Of {counted.read} samples.{outlined}"
+
+
+def _charts(counted: Statistics, like: Like | None, names: Sequence[str]) -> Iterator[str]:
+    columns, actions = beside(like, names) if like else ({}, {})
     for title, (unit, values) in counted.columns.items():
-        yield charts.histogram(values, title, unit)
+        yield charts.histogram(values, title, unit, beside=columns.get(title))
     if counted.actions:
-        yield charts.shares(counted.actions, "face actions, share of samples")
+        yield charts.shares(counted.actions, "face actions, share of samples", actions)
     yield charts.shares(counted.region_shares, "regions, share of the image")
 
 

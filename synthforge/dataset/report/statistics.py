@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from synthforge.dataset.read import Dataset, palette_ids
 from synthforge.landmarks import LEFT_EYE, OUTER_LIP, RIGHT_EYE
+from synthforge.like import Like
 from synthforge.regions import REGIONS
 
 # Samples whose numbers are read, and whose images, spread over the dataset.
@@ -84,6 +85,20 @@ class Statistics:
     region_shares: dict[str, float]
     mean_face: NDArray[np.uint8]
     heat: NDArray[np.uint8]
+
+
+def beside(
+    like: Like, names: Sequence[str]
+) -> tuple[dict[str, NDArray[np.float64]], dict[str, float]]:
+    """What faces in photographs have of a dataset's: columns by title, and actions' shares.
+
+    names: of the face actions.
+    """
+    angles = np.degrees(like.arrays["angles_rad"].astype(np.float64))
+    active = (like.arrays["face_actions"] >= _ACTIVE).mean(0).tolist()
+    return dict(zip(("yaw", "pitch", "roll"), angles.T, strict=True)), dict(
+        zip(names, active, strict=False)
+    )
 
 
 def spread(dataset: Dataset, count: int) -> list[int]:

@@ -29,3 +29,16 @@ def test_shares_are_to_scale():
     widths = [float(w) for w in re.findall(r'<rect[^>]*width="([\d.]+)"', figure)]
     assert widths[0] == 2 * widths[1] and widths[2] == 0
     assert "50.0%" in figure and "a&amp;b" in figure
+
+
+def test_other_values_are_outlined_to_the_same_scale():
+    values = np.array([0.0, 0.0, 1.0, 1.0])
+    figure = charts.histogram(values, "yaw", "deg", bins=2, beside=np.array([1.0]))
+    ElementTree.fromstring(figure)
+    (outline,) = re.findall(r'class="beside" d="([^"]*)"', figure)
+    heights = [float(y) for y in re.findall(r"L[\d.]+ ([\d.]+)", outline)]
+    assert heights[:4] == [92, 92, 0, 0] and bars(figure) == [46, 46]
+    both = charts.shares({"smile": 0.25, "wink": 0.1}, "actions", {"smile": 0.5})
+    ElementTree.fromstring(both)
+    widths = re.findall(r'<rect( class="beside")?[^>]*width="([\d.]+)"', both)
+    assert [float(w) for _, w in widths][1] == 2 * float(widths[0][1]) and len(widths) == 3

@@ -1,6 +1,7 @@
 import json
 import re
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from support_chromium import needs_chromium, value_on
@@ -10,6 +11,7 @@ from synthforge.cli.commands import synthforge
 from synthforge.dataset.export import tars
 from synthforge.dataset.folder import DatasetError
 from synthforge.dataset.report.report import write_report
+from synthforge.like import write_like
 
 NUMBERS = {
     "depth_range": [2.0, 3.0],
@@ -48,6 +50,35 @@ def test_shards_have_a_report(tmp_path):
     tars.write(dataset, dataset.samples(), tmp_path / "tars")
     write_report(tmp_path / "tars", tmp_path / "report.html")
     assert "<dt>samples</dt><dd>2</dd>" in (tmp_path / "report.html").read_text()
+
+
+def test_photographs_stand_beside_the_dataset(tmp_path):
+    dataset = dataset_of(tmp_path / "d", 0, numbers=NUMBERS | {"face_actions": np.eye(52)[4]})
+    dataset.card["face_actions"] = [f"action{k}" for k in range(52)]
+    (tmp_path / "d/dataset.json").write_text(json.dumps(dataset.card))
+    faces = {
+        "angles_rad": np.float32([[0.5, 0, 0], [0.1, 0, 0]]),
+        "framing": np.float32([[0.5, 0, 0]] * 2),
+        "fov_deg": np.full(2, 20, np.float32),
+        "face_actions": np.float32([np.eye(52)[4], np.zeros(52)]),
+        "shape": np.zeros((2, 100), np.float32),
+        **{name: np.zeros(2, np.float32) for name in ("residual_px", "residual")},
+    }
+    write_like(tmp_path / "like.npz", faces, ["a.png", "b.png"])
+    result = CliRunner().invoke(
+        synthforge,
+        [
+            *("report", str(tmp_path / "d"), "--like", str(tmp_path / "like.npz")),
+            *("--output", str(tmp_path / "report.html")),
+        ],
+    )
+    assert result.exit_code == 0, result.output
+    text = (tmp_path / "report.html").read_text()
+    assert "Outlined: the 2 faces of the photographs." in text
+    (yaw,) = re.findall(r"<figcaption>yaw \(deg\).*?</figure>", text)
+    # 28.6 degrees at the right end, 5.7 at the left, the dataset's 14.3 between them.
+    assert ">5.73<" in yaw and ">28.65<" in yaw and 'class="beside"' in yaw
+    assert text.count('<rect class="beside"') == 16
 
 
 def test_an_empty_dataset_is_one_line(tmp_path):
