@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 from synthforge.config import (
+    MANNEQUIN_SAMPLING,
     MAX_INTEGER,
     NEXT3D_SAMPLING,
+    WEAR,
     Activation,
     ConfigError,
     PartsConfig,
@@ -26,6 +29,15 @@ NEXT3D_ALIGNMENT_SAMPLING = replace(
     yaw_rad=Range(-0.5, 0.5),
     pitch_rad=Range(-0.5, 0.5),
     fov_deg=Range(15, 23),
+)
+_BARE: dict[str, Any] = dict.fromkeys(WEAR, 0.0)
+# Bare heads, seen as large as Next3D's: what is worn hides what the alignment learns from.
+MANNEQUIN_ALIGNMENT_SAMPLING = replace(
+    MANNEQUIN_SAMPLING,
+    face_size=None,
+    offset_x=None,
+    offset_y=None,
+    **_BARE,
 )
 
 

@@ -12,13 +12,15 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from synthforge.distributions import Distribution, Normal, Range
 from synthforge.errors import ConfigError
 from synthforge.grid import Grid
 from synthforge.labels import EXTRAS, SCHEMES
-from synthforge.like import Like
+
+if TYPE_CHECKING:
+    from synthforge.like import Like
 
 RasterizerName = Literal["auto", "torch", "pytorch3d"]
 Activation = Literal["none", "tanh", "relu"]
@@ -61,6 +63,8 @@ _MAX_TRUNCATION = 2
 
 # A face larger than this is an eye or a cheek, one smaller no face any more.
 MIN_FACE_SIZE, MAX_FACE_SIZE = 0.05, 2.0
+# Kernel width of what is drawn like faces in photographs, in standard deviations of these.
+LIKE_JITTER = 0.3
 # Fields of SamplingConfig that say how head and camera are turned, and where the face is in the
 # image.
 POSE = ("head_yaw_rad", "head_pitch_rad", "head_roll_rad", "yaw_rad", "pitch_rad")

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from flame_pytorch.errors import FileFormatError, naming
 from flame_pytorch.reading.arrays import to_array
 from flame_pytorch.reading.contents import read_fields
+from synthforge.config import LIKE_JITTER
 from synthforge.errors import ConfigError
 from synthforge.whole_files import write_whole
 
@@ -70,7 +71,7 @@ class Like:
     """
 
     arrays: Mapping[str, Array] = field(compare=False, repr=False)
-    jitter: float = 0.3
+    jitter: float = LIKE_JITTER
     identity: bool = False
     fingerprint: str = field(init=False)
 
@@ -131,7 +132,7 @@ def write_like(path: Path, arrays: Mapping[str, Array], photographs: list[str]) 
     write_whole(path, content.getvalue())
 
 
-def read_like(path: Path, jitter: float = 0.3, identity: bool = False) -> Like:
+def read_like(path: Path, jitter: float = LIKE_JITTER, identity: bool = False) -> Like:
     """Raises ConfigError, in one line with the file's name, for a file that cannot be used."""
     try:
         with naming(path, _WAY_OUT):

@@ -300,6 +300,11 @@ def label(
         "kps_visible": keypoints.visible,
         "kps_occluded": annotate_visible.occluded(keypoints, layers),
         "depth_range": depth_range,
+        "head_rotation": turned.R_cam_head,
+        "head_euler_deg": euler_deg(turned.R_cam_head),
+        "gaze": turned.gaze_cam,
+        "eye_centers": turned.eyes_cam,
+        "eye_opening": eye_opening(keypoints.cam),
         "z": parameters.z,
         "camera_params": camera.vector,
         "flame_shape": parameters.shape,
@@ -310,11 +315,6 @@ def label(
         "fov_deg": parameters.fov_deg,
         "yaw_rad": parameters.yaw_rad,
         "pitch_rad": parameters.pitch_rad,
-        "head_rotation": turned.R_cam_head,
-        "head_euler_deg": euler_deg(turned.R_cam_head),
-        "gaze": turned.gaze_cam,
-        "eye_centers": turned.eyes_cam,
-        "eye_opening": eye_opening(keypoints.cam),
         **parameters.labels,
     }
     outline = outline_rows(R_flame, camera)

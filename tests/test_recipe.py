@@ -36,6 +36,7 @@ from synthforge.detectors import Detector
 from synthforge.fitting.drawing import SampleSource
 from synthforge.grid import Grid
 from synthforge.head import Head
+from synthforge.like import Like
 from synthforge.mannequin import baked_head
 from synthforge.mannequin import generator as mannequin_module
 from synthforge.mannequin.generator import Mannequin
@@ -122,6 +123,11 @@ def rig(**parts):
     return Rig(**(defaults | parts))
 
 
+def faces_in_photographs():
+    sizes = {"angles_rad": 3, "framing": 3, "face_actions": 52, "shape": 100}
+    return Like({name: np.zeros((2, size), np.float32) for name, size in sizes.items()})
+
+
 def other_ranges():
     """Each range with another end."""
     for field in dataclasses.fields(SamplingConfig):
@@ -132,6 +138,7 @@ def other_ranges():
             "pose_limit": PoseLimit(1, 1, 1),
             "face_size": Range(0.3, 0.4),
             "cut": 1e-6,
+            "like": faces_in_photographs(),
         }
         new = Range(0, 1)
         if field.name in other:
@@ -203,6 +210,7 @@ def test_the_recipe_by_value():
             "grid": None,
             **dict.fromkeys(["pose_limit", "face_size", "offset_x", "offset_y"]),
             "cut": 0.0,
+            "like": None,
         },
         "truncation_psi": 0.7,
         "truncation_cutoff": 14,

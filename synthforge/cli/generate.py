@@ -27,6 +27,7 @@ from synthforge.cli.threads import limit_threads
 from synthforge.config import (
     ATTRIBUTES,
     FRAMING,
+    LIKE_JITTER,
     MANNEQUIN_SAMPLING,
     AssetPaths,
     ConfigError,
@@ -45,7 +46,6 @@ from synthforge.dataset.folder import CONTACT_SHEET, REJECTIONS, check_output_di
 from synthforge.generators.known import CHOICES, GENERATORS
 from synthforge.grid import Grid
 from synthforge.labels import EXTRAS, SCHEMES
-from synthforge.like import Like, read_like
 from synthforge.recipe_files import read_recipe
 
 if TYPE_CHECKING:
@@ -233,7 +233,7 @@ The built-in head: with --shape, age to ancestry follow from the coefficients; t
 @click.option(
     "--like_jitter",
     type=float,
-    default=Like.jitter,
+    default=LIKE_JITTER,
     help="How far samples stray from the photographs' faces, in their standard deviations.",
 )
 @click.option("--like_identity", is_flag=True, help="Give samples the photographs' shapes as well.")
@@ -351,6 +351,8 @@ def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any
     shares = {name: options.pop(name) for name in _SHARES}
     like, jitter, identity = (options.pop(f"like{part}") for part in ("", "_jitter", "_identity"))
     if like is not None:
+        from synthforge.like import read_like
+
         overrides["like"] = read_like(like, jitter, identity)
     elif identity:
         raise ConfigError("--like_identity needs --like, the file whose shapes it means")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from synthforge.alignment_config import MANNEQUIN_ALIGNMENT_SAMPLING
 from synthforge.assets.locate import MODEL, PRETRAINED, default_folder
 from synthforge.config import (
     ANCESTRIES,
@@ -84,7 +85,7 @@ MANNEQUIN = Descriptor(
     build=_build,
     sampling=MANNEQUIN_SAMPLING,
     sampling_source="people in photographs",
-    alignment_sampling=MANNEQUIN_SAMPLING,
+    alignment_sampling=MANNEQUIN_ALIGNMENT_SAMPLING,
     has_attributes=True,
     check_face=_check_face,
     has_lights=True,

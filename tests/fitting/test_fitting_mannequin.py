@@ -6,8 +6,7 @@ from support_fake_generator import oracle
 from support_planted import PLANTED, keypoint_error_px, planted_affine
 
 from synthforge.alignment import AlignmentMLP
-from synthforge.alignment_config import AlignmentTrainingConfig
-from synthforge.config import MANNEQUIN_SAMPLING
+from synthforge.alignment_config import MANNEQUIN_ALIGNMENT_SAMPLING, AlignmentTrainingConfig
 from synthforge.detectors import build_detector
 from synthforge.fitting.drawing import SampleSource
 from synthforge.fitting.losses import FaceSurface
@@ -37,7 +36,9 @@ class Displaced(Mannequin):
 def recovered(generator, detector, count, folder):
     """The error in pixels, before and after, of the alignment fitted to `count` samples."""
     head, _, _ = mannequin_parts(torch.device("cpu"))
-    source = SampleSource(head, generator, MANNEQUIN_SAMPLING, 0, torch.device("cpu"), detector)
+    source = SampleSource(
+        head, generator, MANNEQUIN_ALIGNMENT_SAMPLING, 0, torch.device("cpu"), detector
+    )
     config = AlignmentTrainingConfig(num_train=count, num_val=4, batch_size=3)
     train = load_samples(source, range(config.num_train), folder)
     first, last = VALIDATION_START, VALIDATION_START + config.num_val
