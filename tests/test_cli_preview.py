@@ -38,10 +38,10 @@ def test_it_serves_on_loopback_until_ctrl_c(tmp_path):
         told = next(line for line in running.stdout if line.startswith("Preview: "))
         url = told.split()[1]
         assert url.startswith("http://127.0.0.1:")
-        with urllib.request.urlopen(url, timeout=60) as answer:
+        with urllib.request.urlopen(url, timeout=240) as answer:
             assert b"<html" in answer.read()
         running.send_signal(signal.SIGINT)
-        _, errors = running.communicate(timeout=60)
+        _, errors = running.communicate(timeout=240)
     finally:
         running.kill()
     assert running.returncode == 0
