@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from support_signals import sigint_as
 
 from synthforge.cli.preview import preview
 
@@ -27,13 +28,14 @@ def test_without_viser_it_says_what_to_install(monkeypatch):
 def test_it_serves_on_loopback_until_ctrl_c(tmp_path):
     pytest.importorskip("viser")
     command = [sys.executable, "-m", "synthforge", "preview", "--generator", "mannequin"]
-    running = subprocess.Popen(
-        [*command, "--port", "0", "--output_dir", str(tmp_path / "saved")],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    )
+    with sigint_as(signal.default_int_handler):
+        running = subprocess.Popen(
+            [*command, "--port", "0", "--output_dir", str(tmp_path / "saved")],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
     try:
         told = next(line for line in running.stdout if line.startswith("Preview: "))
         url = told.split()[1]

@@ -198,7 +198,8 @@ def test_device_of_a_task(device, gpus, one_thread, expected):
 
 
 @pytest.mark.parametrize("name", ["next3d", "mannequin"])
-def test_a_run_with_an_address_is_drawn_by_ray(ray, tmp_path, name):
+def test_a_run_with_an_address_is_drawn_by_ray(ray, tmp_path, name, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     ray.cluster = {"CPU": 32.0, "GPU": 8.0}
     rig = SimpleNamespace(parts=PartsConfig(), generator=SimpleNamespace(name=name))
     writer = SimpleNamespace(sink="sink", recipe={})
