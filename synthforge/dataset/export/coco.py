@@ -19,22 +19,33 @@ from numpy.typing import NDArray
 
 from synthforge.dataset.folder import sample_name
 from synthforge.dataset.read import Dataset, StoredSample, palette_ids
+from synthforge.landmarks import (
+    INNER_LIP,
+    JAW,
+    LEFT_BROW,
+    LEFT_EYE,
+    NOSE,
+    OUTER_LIP,
+    RIGHT_BROW,
+    RIGHT_EYE,
+)  # fmt: skip
 from synthforge.regions import BACKGROUND, REGION_ID
 
 JSON = "keypoints.json"
 # Regions that are no part of the head.
 _NO_HEAD = [BACKGROUND, REGION_ID["neck"], REGION_ID["neck_back"]]
-# iBUG's groups: first point, one past the last, whether the last joins the first.
+_NOSTRILS = 31  # the first keypoint below the tip of the nose
+# Of keypoints that lines join, and whether the last joins the first.
 _GROUPS = {
-    "jaw": (0, 17, False),
-    "right_eyebrow": (17, 22, False),
-    "left_eyebrow": (22, 27, False),
-    "nose_bridge": (27, 31, False),
-    "nostrils": (31, 36, False),
-    "right_eye": (36, 42, True),
-    "left_eye": (42, 48, True),
-    "outer_lip": (48, 60, True),
-    "inner_lip": (60, 68, True),
+    "jaw": (JAW, False),
+    "right_eyebrow": (RIGHT_BROW, False),
+    "left_eyebrow": (LEFT_BROW, False),
+    "nose_bridge": (slice(NOSE.start, _NOSTRILS), False),
+    "nostrils": (slice(_NOSTRILS, NOSE.stop), False),
+    "right_eye": (RIGHT_EYE, True),
+    "left_eye": (LEFT_EYE, True),
+    "outer_lip": (OUTER_LIP, True),
+    "inner_lip": (INNER_LIP, True),
 }
 
 
@@ -65,7 +76,8 @@ def write(dataset: Dataset, samples: Iterator[StoredSample], folder: Path) -> No
 
 def _head(dataset: Dataset) -> dict[str, Any]:
     names, skeleton = [], []
-    for group, (start, stop, is_closed) in _GROUPS.items():
+    for group, (points, is_closed) in _GROUPS.items():
+        start, stop = points.start, points.stop
         names += [f"{group}_{k}" for k in range(stop - start)]
         skeleton += [[k, k + 1] for k in range(start + 1, stop)]
         skeleton += [[stop, start + 1]] if is_closed else []

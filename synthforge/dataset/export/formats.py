@@ -6,11 +6,13 @@ import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from synthforge.dataset.folder import DatasetError, told
-from synthforge.dataset.read import Dataset, StoredSample
 from synthforge.whole_files import folder_appearing
+
+if TYPE_CHECKING:
+    from synthforge.dataset.read import Dataset, StoredSample
 
 
 @dataclass(frozen=True)
@@ -38,14 +40,17 @@ FORMATS = {
     "croissant": Format("croissant", "the same Parquet with Croissant 1.1 metadata", ("pyarrow",)),
 }
 
-# Passes the samples on and shows how many there are.
-Bar = Callable[[Iterator[StoredSample], int], Iterator[StoredSample]]
 
-
-def export(dataset: Dataset, name: str, folder: Path, bar: Bar) -> int:
+def export(
+    dataset: Dataset,
+    name: str,
+    folder: Path,
+    bar: Callable[[Iterator[StoredSample], int], Iterator[StoredSample]],
+) -> int:
     """Write all samples of a dataset to a new folder, which appears whole or not at all.
 
-    name: of FORMATS. One sample is in memory at a time. Returns the number of samples.
+    name: of FORMATS. bar: passes the samples on, of which there are so many. One is in memory at a
+    time. Returns their number.
     Raises DatasetError if the folder is there and not empty, a package is missing, the dataset has
     no sample or lacks what the format needs, or a file cannot be read or written.
     """

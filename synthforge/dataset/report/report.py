@@ -126,10 +126,10 @@ def _tile(sample: StoredSample) -> str:
         images += f'<img class="{name}" alt="{alt}" src="{_data(small, kind)}">'
     width = sample.image("seg").shape[1]
     points = sample.array("2d_kps")
+    kinds = ("hidden", "seen")
     dots = "".join(
-        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{width / 110:.1f}"{"" if seen else hidden}/>'
-        for (x, y), seen in zip(points, sample.array("kps_visible"), strict=True)
-        for hidden in [' class="hidden"']
+        f'<circle class="{kinds[is_seen]}" cx="{x:.1f}" cy="{y:.1f}" r="{width / 110:.1f}"/>'
+        for (x, y), is_seen in zip(points, sample.array("kps_visible"), strict=True)
     )
     return (
         f'<figure>{images}<svg class="keypoints" viewBox="0 0 {width} {width}">{dots}</svg>'

@@ -19,7 +19,8 @@ def run(*arguments):
 
 
 def test_the_command_knows_the_formats():
-    assert tuple(FORMATS) == command._FORMATS
+    (choice,) = (option.type for option in command.export.params if option.name == "name")
+    assert tuple(choice.choices) == tuple(FORMATS)
     listed = run("--help").output
     for name, known in FORMATS.items():
         assert f"{name:16}{known.description}" in listed
