@@ -80,6 +80,10 @@ def scheme_of(
     flip: NDArray[Any],
     contour: tuple[NDArray[Any], NDArray[Any]] | None = None,
 ) -> Scheme:
+    """A scheme from numpy arrays: faces [N], bary [N, 3], flip [N] or empty.
+
+    contour: rows by the head's yaw, faces [79, K] and barycentrics [79, K, 3]; none if None.
+    """
     if contour is None:
         contour = np.zeros((79, 0)), np.zeros((79, 0, 3))
     return Scheme(

@@ -41,7 +41,7 @@ class Recovered:
 
     neck_rad: [B, 3], axis-angle. focal: [B], frame widths. center: [B, 2], where the optical axis
     meets the frame, widths from the top left. shape: [B, n_shape]. expression: [B, n_expression].
-    jaw_rad: [B]. points_px: [B, N, 2]. All float64.
+    jaw_rad: [B]. points: [B, N, 2], the model's points in the frame, widths. All float64.
     """
 
     neck_rad: Tensor

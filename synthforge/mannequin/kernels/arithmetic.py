@@ -37,6 +37,7 @@ def exps(x, result):
 
 @compiled("float32[::1]", "float32[::1]")
 def sines(x, result):
+    """Sines of x [N], radians, into result [N]."""
     for i in range(len(x)):
         turns = x[i] * _F(1 / math.tau)
         turns -= np.rint(turns)
@@ -49,6 +50,7 @@ def sines(x, result):
 
 @compiled("float32[::1]", "float32[::1]", "float32[::1]")
 def angles(y, x, result):
+    """Radians from the x axis to (x, y), [N] each, as atan2(y, x), into result [N]."""
     for i in range(len(x)):
         across, up = abs(x[i]), abs(y[i])
         ratio = min(across, up) / max(max(across, up), _F(1e-30))

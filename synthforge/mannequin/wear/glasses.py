@@ -103,6 +103,7 @@ class Style:
 
 
 def style_of(d: Draws, tinted: bool) -> Style:
+    """Drawn as people wear them, sunglasses if `tinted`."""
     frame = d.pick(
         {"acetate": 0.42, "metal": 0.42, "browline": 0.08 - 0.02 * tinted}
         | ({} if tinted else {"rimless": 0.12})

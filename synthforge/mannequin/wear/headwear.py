@@ -65,6 +65,7 @@ def headwear(
 
 
 def color_of_cloth(d: Draws) -> RGB:
+    """Linear RGB: grey for 45 %, else a colour."""
     plain, dark = d.u(), d.u()
     color = d.color(0.85, 0.55)
     grey = 0.010 + 0.5 * dark**3

@@ -49,6 +49,7 @@ _OVER_HAIR = 0.012
 
 
 def mask(d: Draws, fit: Fit) -> list[Part]:
+    """The cloth, first, and the loops round the ears, in the head's own frame, metres."""
     color: RGB = _COLORS[min(int(4.2 * d.u() ** 1.6), 3)]
     points, normals = _stretched(fit)
     v = steps(0, 1, _ROWS).to(points)[:, None, None]
