@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 
-from synthforge.config import MANNEQUIN_SAMPLING
 from synthforge.generators.mannequin import mannequin_parts
 from synthforge.mannequin import generator
 from synthforge.sampling import SampleId
+from synthforge.sampling_config import MANNEQUIN_SAMPLING
 
 STAGES = (
     "skin_texture",

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from synthforge.assembly import Rig, build_rig
     from synthforge.camera import Camera
-    from synthforge.config import PartsConfig, Range, RunConfig, SamplingConfig
+    from synthforge.config import PartsConfig, RunConfig
     from synthforge.dataset.face_dataset import FaceDataset
     from synthforge.dataset.mirror import Mirror
     from synthforge.dataset.read import Dataset, StoredSample
     from synthforge.dataset.sample import Sample
     from synthforge.dataset.verify.verify import verify
+    from synthforge.distributions import Range
     from synthforge.errors import UserError
     from synthforge.pipeline import make_samples
     from synthforge.sampling import SampleId
+    from synthforge.sampling_config import SamplingConfig
 
 __version__ = "0.1.0"
 
@@ -30,12 +32,12 @@ _HOMES = {
     "FaceDataset": "dataset.face_dataset",
     "Mirror": "dataset.mirror",
     "PartsConfig": "config",
-    "Range": "config",
+    "Range": "distributions",
     "Rig": "assembly",
     "RunConfig": "config",
     "Sample": "dataset.sample",
     "SampleId": "sampling",
-    "SamplingConfig": "config",
+    "SamplingConfig": "sampling_config",
     "StoredSample": "dataset.read",
     "UserError": "errors",
     "build_rig": "assembly",

@@ -7,17 +7,10 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from synthforge.config import (
-    MANNEQUIN_SAMPLING,
-    MAX_INTEGER,
-    NEXT3D_SAMPLING,
-    WEAR,
-    Activation,
-    ConfigError,
-    PartsConfig,
-    Range,
-    check_integer,
-)
+from synthforge.config import MAX_INTEGER, Activation, PartsConfig, check_integer
+from synthforge.distributions import Range
+from synthforge.errors import ConfigError
+from synthforge.sampling_config import MANNEQUIN_SAMPLING, NEXT3D_SAMPLING, WEAR
 
 # Samples, epochs and steps that training could ever need; hidden units of a map of 3D points.
 _MAX_TRAINING = 1_000_000

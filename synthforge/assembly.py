@@ -10,14 +10,16 @@ from torch import Tensor
 
 from synthforge.alignment import AlignmentMLP, trained_path
 from synthforge.alignment_weights import load_alignment
-from synthforge.config import ConfigError, PartsConfig, SamplingConfig
+from synthforge.config import PartsConfig
 from synthforge.detectors import Detector, build_detector
+from synthforge.errors import ConfigError
 from synthforge.frames import place_in_generator
 from synthforge.generator import Generator
 from synthforge.generators.known import GENERATORS, pick
 from synthforge.head import Head
 from synthforge.mesh import Mesh
 from synthforge.rasterizer import check_backend
+from synthforge.sampling_config import SamplingConfig
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from synthforge.camera import Camera
-from synthforge.config import SamplingConfig
 from synthforge.mesh import Mesh
 from synthforge.sampling import Parameters, SampleId
+from synthforge.sampling_config import SamplingConfig
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 from flame_pytorch.errors import FileFormatError, naming
 from flame_pytorch.reading.arrays import to_array
 from flame_pytorch.reading.contents import read_fields
-from synthforge.config import LIKE_JITTER
 from synthforge.errors import ConfigError
+from synthforge.sampling_config import LIKE_JITTER
 from synthforge.whole_files import write_whole
 
 Array = NDArray[np.float32]

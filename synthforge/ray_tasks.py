@@ -21,11 +21,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from synthforge.assembly import Rig
-from synthforge.config import ConfigError, RunConfig
+from synthforge.config import RunConfig
 from synthforge.cpus import threads_a_process, threads_environment
 from synthforge.dataset.folder import DatasetError
 from synthforge.dataset.sink import Sink
-from synthforge.errors import picklable
+from synthforge.errors import ConfigError, picklable
 from synthforge.ledger import Drawing, Ledger, WorkerError
 from synthforge.pipeline import Rejection, Report, draw_into
 

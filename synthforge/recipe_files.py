@@ -25,7 +25,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from synthforge.config import (
+from synthforge.distributions import Choice, Distribution, Normal, Range
+from synthforge.errors import ConfigError
+from synthforge.grid import VIEW_FIELDS, Grid
+from synthforge.sampling_config import (
     AGES,
     ANCESTRIES,
     MAX_COEFFICIENT,
@@ -37,11 +40,8 @@ from synthforge.config import (
     WEAR,
     SamplingConfig,
     option_name,
-    read_toml,
 )
-from synthforge.distributions import Choice, Distribution, Normal, Range
-from synthforge.errors import ConfigError
-from synthforge.grid import VIEW_FIELDS, Grid
+from synthforge.toml_files import read_toml
 
 # Name in a recipe -> field of SamplingConfig.
 _PARAMETERS = {option_name(entry.name): entry.name for entry in fields(SamplingConfig)}

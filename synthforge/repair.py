@@ -11,14 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from synthforge.assembly import Rig, build_rig
-from synthforge.config import (
-    AssetPaths,
-    ConfigError,
-    PartsConfig,
-    PoseLimit,
-    RunConfig,
-    SamplingConfig,
-)
+from synthforge.config import AssetPaths, PartsConfig, RunConfig
 from synthforge.dataset.card import dataset_card
 from synthforge.dataset.continuing import differences
 from synthforge.dataset.folder import ANNOTATIONS, CARD, DatasetError, planned_ranges, sample_path
@@ -32,11 +25,13 @@ from synthforge.dataset.target import Target, open_target, read_card
 from synthforge.dataset.write import DatasetWriter
 from synthforge.distributions import Choice, Normal, Range
 from synthforge.engines import pick_engine
+from synthforge.errors import ConfigError
 from synthforge.generators.known import GENERATORS
 from synthforge.grid import Grid
 from synthforge.labels import CORE
 from synthforge.pipeline import generate_dataset
 from synthforge.plan import inside
+from synthforge.sampling_config import PoseLimit, SamplingConfig
 
 
 def settings_of(card: Mapping[str, Any], assets: AssetPaths) -> PartsConfig:

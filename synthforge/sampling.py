@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from synthforge.camera import Camera
-from synthforge.config import EXPRESSION_SIZE, SHAPE_SIZE, Distribution, SamplingConfig
+from synthforge.config import EXPRESSION_SIZE, SHAPE_SIZE
+from synthforge.distributions import Distribution
 from synthforge.grid import FACTORS, Face, Grid, View
+from synthforge.sampling_config import SamplingConfig
 
 # Part of every dataset's recipe. Raise it when the same recipe gives other samples: other draws,
 # another geometry or labelling, another drawing by the mannequin or by Next3D's code. Rounding

@@ -8,13 +8,13 @@ import torch
 from synthforge import sampling
 from synthforge.alignment import AlignmentMLP
 from synthforge.assembly import Rig
-from synthforge.config import NEXT3D_SAMPLING
 from synthforge.detectors import Detector
 from synthforge.frames import apply_affine, place_in_generator
 from synthforge.generator import GeneratorOutput
 from synthforge.mesh import Mesh, Topology
 from synthforge.rasterizer import rasterize
 from synthforge.regions import REGION_ID
+from synthforge.sampling_config import NEXT3D_SAMPLING
 
 # 68 landmark positions on the front of the head, metres (x to the subject's left, y up).
 _ARC = np.linspace(-1, 1, 17)

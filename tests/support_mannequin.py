@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import torch
 
-from synthforge.config import MANNEQUIN_SAMPLING
 from synthforge.generators.mannequin import mannequin_parts
 from synthforge.mannequin.people import draw_people
 from synthforge.sampling import SampleId
+from synthforge.sampling_config import MANNEQUIN_SAMPLING
 
 
 @dataclass(frozen=True)

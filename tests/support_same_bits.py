@@ -37,11 +37,11 @@ def draw(batch):
     import torch
 
     from synthforge.assembly import Rig
-    from synthforge.config import MANNEQUIN_SAMPLING, WEAR
     from synthforge.generators.mannequin import mannequin_parts
     from synthforge.labels import EXTRAS
     from synthforge.pipeline import make_samples
     from synthforge.sampling import SampleId
+    from synthforge.sampling_config import MANNEQUIN_SAMPLING, WEAR
 
     device = torch.device("cpu")
     # They wear all there is.

@@ -7,7 +7,6 @@ import torch
 from scipy.spatial import cKDTree
 from support_mannequin import built_head
 
-from synthforge.config import MANNEQUIN_SAMPLING, WEAR
 from synthforge.frames import place_in_generator
 from synthforge.mannequin.draws import Draws
 from synthforge.mannequin.hair.scalp import head_in_own_frame
@@ -20,6 +19,7 @@ from synthforge.mannequin.render.template import template
 from synthforge.mannequin.wear.fit import fit_of
 from synthforge.mannequin.wear.outfit import LOOK
 from synthforge.sampling import SampleId
+from synthforge.sampling_config import MANNEQUIN_SAMPLING, WEAR
 
 BARE = replace(MANNEQUIN_SAMPLING, **dict.fromkeys(WEAR, 0.0))
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from synthforge import assembly
 from synthforge.cli.generate import generate
 from synthforge.cli.shard import slurm_shard
-from synthforge.config import MAX_INTEGER, ConfigError, RunConfig, Shard
-from synthforge.errors import UserError
+from synthforge.config import MAX_INTEGER, RunConfig, Shard
+from synthforge.errors import ConfigError, UserError
 
 
 @given(st.integers(0, 100), st.integers(1, 300), st.integers(1, 20), st.integers(1, 30))

@@ -66,3 +66,9 @@ def test_a_draw_lies_inside_and_grows_with_its_uniform(numbers, wide, u):
 def test_what_cannot_be_drawn_is_refused(made):
     with pytest.raises(ConfigError):
         made()
+
+
+@pytest.mark.parametrize("pair", [(1, 0), (float("nan"), 1), (0, float("inf"))])
+def test_impossible_ranges_are_refused(pair):
+    with pytest.raises(ConfigError):
+        Range(*pair)

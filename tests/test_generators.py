@@ -11,16 +11,10 @@ from support_fake_generator import FakeGenerator, FakeHead
 
 from synthforge.alignment import AlignmentMLP
 from synthforge.assembly import build_rig
-from synthforge.config import (
-    MANNEQUIN_SAMPLING,
-    NEXT3D_SAMPLING,
-    AssetPaths,
-    ConfigError,
-    PartsConfig,
-    Range,
-    RunConfig,
-)
+from synthforge.config import AssetPaths, PartsConfig, RunConfig
 from synthforge.dataset.card import dataset_card
+from synthforge.distributions import Range
+from synthforge.errors import ConfigError
 from synthforge.generators import known
 from synthforge.generators.descriptor import Descriptor
 from synthforge.generators.known import GENERATORS, pick
@@ -28,6 +22,7 @@ from synthforge.generators.mannequin import MANNEQUIN
 from synthforge.generators.next3d import NEXT3D
 from synthforge.mannequin import Mannequin
 from synthforge.next3d import Next3DGenerator
+from synthforge.sampling_config import MANNEQUIN_SAMPLING, NEXT3D_SAMPLING
 
 
 def test_each_is_in_the_table_under_the_name_of_what_it_builds():

@@ -10,20 +10,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthforge.config import (
-    MANNEQUIN_SAMPLING,
-    NEXT3D_SAMPLING,
-    ConfigError,
-    PartsConfig,
-    Range,
-    SamplingConfig,
-)
+from synthforge.config import PartsConfig
+from synthforge.distributions import Range
+from synthforge.errors import ConfigError
 from synthforge.generators.mannequin import MANNEQUIN
 from synthforge.generators.next3d import NEXT3D
 from synthforge.grid import FACTORS, Grid
 from synthforge.mannequin.head.baked import ACTIONS
 from synthforge.mannequin.people import PERSON_LATENTS, draw_people
 from synthforge.sampling import SampleId, draw
+from synthforge.sampling_config import MANNEQUIN_SAMPLING, NEXT3D_SAMPLING, SamplingConfig
 
 FACES = ("neutral", {"jawOpen": 0.5, "mouthSmile": 0.25})
 VIEWS = ({"yaw_rad": -0.5, "head_yaw_rad": 0.25}, {"yaw_rad": 0.5, "head_yaw_rad": 0.0})

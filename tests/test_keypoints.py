@@ -9,7 +9,7 @@ from support_mannequin import built_head
 from synthforge.annotate import EYEBALL_TOLERANCE, VISIBILITY_TOLERANCE, keypoints
 from synthforge.assembly import check_labels
 from synthforge.camera import Camera
-from synthforge.config import ConfigError
+from synthforge.errors import ConfigError
 from synthforge.keypoints import every_vertex, free_schemes, leaving_eyeballs, outline_rows
 from synthforge.labels import SCHEMES
 from synthforge.mannequin.head.baked import baked_head

@@ -6,7 +6,6 @@ import torch
 from scipy.ndimage import distance_transform_edt
 
 from synthforge import annotate
-from synthforge.config import MANNEQUIN_SAMPLING
 from synthforge.frames import place_in_generator
 from synthforge.generators.mannequin import mannequin_parts
 from synthforge.landmarks import INNER_LIP, LEFT_EYE, RIGHT_EYE
@@ -14,6 +13,7 @@ from synthforge.mannequin.people import draw_people
 from synthforge.rasterizer import rasterize
 from synthforge.regions import REGION_ID
 from synthforge.sampling import SampleId
+from synthforge.sampling_config import MANNEQUIN_SAMPLING
 
 SIZE = 512
 SAMPLES = 6

@@ -10,8 +10,10 @@ from click.testing import CliRunner
 
 from synthforge.camera import focal_from_fov
 from synthforge.cli.generate import generate
-from synthforge.config import MANNEQUIN_SAMPLING, ConfigError, PartsConfig, Range
+from synthforge.config import PartsConfig
 from synthforge.dataset.card import _sampling
+from synthforge.distributions import Range
+from synthforge.errors import ConfigError
 from synthforge.frames import place_in_generator
 from synthforge.generators.mannequin import MANNEQUIN
 from synthforge.generators.next3d import NEXT3D
@@ -23,6 +25,7 @@ from synthforge.mannequin.people import draw_people
 from synthforge.pose import euler_deg, pose_of
 from synthforge.repair import settings_of
 from synthforge.sampling import SampleId
+from synthforge.sampling_config import MANNEQUIN_SAMPLING
 
 FACES = 40
 

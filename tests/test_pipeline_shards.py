@@ -22,12 +22,13 @@ from synthforge import assembly
 from synthforge.alignment import AlignmentMLP
 from synthforge.assembly import Rig
 from synthforge.cli.generate import generate
-from synthforge.config import NEXT3D_SAMPLING, RunConfig, Shard
+from synthforge.config import RunConfig, Shard
 from synthforge.dataset.read import Dataset
 from synthforge.dataset.shards.write import ShardWriter
 from synthforge.dataset.target import open_target
 from synthforge.detectors import Detector
 from synthforge.pipeline import InProcess, generate_dataset
+from synthforge.sampling_config import NEXT3D_SAMPLING
 from synthforge.workers import Workers
 
 ROOT = Path(__file__).parent.parent

@@ -17,9 +17,10 @@ from support_workers import Deaths, annotations
 
 from synthforge import assembly, engines, ray_tasks
 from synthforge.cli.generate import generate
-from synthforge.config import ConfigError, PartsConfig, RunConfig
+from synthforge.config import PartsConfig, RunConfig
 from synthforge.dataset.folder import DatasetError
 from synthforge.engines import pick_engine, task_device
+from synthforge.errors import ConfigError
 from synthforge.ledger import WorkerError
 from synthforge.pipeline import generate_dataset
 from synthforge.ray_tasks import RayTasks, join

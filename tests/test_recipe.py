@@ -19,20 +19,14 @@ from flame_pytorch import FLAME
 from synthforge.alignment import AlignmentError, AlignmentMLP, published_alignment
 from synthforge.alignment_weights import AlignmentOrigin, load_alignment, save_alignment
 from synthforge.assembly import Rig
-from synthforge.config import (
-    NEXT3D_SAMPLING,
-    PartsConfig,
-    PoseLimit,
-    Range,
-    RunConfig,
-    SamplingConfig,
-)
+from synthforge.config import PartsConfig, RunConfig
 from synthforge.dataset import card
 from synthforge.dataset.card import dataset_card
 from synthforge.dataset.folder import DatasetError
 from synthforge.dataset.sample import Sample
 from synthforge.dataset.write import DatasetWriter
 from synthforge.detectors import Detector
+from synthforge.distributions import Range
 from synthforge.fitting.drawing import SampleSource
 from synthforge.grid import Grid
 from synthforge.head import Head
@@ -44,6 +38,7 @@ from synthforge.mesh import Topology
 from synthforge.next3d import Next3DGenerator
 from synthforge.next3d import generator as next3d_module
 from synthforge.sampling import SAMPLE_FORMAT
+from synthforge.sampling_config import NEXT3D_SAMPLING, PoseLimit, SamplingConfig
 
 CPU = torch.device("cpu")
 HEAD_ANGLES = ("head_yaw_rad", "head_pitch_rad", "head_roll_rad")

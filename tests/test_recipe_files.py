@@ -11,10 +11,11 @@ from click.testing import CliRunner
 
 from synthforge import assembly
 from synthforge.cli.generate import generate
-from synthforge.config import MANNEQUIN_SAMPLING, ConfigError, PartsConfig
+from synthforge.config import PartsConfig
 from synthforge.dataset.read import Dataset
 from synthforge.detectors import Detector
 from synthforge.distributions import Choice, Normal, Range
+from synthforge.errors import ConfigError
 from synthforge.generators.mannequin import MANNEQUIN
 from synthforge.generators.next3d import NEXT3D
 from synthforge.grid import Grid
@@ -22,6 +23,7 @@ from synthforge.mannequin.head.faces import FACES
 from synthforge.mannequin.people import draw_people
 from synthforge.recipe_files import read_recipe
 from synthforge.sampling import SampleId, draw
+from synthforge.sampling_config import MANNEQUIN_SAMPLING
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = {path.stem: path for path in (ROOT / "recipes").glob("*.toml")}
@@ -287,7 +289,7 @@ BAD = {
     "[sample]\nyaw = " + "9" * 4000: "yaw must be a number",
     "[sample]\nyaw = [0, " + "9" * 4000 + "]": "yaw must be a number",
     "[sample]\nafrican = {normal = [0, 1]}": "african must be a number or [low, high]",
-    "[sample]\nage = {normal = [30, 10], within = [0, 90]}": "--age must lie inside 3..85",
+    "[sample]\nage = {normal = [30, 10], within = [0, 90]}": "must lie inside 3..85",
     "[grid]": "the grid is empty",
     "[grid]\nidentity = 3": "choose from identities, expressions, views, lights, order",
     "[grid]\nidentities = 0": "the grid's identity count must lie inside 1..",

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from scipy.stats import kstest, truncnorm
 from support_mannequin import built_head
 
-from synthforge.config import NEXT3D_SAMPLING, Normal, Range, SamplingConfig
+from synthforge.distributions import Normal, Range
 from synthforge.grid import FACTORS
 from synthforge.sampling import SampleId, draw
+from synthforge.sampling_config import NEXT3D_SAMPLING, SamplingConfig
 
 FIELDS = ("z", "shape", "expression", "pose_rad", "yaw_rad", "pitch_rad", "fov_deg")
 

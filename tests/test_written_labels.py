@@ -19,9 +19,9 @@ from support_ray_casting import cast, flame
 
 from synthforge.alignment import AlignmentMLP
 from synthforge.assembly import Rig
-from synthforge.config import NEXT3D_SAMPLING, WEAR, Range
 from synthforge.dataset.write import DatasetWriter
 from synthforge.detectors import Detector
+from synthforge.distributions import Range
 from synthforge.grid import FACTORS
 from synthforge.mannequin import baked_head
 from synthforge.mannequin.head.pieces import Piece
@@ -29,6 +29,7 @@ from synthforge.mannequin.people import draw_people
 from synthforge.pipeline import make_samples
 from synthforge.regions import REGIONS
 from synthforge.sampling import SampleId
+from synthforge.sampling_config import NEXT3D_SAMPLING, WEAR
 
 CPU = torch.device("cpu")
 EXTRAS = ("seg_id", "depth16", "normals", "uv", "volume_depth")

@@ -8,8 +8,8 @@ import click
 
 from synthforge.cli.launch import started
 from synthforge.cli.options import Command, OneLine, PathOption
-from synthforge.config import ConfigError
 from synthforge.cpus import one_thread
+from synthforge.errors import ConfigError
 
 _EPILOG = """\b
 Example:

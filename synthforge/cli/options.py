@@ -7,6 +7,7 @@ import os
 import re
 import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from flame_pytorch.errors import FileFormatError
 from synthforge import __version__
 from synthforge.assets.locate import HOME_VARIABLE, MODEL, PRETRAINED
 from synthforge.cli.launch import without
-from synthforge.config import ConfigError, Range, is_url, read_config_file
-from synthforge.errors import UserError
+from synthforge.config import is_url
+from synthforge.distributions import Range
+from synthforge.errors import ConfigError, UserError
+from synthforge.toml_files import read_config_file
 
 # Integers of settings are stored in 64 bits.
 _LARGEST_INTEGER = 2**63 - 1
@@ -161,6 +164,15 @@ def range_option(name: str, help: str) -> Callable[..., Any]:
         callback=to_range,
         help=help,
     )
+
+
+def stacked(*options: Callable[..., Any]) -> Callable[..., Any]:
+    """A decorator that stands for all of these, written one above the other."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        return reduce(lambda inner, option: option(inner), reversed(options), function)
+
+    return decorate
 
 
 def asset_options(function: Callable[..., Any]) -> Callable[..., Any]:

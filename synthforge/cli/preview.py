@@ -10,7 +10,8 @@ import click
 from synthforge.cli.launch import started
 from synthforge.cli.options import Command, PathOption, asset_options
 from synthforge.cli.threads import limit_threads
-from synthforge.config import AssetPaths, ConfigError, PartsConfig
+from synthforge.config import AssetPaths, PartsConfig
+from synthforge.errors import ConfigError
 from synthforge.generators.known import CHOICES
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from synthforge.config import ConfigError, Shard
+from synthforge.config import Shard
+from synthforge.errors import ConfigError
 
 
 def shard_option(function: Callable[..., Any]) -> Callable[..., Any]:

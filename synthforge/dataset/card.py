@@ -9,13 +9,7 @@ from typing import Any
 import synthforge
 from synthforge.alignment import AlignmentMLP
 from synthforge.assembly import Rig
-from synthforge.config import (
-    CAMERA_PIVOT,
-    CAMERA_RADIUS,
-    IMAGE_SIZE,
-    RunConfig,
-    SamplingConfig,
-)
+from synthforge.config import CAMERA_PIVOT, CAMERA_RADIUS, IMAGE_SIZE, RunConfig
 from synthforge.dataset.folder import FORMAT_VERSION
 from synthforge.frames import UNITS_PER_METRE
 from synthforge.generators.known import GENERATORS
@@ -25,6 +19,7 @@ from synthforge.landmarks import FLIP
 from synthforge.parsing import PARSINGS
 from synthforge.regions import FLIP_PAIRS, REGIONS
 from synthforge.sampling import SAMPLE_FORMAT
+from synthforge.sampling_config import SamplingConfig
 from synthforge.visible import OVER
 
 

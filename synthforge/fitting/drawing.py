@@ -11,13 +11,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from synthforge.camera import Camera
-from synthforge.config import SamplingConfig
 from synthforge.detectors import Detector
 from synthforge.fitting import TrainingError
 from synthforge.generator import Generator, GeneratorOutput
 from synthforge.head import Head
 from synthforge.mesh import Mesh
 from synthforge.sampling import SAMPLE_FORMAT, Parameters, SampleId
+from synthforge.sampling_config import SamplingConfig
 
 # Part of every cache's key: raise it when what a cached sample holds, or how it is made, changes.
 CACHE_FORMAT = 2

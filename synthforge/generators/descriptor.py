@@ -7,18 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synthforge.config import (
-    ATTRIBUTES,
-    FRAMING,
-    POSE,
-    WEAR,
-    AssetPaths,
-    ConfigError,
-    PartsConfig,
-    SamplingConfig,
-    option_name,
-)
+from synthforge.config import AssetPaths, PartsConfig
+from synthforge.errors import ConfigError
 from synthforge.grid import Face
+from synthforge.sampling_config import ATTRIBUTES, FRAMING, POSE, WEAR, SamplingConfig, option_name
 
 if TYPE_CHECKING:
     import torch

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from synthforge.config import ConfigError, PartsConfig
+from synthforge.config import PartsConfig
+from synthforge.errors import ConfigError
 from synthforge.generators.descriptor import Descriptor
 from synthforge.generators.mannequin import MANNEQUIN
 from synthforge.generators.next3d import NEXT3D

@@ -6,15 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from synthforge.alignment_config import MANNEQUIN_ALIGNMENT_SAMPLING
 from synthforge.assets.locate import MODEL, PRETRAINED, default_folder
-from synthforge.config import (
-    ANCESTRIES,
-    EXPRESSION_SIZE,
-    MANNEQUIN_SAMPLING,
-    SHAPE_SIZE,
-    PartsConfig,
-)
+from synthforge.config import EXPRESSION_SIZE, SHAPE_SIZE, PartsConfig
 from synthforge.generators.descriptor import Descriptor, Tell
 from synthforge.grid import Face
+from synthforge.sampling_config import ANCESTRIES, MANNEQUIN_SAMPLING
 
 if TYPE_CHECKING:
     import torch

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from synthforge.alignment_config import NEXT3D_ALIGNMENT_SAMPLING
 from synthforge.assets.locate import AssetError, Assets, all_there, find_assets, require_all
-from synthforge.config import NEXT3D_SAMPLING, AssetPaths, ConfigError, PartsConfig
+from synthforge.config import AssetPaths, PartsConfig
+from synthforge.errors import ConfigError
 from synthforge.generators.descriptor import Descriptor, Tell
+from synthforge.sampling_config import NEXT3D_SAMPLING
 
 if TYPE_CHECKING:
     import torch

@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from synthforge.camera import Camera, focal_from_fov, fov_from_focal
-from synthforge.config import SamplingConfig
 from synthforge.frames import place_in_generator
 from synthforge.mannequin.head.baked import SHAPE_COMPONENTS, baked_head
 from synthforge.sampling import Row, SampleId
+from synthforge.sampling_config import SamplingConfig
 
 # A camera's pitch, in EG3D's way, turns it by so much less.
 _CAMERA_PITCH = 2 / math.pi

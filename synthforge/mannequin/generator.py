@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from synthforge.camera import Camera
-from synthforge.config import SamplingConfig
 from synthforge.fingerprint import fingerprint
 from synthforge.frames import apply_affine, place_in_generator
 from synthforge.generator import GeneratorOutput, Layers
@@ -38,6 +37,7 @@ from synthforge.mannequin.wear.shading import shade_worn
 from synthforge.mesh import Mesh
 from synthforge.rasterizer import rasterize, visible
 from synthforge.sampling import SAMPLE_FORMAT, Parameters, SampleId
+from synthforge.sampling_config import SamplingConfig
 
 _IMAGE_SIZE = 512
 _SUPERSAMPLING = 2

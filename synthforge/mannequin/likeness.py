@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from synthforge.camera import Camera
-from synthforge.config import MAX_FACE_SIZE, MIN_FACE_SIZE, SamplingConfig
 from synthforge.distributions import Range
 from synthforge.like import Face
 from synthforge.sampling import SampleId
+from synthforge.sampling_config import MAX_FACE_SIZE, MIN_FACE_SIZE, SamplingConfig
 
 # A photograph shows how a head is turned before the camera, not which of them turned: the camera
 # takes a share of yaw and pitch.

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from synthforge.camera import Camera
-from synthforge.config import CAMERA_RADIUS, WEAR, SamplingConfig
+from synthforge.config import CAMERA_RADIUS
 from synthforge.frames import UNITS_PER_METRE, place_in_generator
 from synthforge.grid import Face
 from synthforge.mannequin.framing import frame, hold_pose
@@ -37,6 +37,7 @@ from synthforge.sampling import (
     place,
     stacked,
 )
+from synthforge.sampling_config import WEAR, SamplingConfig
 
 LATENT_SIZE = 512
 # z[:256] is the person, the rest the scene.

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from synthforge import sampling
 from synthforge.camera import Camera
-from synthforge.config import SamplingConfig
 from synthforge.fingerprint import fingerprint
 from synthforge.generator import GeneratorOutput
 from synthforge.mesh import Mesh
 from synthforge.next3d.next3d import Next3D
 from synthforge.sampling import Parameters, SampleId
+from synthforge.sampling_config import SamplingConfig
 
 
 class Next3DGenerator:

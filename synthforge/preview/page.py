@@ -13,14 +13,14 @@ from typing import Any, get_args
 import numpy as np
 import viser
 
-from synthforge.config import AGES, MAX_FOV_DEG, WEAR, ConfigError
 from synthforge.dataset.sample import Sample
-from synthforge.errors import UserError
+from synthforge.errors import ConfigError, UserError
 from synthforge.mannequin.head.faces import FACES
 from synthforge.preview.drawing import Coarse, Drawing
 from synthforge.preview.panels import Over, panels
 from synthforge.preview.view import LIGHTS, View
 from synthforge.preview.worker import REST_S, LatestOnly
+from synthforge.sampling_config import AGES, MAX_FOV_DEG, WEAR
 
 # Name on the page -> face action.
 ACTIONS = {

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from synthforge.config import WEAR, PartsConfig
+from synthforge.config import PartsConfig
 from synthforge.generators.descriptor import Descriptor
 from synthforge.sampling import SampleId
+from synthforge.sampling_config import WEAR
 
 # That a preview chooses from; each seed has its own.
 LIGHTS = 16
@@ -24,7 +25,7 @@ class View:
     light: number of the light, 0 to LIGHTS - 1.
     african, asian: shares of ancestry; asian gives way where they exceed 1. The rest is caucasian.
     face: a name; actions: activations of face actions on top of it.
-    worn: names of synthforge.config.WEAR; which glasses or headwear, say, depends on the seed.
+    worn: names of synthforge.sampling_config.WEAR; which glasses, say, depends on the seed.
     gaze: where the eyes look, to the subject's left and up, -1 to 1; None: as people do.
     """
 

@@ -11,9 +11,10 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from support_shards import empty_memory
 
-from synthforge.config import ConfigError, RunConfig
+from synthforge.config import RunConfig
 from synthforge.dataset.folder import DatasetError
 from synthforge.dataset.target import LocalTarget, RemoteTarget, open_target
+from synthforge.errors import ConfigError
 
 
 @pytest.fixture(params=["disk", "file", "memory"])

@@ -8,8 +8,8 @@ from support_planted import planted_affine
 
 from synthforge.alignment_config import NEXT3D_ALIGNMENT_SAMPLING
 from synthforge.camera import Camera
-from synthforge.config import Range
 from synthforge.detectors import Detector
+from synthforge.distributions import Range
 from synthforge.fitting import TrainingError
 from synthforge.fitting import drawing as drawing_module
 from synthforge.fitting import samples as samples_module

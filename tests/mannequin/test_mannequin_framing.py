@@ -7,12 +7,15 @@ import pytest
 import torch
 from support_mannequin import built_head
 
-from synthforge.config import MANNEQUIN_SAMPLING, ConfigError, Normal, PartsConfig, Range
+from synthforge.config import PartsConfig
+from synthforge.distributions import Normal, Range
+from synthforge.errors import ConfigError
 from synthforge.frames import place_in_generator
 from synthforge.generators.known import GENERATORS
 from synthforge.mannequin.people import draw_people
 from synthforge.pose import euler_deg, pose_of
 from synthforge.sampling import SampleId
+from synthforge.sampling_config import MANNEQUIN_SAMPLING
 
 IDS = [SampleId(5, i) for i in range(40)]
 

@@ -7,7 +7,6 @@ import torch
 from click.testing import CliRunner
 
 from synthforge.cli.commands import synthforge
-from synthforge.config import MANNEQUIN_SAMPLING
 from synthforge.detectors.face_mesh import FaceMesh
 from synthforge.frames import place_in_generator
 from synthforge.generators.mannequin import mannequin_parts
@@ -22,6 +21,7 @@ from synthforge.photofit.run import SCHEME, built_in_points, head_arrays
 from synthforge.photofit.solve import recover
 from synthforge.pose import euler_deg, pose_of
 from synthforge.sampling import SampleId
+from synthforge.sampling_config import MANNEQUIN_SAMPLING
 
 COUNT = 12
 

@@ -13,8 +13,9 @@ from support_mannequin import built_head
 
 from synthforge.assembly import build_rig
 from synthforge.cli.generate import generate
-from synthforge.config import AssetPaths, ConfigError, PartsConfig
+from synthforge.config import AssetPaths, PartsConfig
 from synthforge.dataset.png import encode_png
+from synthforge.errors import ConfigError
 from synthforge.generators.mannequin import MANNEQUIN
 from synthforge.generators.next3d import NEXT3D
 from synthforge.preview.drawing import COARSE_SIZE, Drawing

@@ -13,7 +13,8 @@ from support_browser import opened
 from support_chromium import needs_chromium
 
 from synthforge.assembly import build_rig
-from synthforge.config import ConfigError, PartsConfig
+from synthforge.config import PartsConfig
+from synthforge.errors import ConfigError
 from synthforge.preview.drawing import Drawing
 from synthforge.preview.page import LocalServer, Page
 from synthforge.preview.panels import panels

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv
 
-from synthforge.config import AGES, ANCESTRIES, Distribution, Range, SamplingConfig
+from synthforge.distributions import Distribution, Range
 from synthforge.mannequin.head.baked import SHAPE_COMPONENTS, baked_head
+from synthforge.sampling_config import AGES, ANCESTRIES, SamplingConfig
 
 Array = NDArray[np.float64]
 Generator = np.random.Generator

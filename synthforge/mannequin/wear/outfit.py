@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from torch import Tensor
 
-from synthforge.config import WEAR, SamplingConfig
 from synthforge.mannequin.draws import ramp
+from synthforge.sampling_config import WEAR, SamplingConfig
 
 # Entries of z: which are numbers of what is worn, and which vary the look of each.
 WORN_LATENTS = slice(248, 248 + len(WEAR))

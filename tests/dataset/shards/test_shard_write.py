@@ -8,10 +8,11 @@ import pytest
 from support_dataset import make, open_writer
 from support_shards import SIZE, contents, empty_memory, fill, make_shards, shard_writer
 
-from synthforge.config import ConfigError, RunConfig
+from synthforge.config import RunConfig
 from synthforge.dataset.folder import DatasetError
 from synthforge.dataset.target import LocalTarget
 from synthforge.dataset.write import DatasetWriter
+from synthforge.errors import ConfigError
 from synthforge.plan import plan
 
 

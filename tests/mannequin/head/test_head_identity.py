@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from synthforge.config import AGES, MANNEQUIN_SAMPLING, Range
+from synthforge.distributions import Range
 from synthforge.mannequin.head.baked import baked_head
 from synthforge.mannequin.head.identity import (
     Attributes,
@@ -14,6 +14,7 @@ from synthforge.mannequin.head.identity import (
     draw_coefficients,
     estimate_attributes,
 )
+from synthforge.sampling_config import AGES, MANNEQUIN_SAMPLING
 
 
 def drawn(count=1500, seed=0, **ranges):

@@ -7,7 +7,7 @@ import torch
 from support_mannequin import built_head
 from support_worn import BARE
 
-from synthforge.config import MANNEQUIN_SAMPLING, NEXT3D_SAMPLING, WEAR, ConfigError
+from synthforge.errors import ConfigError
 from synthforge.generators.known import GENERATORS
 from synthforge.grid import Grid
 from synthforge.labels import NUMBERS
@@ -15,6 +15,7 @@ from synthforge.mannequin.generator import Mannequin
 from synthforge.mannequin.people import draw_people
 from synthforge.mannequin.wear.outfit import WORN_LATENTS, Outfit, draw_outfit, outfit_of
 from synthforge.sampling import SampleId
+from synthforge.sampling_config import MANNEQUIN_SAMPLING, NEXT3D_SAMPLING, WEAR
 from synthforge.visible import VISIBLE_ID
 
 

@@ -1,0 +1,55 @@
+"""TOML files of settings, read within bounds."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from synthforge.errors import ConfigError
+
+# tomllib's time grows with the square of a hostile file's size.
+_MAX_CONFIG_BYTES = 16_384
+
+
+def read_toml(path: Path, title: str) -> dict[str, Any]:
+    """A TOML file. title: what errors call it.
+
+    Raises ConfigError if it is missing, malformed or too large.
+    """
+    try:
+        with open(path, "rb") as file:
+            content = file.read(_MAX_CONFIG_BYTES + 1)
+        if len(content) > _MAX_CONFIG_BYTES:
+            raise ConfigError(
+                f"{path} is larger than {_MAX_CONFIG_BYTES} bytes, so it is no {title}"
+            )
+        return tomllib.loads(content.decode("utf-8-sig").replace("\r\n", "\n"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{title} not found: {path}") from error
+    except RecursionError as error:
+        raise ConfigError(f"cannot read {title} {path}: it is nested too deeply") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"cannot read {title} {path}: {error}; save it in UTF-8") from error
+    except OSError as error:
+        raise ConfigError(f"cannot read {title} {path}: {error.strerror}") from error
+    except ConfigError:
+        raise
+    except ValueError as error:  # not TOML, or an integer of thousands of digits
+        raise ConfigError(f"cannot read {title} {path}: {error}") from error
+
+
+def read_config_file(path: Path, known: frozenset[str]) -> dict[str, Any]:
+    """Settings of a TOML file. Keys are option names, with `_` or `-`.
+
+    Raises ConfigError as `read_toml` does, and for a key not in `known`.
+    """
+    settings = {
+        key.replace("-", "_"): value for key, value in read_toml(path, "config file").items()
+    }
+    for key in settings:
+        if key not in known:
+            raise ConfigError(
+                f"unknown key '{key}' in {path}; known keys: {', '.join(sorted(known))}"
+            )
+    return settings
