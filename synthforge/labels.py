@@ -166,6 +166,7 @@ NUMBER_LABELS = (
         *("occluders", (), ""),
         "built-in head, before the face: 0 nothing, 1 microphone, 2 phone, 3 cup",
     ),
+    NumberLabel("bystanders", (), "", "built-in head: 1 if another person is in the background"),
     NumberLabel("identity", (), "", "samples of one number show the same person"),
     NumberLabel("expression", (), "", "number of what the face does, or its place in a list"),
     NumberLabel("view", (), "", "number of the camera and head pose, or its place in a list"),

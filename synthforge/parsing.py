@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from synthforge.visible import NOT_DRAWN, VISIBLE
+from synthforge.visible import VISIBLE
 
 # What nobody may learn from: `unknown`, and what a set has no word for.
 IGNORE = 255
@@ -51,7 +51,7 @@ class Parsing:
     @property
     def not_drawn(self) -> list[str]:
         """The set's classes that no image has."""
-        return [name for name, ours in self.classes.items() if NOT_DRAWN.issuperset(ours)]
+        return [name for name, ours in self.classes.items() if not ours]
 
     def as_json(self) -> dict[str, Any]:
         """As dataset.json has it."""

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 AGES = (3.0, 85.0)
 ANCESTRIES = ("african", "asian", "caucasian")
 ATTRIBUTES = ("age_years", "sex", "weight", *ANCESTRIES)
-# What the built-in head wears: shares of samples. Part of z has an entry for each, in this order.
-WEAR = ("glasses", "headwear", "mask", "earrings", "occluders")
+# What the built-in head wears, and who is behind it: shares of samples. Part of z has an entry for
+# each, in this order.
+WEAR = ("glasses", "headwear", "mask", "earrings", "occluders", "bystanders")
 
 # Outside of these the image is a few triangles or a dot.
 MIN_FOV_DEG, MAX_FOV_DEG = 1, 150
@@ -74,7 +75,8 @@ class SamplingConfig:
     age_years, sex (0 female to 1 male), weight (0 to 1, within people of the same age and sex),
     african, asian, caucasian (shares that sum to 1): attributes of the built-in head's people.
     glasses, headwear, mask, earrings, occluders: shares of the built-in head's samples that wear
-    such, or have a hand-held thing before the face; 0 to 1.
+    such, or have a hand-held thing before the face; 0 to 1. bystanders: share with another person
+    in the background.
     grid: which samples share a person, an expression, a view or a light. None: none do.
     pose_limit: see PoseLimit. None: the five angles are independent.
     face_size: larger side of the face's box, brows to chin with a closed mouth, in image widths;
@@ -106,6 +108,7 @@ class SamplingConfig:
     mask: float = 0.0
     earrings: float = 0.0
     occluders: float = 0.0
+    bystanders: float = 0.0
     grid: Grid | None = None
     pose_limit: PoseLimit | None = None
     face_size: Distribution | None = None
@@ -192,4 +195,5 @@ MANNEQUIN_SAMPLING = SamplingConfig(
     mask=0.02,
     earrings=0.10,
     occluders=0.04,
+    bystanders=0.05,
 )

@@ -32,8 +32,6 @@ OVER = tuple(
         ]
     )
 )
-# Those of them that no generator draws. `unknown` is no thing to draw.
-NOT_DRAWN = frozenset({"other_person"})
 VISIBLE = (*REGIONS, *OVER)
 VISIBLE_ID = {visible.name: visible.id for visible in VISIBLE}
 FIRST_OVER = len(REGIONS)

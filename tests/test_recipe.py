@@ -42,7 +42,7 @@ from synthforge.sampling_config import NEXT3D_SAMPLING, PoseLimit, SamplingConfi
 
 CPU = torch.device("cpu")
 HEAD_ANGLES = ("head_yaw_rad", "head_pitch_rad", "head_roll_rad")
-WEAR = ("glasses", "headwear", "mask", "earrings", "occluders")
+WEAR = ("glasses", "headwear", "mask", "earrings", "occluders", "bystanders")
 ATTRIBUTES = ("age_years", "sex", "weight", "african", "asian", "caucasian")
 RUN = RunConfig(output_dir=Path(), num_images=1)
 NETWORK = replace(support_next3d.TINY, neural_rendering_resolution=8)

@@ -43,6 +43,7 @@ SHARES = {
     "mask": "Share with a medical mask",
     "earrings": "Share with earrings",
     "occluders": "Share with a microphone, phone or cup before the face",
+    "bystanders": "Share with another person in the background",
 }
 
 

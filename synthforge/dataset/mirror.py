@@ -20,7 +20,7 @@ _PLAIN = ("images", "depth", "depth16", "volume_depth", "alpha", "depth16_visibl
 _REGIONS = ("seg", "seg_id", "seg_visible")
 _SAME = (
     *("depth_range", "fov_deg", "pitch_rad", "age_years", "sex", "weight", "ancestry"),
-    *("glasses", "headwear", "mask", "earrings", "occluders"),
+    *("glasses", "headwear", "mask", "earrings", "occluders", "bystanders"),
     *("identity", "expression", "view", "light", "seed", "index", "attempt", "mse"),
 )
 _SIDES = ("Left", "Right")

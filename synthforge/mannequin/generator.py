@@ -13,6 +13,7 @@ from synthforge.camera import Camera
 from synthforge.fingerprint import fingerprint
 from synthforge.frames import apply_affine, place_in_generator
 from synthforge.generator import GeneratorOutput, Layers
+from synthforge.mannequin.bystander import BYSTANDER_SIZE, bystander_of
 from synthforge.mannequin.hair.facial_hair import facial_hair
 from synthforge.mannequin.hair.hair import grow_hair
 from synthforge.mannequin.hair.scalp import head_in_own_frame
@@ -24,20 +25,33 @@ from synthforge.mannequin.render.albedo import skin_albedo, skin_texture
 from synthforge.mannequin.render.arithmetic import product
 from synthforge.mannequin.render.background import background
 from synthforge.mannequin.render.body import clothed, eyes_of, surface_of
-from synthforge.mannequin.render.layers import cover_of_strands, kinds_of_pairs, layers_of
+from synthforge.mannequin.render.layers import (
+    Cover,
+    cover_of_strands,
+    kinds_of_pairs,
+    layers_of,
+)
 from synthforge.mannequin.render.lighting import fit_rotation, irradiance, key_shadow
-from synthforge.mannequin.render.pixel_faces import averaged, on_samples, pixel_faces
-from synthforge.mannequin.render.scene import scene_from
+from synthforge.mannequin.render.pixel_faces import (
+    PixelFaces,
+    averaged,
+    on_samples,
+    pixel_faces,
+)
+from synthforge.mannequin.render.scene import Scene, scene_from
 from synthforge.mannequin.render.shading import shade
 from synthforge.mannequin.render.template import Template, template
 from synthforge.mannequin.render.tone_mapping import exposure, tone_map
 from synthforge.mannequin.wear.dress import dressed
 from synthforge.mannequin.wear.lenses import draw_lenses
+from synthforge.mannequin.wear.outfit import outfit_of
 from synthforge.mannequin.wear.shading import shade_worn
 from synthforge.mesh import Mesh
 from synthforge.rasterizer import rasterize, visible
+from synthforge.regions import BACKGROUND
 from synthforge.sampling import SAMPLE_FORMAT, Parameters, SampleId
 from synthforge.sampling_config import SamplingConfig
+from synthforge.visible import OTHER_PERSON
 
 _IMAGE_SIZE = 512
 _SUPERSAMPLING = 2
@@ -136,10 +150,37 @@ class Mannequin:
         self, head: Template, z: Tensor, vertices: Tensor, landmarks: Tensor, camera: Camera
     ) -> tuple[Tensor, Layers]:
         """The image [3, S, S] and its layers [1, S, S]."""
-        person, scene = (
-            person_from(z[:PERSON_LATENTS].cpu()),
-            scene_from(z[PERSON_LATENTS:].cpu()),
+        scene = scene_from(z[PERSON_LATENTS:])
+        shares, seen, kinds, covers = self._drawn(
+            head, z, scene, vertices, landmarks, camera, _IMAGE_SIZE
         )
+        behind, classes = background(scene, _IMAGE_SIZE, "cpu"), None
+        if outfit_of(z).bystanders:
+            marks, _ = camera.project(landmarks[None], 1)
+            other = bystander_of(z, marks[0])
+            theirs, *_ = self._drawn(
+                head, other.z, other.lit_by(scene), other.vertices, other.landmarks, other.camera,
+                BYSTANDER_SIZE,
+            )  # fmt: skip
+            theirs = other.out_of_focus(theirs, scene, _IMAGE_SIZE)
+            behind = _before(theirs, behind, scene)
+            classes = torch.where(theirs[3] > 0.5, OTHER_PERSON, BACKGROUND).to(torch.uint8)
+        layers = layers_of(seen, kinds, covers, shares[3], classes)
+        return tone_map(scene, _before(shares, behind, scene)), layers
+
+    def _drawn(
+        self,
+        head: Template,
+        z: Tensor,
+        scene: Scene,
+        vertices: Tensor,
+        landmarks: Tensor,
+        camera: Camera,
+        image_size: int,
+    ) -> tuple[Tensor, PixelFaces, Tensor, list[Cover]]:
+        """A person before nothing: scene-linear RGB and coverage [4, S, S]; and what `layers_of`
+        takes: pairs, their classes and covers."""
+        person = person_from(z[:PERSON_LATENTS])
         R_view_gen = camera.R_view_gen[0]
         R_gen_head = fit_rotation(head.vertices[head.skull], vertices[head.skull])
         body = clothed(head, person, vertices, landmarks)
@@ -172,7 +213,7 @@ class Mannequin:
         surface = surface_of(head, body, light, shadow)
         eyes = eyes_of(head, vertices, landmarks, R_view_gen, R_gen_head)
 
-        size = _IMAGE_SIZE * _SUPERSAMPLING
+        size = image_size * _SUPERSAMPLING
         ndc = camera.to_ndc(vertices_drawn[None])
         face_ids = visible(
             ndc, faces_drawn, size, size, perspective_correct=True, cull_backfaces=True
@@ -197,13 +238,15 @@ class Mannequin:
             covers += draw_lenses(
                 image, covered, nearest, dress.lenses, own.frame, scene, camera, size
             )
-        shares = averaged(image, covered)
         kinds = kinds_of_pairs(kinds_of_faces, faces_seen, head, person)
-        layers = layers_of(faces_seen, kinds, covers, shares[3])
-        behind = background(scene, _IMAGE_SIZE, "cpu")
-        # Mixed as tones, not as light: a bright backdrop would eat edges and thin hair.
-        behind = behind / (1 + shares[3:] * exposure(scene) * behind)
-        return tone_map(scene, shares[:3] + (1 - shares[3:]) * behind), layers
+        return averaged(image, covered), faces_seen, kinds, covers
+
+
+def _before(shares: Tensor, behind: Tensor, scene: Scene) -> Tensor:
+    """Colour and coverage [4, S, S] over what is behind, [3, S, S]: scene-linear RGB."""
+    # Mixed as tones, not as light: a bright backdrop would eat edges and thin hair.
+    behind = behind / (1 + shares[3:] * exposure(scene) * behind)
+    return shares[:3] + (1 - shares[3:]) * behind
 
 
 def _head_depth(head: Template, vertices: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:

@@ -20,7 +20,7 @@ from synthforge.mannequin.wear.headscarf import headscarf
 from synthforge.mannequin.wear.headwear import headwear
 from synthforge.mannequin.wear.mask import mask, under_mask
 from synthforge.mannequin.wear.occluders import occluder
-from synthforge.mannequin.wear.outfit import EARRINGS, HEADWEAR, LOOK, OCCLUDERS, Outfit, outfit_of
+from synthforge.mannequin.wear.outfit import EARRINGS, HEADWEAR, LOOK, OCCLUDERS, outfit_of
 from synthforge.mannequin.wear.parts import Lens, Part
 from synthforge.mannequin.wear.shading import Worn, worn_of
 
@@ -51,7 +51,7 @@ def dressed(z: Tensor, person: Person, head: Template, own: Head, marks: Tensor)
     lenses: list[Lens] = []
     hair, rim = person.hair, None
     shade = torch.ones_like(own.vertices[:, 0])
-    if outfit == Outfit():
+    if outfit.is_bare:
         return None
     fit = fit_of(head, own, marks)
     if outfit.mask:

@@ -1,9 +1,9 @@
-"""What a person wears and what is before the face: drawn for each sample, and carried by z."""
+"""What is worn, what is before the face and who is behind: drawn for each sample, carried by z."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from torch import Tensor
@@ -18,6 +18,7 @@ LOOK = {
     "headwear": slice(190, 215),
     "mask": slice(215, 225),
     "earrings": slice(225, 235),
+    "bystanders": slice(480, 490),
     "occluders": slice(490, 510),
 }
 
@@ -26,6 +27,7 @@ HEADWEAR = ("none", "cap", "beanie", "hat", "headscarf")
 MASK = ("none", "medical")
 EARRINGS = ("none", "studs", "hoops", "pendants")
 OCCLUDERS = ("none", "microphone", "phone", "cup")
+BYSTANDERS = ("none", "one")
 
 # Of those who wear glasses, how many's are tinted.
 _TINTED = 0.22
@@ -40,12 +42,18 @@ class Outfit:
     mask: int = 0
     earrings: int = 0
     occluders: int = 0
+    bystanders: int = 0
+
+    @property
+    def is_bare(self) -> bool:
+        """Nothing is worn, and nothing is before the face."""
+        return replace(self, bystanders=0) == Outfit()
 
 
 def outfit_of(z: Tensor) -> Outfit:
     """What z [512] says is worn. An entry that is no kind's number counts as none."""
     numbers = z[WORN_LATENTS].tolist()
-    kinds = (GLASSES, HEADWEAR, MASK, EARRINGS, OCCLUDERS)
+    kinds = (GLASSES, HEADWEAR, MASK, EARRINGS, OCCLUDERS, BYSTANDERS)
     return Outfit(
         *(
             int(number) if number in range(1, len(known)) else 0
@@ -62,7 +70,7 @@ def draw_outfit(
 ) -> Outfit:
     """What is worn, in the shares of config; sex, 0 female to 1 male, tells of which kind.
 
-    A mask and what is before the face are the scene's.
+    A mask, what is before the face and who is behind are the scene's.
     """
     u = person.random(8)
     v = scene.random(4)
@@ -79,7 +87,7 @@ def draw_outfit(
         earrings = _pick(u[5], {1: 0.5, 2: 0.3 * (1.2 - male), 3: 0.3 * (1 - male)})
     if v[1] < config.occluders:
         occluder = _pick(v[2], {1: 0.3, 2: 0.35, 3: 0.35})
-    return Outfit(glasses, headwear, mask, earrings, occluder)
+    return Outfit(glasses, headwear, mask, earrings, occluder, int(v[3] < config.bystanders))
 
 
 def _pick(u: float, shares: Mapping[int, float]) -> int:

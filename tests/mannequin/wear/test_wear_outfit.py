@@ -85,9 +85,9 @@ def test_next3d_wears_nothing():
 
 
 WORN = {
-    (2, 1, 0, 2, 0): {"glasses", "lens", "headwear"},
-    (1, 0, 1, 0, 0): {"glasses", "mask"},
-    (0, 4, 0, 0, 2): {"headwear", "object", "hand"},
+    (2, 1, 0, 2, 0, 0): {"glasses", "lens", "headwear"},
+    (1, 0, 1, 0, 0, 0): {"glasses", "mask"},
+    (0, 4, 0, 0, 2, 1): {"headwear", "object", "hand", "other_person"},
 }
 
 
