@@ -29,6 +29,7 @@ from synthforge.keypoints import leaving_eyeballs  # noqa: E402
 from synthforge.landmarks import WFLW_CONTOUR  # noqa: E402
 from synthforge.mannequin.head.baked import ACTIONS, BakedHead, baked_head  # noqa: E402
 from synthforge.mannequin.head.pieces import Piece  # noqa: E402
+from synthforge.mannequin.head.points import topology_digest  # noqa: E402
 from synthforge.regions import REGION_ID  # noqa: E402
 from synthforge.whole_files import replacing  # noqa: E402
 
@@ -314,8 +315,8 @@ def main() -> None:
         for name, array in arrays.items()
     }
     metadata = {
-        "format": "synthforge points 1",
-        "faces": len(baked_head().model.faces),
+        "format": "synthforge points 2",
+        "topology": topology_digest(baked_head()),
         "source": "mediapipe468: places measured on images of the built-in head with the face mesh "
         "of mediapipe 0.10.14 (PyPI, Apache-2.0); the rest is ours",
     }

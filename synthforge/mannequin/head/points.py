@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from importlib import resources
@@ -19,7 +20,15 @@ from synthforge.keypoints import (
 from synthforge.mannequin.head.baked import BakedHead
 
 _FILE = "points.npz"
-_FORMAT = "synthforge points 1"
+_FORMAT = "synthforge points 2"
+
+
+def topology_digest(head: BakedHead) -> str:
+    """16 hex digits that change with the head's triangles, their order and their regions."""
+    digest = hashlib.sha256()
+    for array in (head.model.faces, head.face_region, head.mirror):
+        digest.update(np.ascontiguousarray(array, "<i4").tobytes())
+    return digest.hexdigest()[:16]
 
 
 def built_in_schemes(head: BakedHead) -> Mapping[str, Scheme]:
@@ -28,8 +37,14 @@ def built_in_schemes(head: BakedHead) -> Mapping[str, Scheme]:
     with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
         metadata = json.loads(str(file["metadata"]))
         arrays = {name: file[name] for name in file.files if name != "metadata"}
-    if (metadata.get("format"), metadata.get("faces")) != (_FORMAT, len(head.model.faces)):
-        raise ValueError(f"{path} is not for this head: run tools/bake_points.py again")
+    if metadata.get("format") != _FORMAT:
+        raise ValueError(f"{path} is not {_FORMAT!r}: run python tools/bake_points.py")
+    made_for, ours = metadata.get("topology"), topology_digest(head)
+    if made_for != ours:
+        raise ValueError(
+            f"{path} holds keypoints on a head of topology {made_for}, and head.npz has topology "
+            f"{ours}: run python tools/bake_points.py, which puts them on this head"
+        )
 
     def pair(name: str) -> tuple[np.ndarray, np.ndarray]:
         return arrays[f"{name}_faces"], arrays[f"{name}_bary"]
