@@ -23,6 +23,10 @@ _IRISES = (
 )  # fmt: skip
 
 
+# Of clothes, and their shares: the first four are painted necklines.
+_COLLARS = {"round": 0.16, "v": 0.16, "high": 0.16, "wide": 0.16, "shirt": 0.24, "hood": 0.12}
+
+
 @dataclass(frozen=True)
 class Hair:
     """Scalp hair. Lengths in metres."""
@@ -79,7 +83,7 @@ class Person:
     hair: Hair
     clothing: RGB
     neckline: float
-    collar: int
+    collar: str
 
 
 def person_from(z: Tensor) -> Person:
@@ -160,7 +164,7 @@ def person_from(z: Tensor) -> Person:
         hair=hair,
         clothing=d.color(0.75, 0.6),
         neckline=d.u(),
-        collar=int(d.u(0, 3.999)),
+        collar=d.pick(_COLLARS),
     )
 
 

@@ -36,7 +36,7 @@ class Drawn:
         layers_of = generator_module.layers_of
 
         def recorded(*arguments):
-            self.made_of.append(arguments)
+            self.made_of.append(arguments[:4])
             return layers_of(*arguments)
 
         with patch.context() as patched:

@@ -30,7 +30,7 @@ NOTHING = torch.full((3, 1), 50.0)
 
 @pytest.fixture(scope="module")
 def person():
-    return replace(person_from(latent(3)), collar=0)
+    return replace(person_from(latent(3)), collar="round")
 
 
 @pytest.fixture(scope="module")

@@ -14,23 +14,33 @@ _RISE_M = 0.050
 _SHOULDER_X_M = 0.075
 
 
+def neck_y(x: Tensor, z: Tensor) -> Tensor:
+    """y where neck and trunk meet at x and z, all [N], on the neutral head."""
+    border = _PIT_Y_M + _RISE_M * smoothstep(_PIT_Z_M, _SIDES_Z_M, z)
+    return border + 0.6 * (x.abs() - _SHOULDER_X_M).clamp(min=0)
+
+
 def neckline_height(person: Person, places: Tensor) -> Tensor:
     """Metres above the border of the clothes, [N]; negative where cloth covers the skin.
 
     places: [3, N], on the neutral head.
     """
     x, y, z = places
-    border = _PIT_Y_M + _RISE_M * smoothstep(_PIT_Z_M, _SIDES_Z_M, z)
-    border = border + 0.6 * (x.abs() - _SHOULDER_X_M).clamp(min=0)
+    border = neck_y(x, z)
     wide = person.neckline
     match person.collar:
-        case 0:  # round
+        case "round":
             border = border + 0.004 - 0.016 * wide
-        case 1:  # V
+        case "v":
             front = smoothstep(-0.09, -0.04, z)
             border = border - (0.030 + 0.050 * wide) * bell(x, 0.030) * front
-        case 2:  # high
+        case "high":
             border = border + 0.030 + 0.030 * wide
-        case _:  # wide
+        case "shirt":
+            front = smoothstep(-0.09, -0.04, z)
+            border = border + 0.012 - (0.030 + 0.035 * wide) * bell(x, 0.018) * front
+        case "hood":
+            border = border + 0.010 - 0.010 * wide
+        case _:
             border = border - 0.014 - 0.016 * wide
     return y - border

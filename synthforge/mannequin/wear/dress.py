@@ -13,6 +13,7 @@ from synthforge.mannequin.hair.scalp import Head, scalp_of, shoulders_of
 from synthforge.mannequin.person import Hair, Person
 from synthforge.mannequin.render.albedo import skin_albedo
 from synthforge.mannequin.render.template import Template
+from synthforge.mannequin.wear.collars import COLLARS, collar
 from synthforge.mannequin.wear.earrings import earrings
 from synthforge.mannequin.wear.fit import fit_of
 from synthforge.mannequin.wear.glasses import glasses, style_of
@@ -51,12 +52,17 @@ def dressed(z: Tensor, person: Person, head: Template, own: Head, marks: Tensor)
     lenses: list[Lens] = []
     hair, rim = person.hair, None
     shade = torch.ones_like(own.vertices[:, 0])
+    if person.collar in COLLARS and HEADWEAR[outfit.headwear] != "headscarf":
+        parts += collar(person, own)
     if outfit.is_bare:
-        return None
+        if not parts:
+            return None
+        return Dress(worn_of(parts, own.frame), lenses, hair, rim, shade, head.faces)
     fit = fit_of(head, own, marks)
     if outfit.mask:
-        parts += mask(Draws(z[LOOK["mask"]]), fit)
-        fit = fit.over(parts[0].shape)
+        plate, *loops = mask(Draws(z[LOOK["mask"]]), fit)
+        parts += [plate, *loops]
+        fit = fit.over(plate.shape)
     if outfit.earrings:
         parts += earrings(EARRINGS[outfit.earrings], Draws(z[LOOK["earrings"]]), fit)
     if outfit.glasses:
