@@ -16,7 +16,8 @@ from synthforge.mannequin.render.template import Template
 from synthforge.mannequin.wear.collars import COLLARS, collar
 from synthforge.mannequin.wear.earrings import earrings
 from synthforge.mannequin.wear.fit import fit_of
-from synthforge.mannequin.wear.glasses import glasses, style_of
+from synthforge.mannequin.wear.glasses import glasses
+from synthforge.mannequin.wear.glasses_style import style_of
 from synthforge.mannequin.wear.headscarf import headscarf
 from synthforge.mannequin.wear.headwear import headwear
 from synthforge.mannequin.wear.mask import mask, under_mask

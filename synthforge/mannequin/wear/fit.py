@@ -28,16 +28,33 @@ _EMPTY = -0.2
 class Fit:
     """A posed head in its own frame (see scalp.Head), metres.
 
-    front: [1, S, S], z of the skin over x (columns, from +x) and y (rows, downwards). sides: of the
-    right and the left side, |x| of the skin without ears over z (columns, from +z) and y.
     eyes: [2, 3], centres of the right and the left eyeball. landmarks: [68, 3].
+    on_skin: shapes that lie on the skin, as what lies in front sees it.
     """
 
     head: Head
-    front: Tensor
-    sides: tuple[Tensor, Tensor]
     eyes: Tensor
     landmarks: Tensor
+    on_skin: tuple[Shape, ...] = ()
+
+    @functools.cached_property
+    def front(self) -> Tensor:
+        """[1, S, S], z of the skin over x (columns, from +x) and y (rows, downwards)."""
+        front = self._front(self.head.vertices, _seen_faces()[0])
+        for shape in self.on_skin:
+            front = torch.maximum(front, self._front(shape.vertices, shape.faces))
+        return front
+
+    @functools.cached_property
+    def sides(self) -> tuple[Tensor, Tensor]:
+        """Right and left: |x| of the skin without ears over z (columns, from +z) and y (rows)."""
+        x, y, z = self.head.vertices.unbind(1)
+        _, *faces = _seen_faces()
+        right, left = (
+            _map(z - _SIDE_Z, y - _SIDE_Y, out, side, _SIDE_SIZE)
+            for out, side in zip((-x, x), faces, strict=True)
+        )
+        return right, left
 
     def front_z(self, x: Tensor, y: Tensor) -> Tensor:
         """z of the foremost skin at x, y [N]: [N]; far behind where there is none."""
@@ -56,10 +73,13 @@ class Fit:
         return points
 
     def over(self, shape: Shape) -> Fit:
-        """With a shape on the skin, as what lies in front sees it."""
-        x, y, z = shape.vertices.unbind(1)
-        front = _map(x, y - _FRONT_Y, z, shape.faces, _FRONT_SIZE)
-        return replace(self, front=torch.maximum(self.front, front))
+        """With a shape on the skin."""
+        return replace(self, on_skin=(*self.on_skin, shape))
+
+    @staticmethod
+    def _front(vertices: Tensor, faces: Tensor) -> Tensor:
+        x, y, z = vertices.unbind(1)
+        return _map(x, y - _FRONT_Y, z, faces, _FRONT_SIZE)
 
     def at(self, places: tuple[tuple[float, float, float], ...]) -> tuple[Tensor, Tensor]:
         """Skin vertices nearest to places on the template, posed, and their normals: [N, 3] each"""
@@ -69,18 +89,11 @@ class Fit:
 
 def fit_of(head: Template, own: Head, landmarks: Tensor) -> Fit:
     """landmarks: [68, 3] in the head's own frame."""
-    front_faces, right, left = (faces.to(head.faces.device) for faces in _seen_faces())
-    x, y, z = own.vertices.unbind(1)
-    sides = tuple(
-        _map(z - _SIDE_Z, y - _SIDE_Y, out, faces, _SIDE_SIZE)
-        for out, faces in ((-x, right), (x, left))
-    )
     eyes = [
         mean(own.vertices[head.piece == side], 0)
         for side in (Piece.RIGHT_EYEBALL, Piece.LEFT_EYEBALL)
     ]
-    front = _map(x, y - _FRONT_Y, z, front_faces, _FRONT_SIZE)
-    return Fit(own, front, (sides[0], sides[1]), torch.stack(eyes), landmarks)
+    return Fit(own, torch.stack(eyes), landmarks)
 
 
 def _map(across: Tensor, up: Tensor, height: Tensor, faces: Tensor, size: int) -> Tensor:

@@ -5,7 +5,8 @@ import torch
 from support_worn import is_closed, posed_heads
 
 from synthforge.mannequin.render.template import template
-from synthforge.mannequin.wear.glasses import _EAR, glasses, style_of
+from synthforge.mannequin.wear.glasses import _EAR, glasses
+from synthforge.mannequin.wear.glasses_style import style_of
 
 HEADS = 18
 
