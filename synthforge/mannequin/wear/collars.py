@@ -135,10 +135,11 @@ def _around_neck() -> tuple[Tensor, Tensor]:
     turn = (angle - column) * (1 / (2 * math.pi))
     across = _RADIUS * 2 * math.pi * (turn - turn.round())
     squared = (across * across + (height - row) ** 2).view(-1, len(index))
-    nearest = squared.topk(_NEAREST, 1, largest=False)
-    weight = 1 / (nearest.values + 9e-6)
+    # Stable: mirrored vertices are as near as each other.
+    distance, nearest = (of[:, :_NEAREST] for of in squared.sort(dim=1, stable=True))
+    weight = 1 / (distance + 9e-6)
     weight = weight * weight
     total = weight[:, 0]
     for k in range(1, _NEAREST):
         total = total + weight[:, k]
-    return index[nearest.indices], weight / total[:, None]
+    return index[nearest], weight / total[:, None]
