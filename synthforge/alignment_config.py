@@ -36,17 +36,16 @@ MANNEQUIN_ALIGNMENT_SAMPLING = replace(
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Weights of the alignment losses, all from the public SynthForge code.
+    """Weights of the alignment losses; depth and chamfer from the public SynthForge code.
 
     depth: squared z-depth differences, generator units. chamfer: squared distances, generator
-    units. keypoints: squared coordinate differences, pixels at 512. contour: smooth-L1 of the jaw
-    line and the nose base, pixels at 512.
+    units. keypoints: squared distances, each in the detector's spread of its landmark; a keypoint
+    one spread off weighs what a depth residual of `robust_end` does.
     """
 
     depth: float = 1000.0
     chamfer: float = 300.0
-    keypoints: float = 0.2
-    contour: float = 1.2
+    keypoints: float = 0.025
 
     def __post_init__(self) -> None:
         for entry in fields(self):
@@ -67,8 +66,8 @@ class AlignmentTrainingConfig:
     output: alignment_<generator>.safetensors in the folder of pretrained models if not given.
     cache_dir: a folder beside the output if not given.
     hidden, activation: the network; without an activation it is an affine map.
-    stop_change, stop_patience: training ends when the validation score, percent or mm, changes by
-    less than this for so many epochs in a row.
+    stop_change, stop_patience: training ends when the validation loss changes by no more than this
+    share of it for so many epochs in a row.
     robust_start, robust_end: generator units (2.5 a metre) beyond which a depth or chamfer
     residual counts as an outlier, such as hair: from what a badly placed head shows to what a
     well placed one does.

@@ -20,6 +20,10 @@ class DetectorError(UserError, RuntimeError):
     """The detector that was asked for cannot run; the message says the way out."""
 
 
+# The spread of a detector of which nothing is measured: 3 % is what good ones have.
+ALIKE = (0.03,) * 68
+
+
 @dataclass(frozen=True)
 class Detector:
     """What finds landmarks.
@@ -27,14 +31,14 @@ class Detector:
     find: takes uint8 [B, H, W, 3] RGB, gives for each image float32 [68, 2] on the CPU, in pixels
     with centres at +0.5, iBUG order; None where no face is found.
     reject_px: the quality gate's threshold: mean landmark distance in pixels at 512.
-    landmarks: those that are where the labels have them, which a detector of the visible outline
-    cannot say of the jaw. The alignment is trained with these; the gate's distance is of all.
+    spread: of each of the 68, the root mean square of its distance from the label, in outer-eye
+    distances. The alignment weighs them by it; the gate's distance is of all alike.
     """
 
     name: str
     find: Callable[[Tensor], list[Tensor | None]]
     reject_px: float
-    landmarks: range = range(68)
+    spread: tuple[float, ...] = ALIKE
 
     def __call__(self, images: Tensor) -> list[Tensor | None]:
         """What `find` gives. Raises ValueError for images of another dtype or shape."""
@@ -60,9 +64,10 @@ def build_detector(
     Raises DetectorError if `fan` is asked for and cannot run.
     """
     from synthforge.detectors import fan, mesh
+    from synthforge.detectors.landmarks68 import SPREAD
 
     if name == "none" or (name == "auto" and is_aligned):
         return None
     if name == "fan":
         return Detector("fan", fan.FaceAlignmentDetector(device), reject_px or fan.REJECT_PX)
-    return Detector("mesh", mesh.find_landmarks, reject_px or mesh.REJECT_PX, mesh.LANDMARKS)
+    return Detector("mesh", mesh.find_landmarks, reject_px or mesh.REJECT_PX, SPREAD)

@@ -20,7 +20,7 @@ from synthforge.sampling import SAMPLE_FORMAT, Parameters, SampleId
 from synthforge.sampling_config import SamplingConfig
 
 # Part of every cache's key: raise it when what a cached sample holds, or how it is made, changes.
-CACHE_FORMAT = 2
+CACHE_FORMAT = 3
 # Depth is compared at this resolution at most, as in the public SynthForge code.
 MAX_DEPTH_SIZE = 128
 # Dense points of a sample.

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from synthforge.camera import Camera
 from synthforge.config import IMAGE_SIZE
+from synthforge.detectors import ALIKE
 from synthforge.fitting import TrainingError
 from synthforge.fitting.drawing import (
     CACHE_FORMAT,
@@ -57,8 +58,8 @@ class Samples:
     vertices_gen, landmarks_gen: float32 [N, V, 3] and [N, 68, 3], placed but not aligned.
     z_depth: float32 [N, h, h], the generator's. opaque: bool [N, h, h], where it shows a surface.
     points_gen: float32 [N, P, 3], dense points of the generator.
-    keypoints_px: float32 [N, 68, 2] at 512, a detector's; None if there was none. landmarks: those
-    of them that count.
+    keypoints_px: float32 [N, 68, 2] at 512, a detector's; None if there was none. spread: float32
+    [68], the detector's, in outer-eye distances.
     files: where each sample, with its image, lies. key: of the `SampleSource`.
     """
 
@@ -71,7 +72,7 @@ class Samples:
     keypoints_px: Tensor | None
     files: tuple[Path, ...]
     key: str
-    landmarks: range = range(68)
+    spread: Tensor
 
     def __len__(self) -> int:
         return len(self.files)
@@ -89,7 +90,7 @@ class Samples:
             None if self.keypoints_px is None else self.keypoints_px[at],
             tuple(self.files[i] for i in index.tolist()),
             self.key,
-            self.landmarks,
+            self.spread,
         )
 
     def image(self, i: int) -> Tensor:
@@ -180,7 +181,7 @@ def _collect(source: SampleSource, folder: Path, answers: Mapping[int, _Answer])
         columns.get("keypoints_px"),
         tuple(_file(folder, index) for index in answers),
         source.key,
-        source.detector.landmarks if source.detector else range(68),
+        torch.tensor(source.detector.spread if source.detector else ALIKE, device=source.device),
     )
 
 

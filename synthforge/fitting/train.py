@@ -83,11 +83,6 @@ class Fit:
     ended: str = "epochs"
 
 
-def deciding_score(scores: dict[str, float]) -> float:
-    """The score that picks the best weights: NME where there are keypoints, else depth."""
-    return scores.get("nme_percent", scores["depth_error_mm"])
-
-
 def fit(
     train: Samples,
     val: Samples,
@@ -113,7 +108,7 @@ def fit(
     optimizer = torch.optim.Adam(
         net.mlp.parameters(), lr=config.lr, weight_decay=config.weight_decay
     )
-    before = validate(net, val, surface, config.batch_size)
+    before = validate(net, val, surface, config)
     run = run_key(config, train)
     state = Checkpoint(_copy(net.mlp), before, Schedule(config.epochs))
     if config.resume and checkpoint is not None and checkpoint.exists():
@@ -127,9 +122,9 @@ def fit(
                 ended = "converged"
                 break
             losses = _run_epoch(net, optimizer, train, surface, config, state.schedule, number)
-            epoch = Epoch(number, losses, validate(net, val, surface, config.batch_size))
+            epoch = Epoch(number, losses, validate(net, val, surface, config))
             history.append(epoch)
-            if deciding_score(epoch.scores) < deciding_score(state.scores):
+            if epoch.scores["loss"] < state.scores["loss"]:
                 state.best, state.scores = _copy(net.mlp), epoch.scores
             if checkpoint is not None:
                 write_checkpoint(checkpoint, run, state, net.mlp, optimizer)
@@ -166,8 +161,10 @@ def _run_epoch(
         for group in optimizer.param_groups:
             group["lr"] = schedule.learning_rate(config, done)
         samples = train.select(index)
+        aligned_gen = net(samples.vertices_gen)
         terms = alignment_losses(
-            net(samples.vertices_gen),
+            view_face(aligned_gen, surface, samples),
+            aligned_gen,
             net(samples.landmarks_gen),
             surface,
             samples,
@@ -192,25 +189,43 @@ def _run_epoch(
 
 @torch.no_grad()
 def validate(
-    net: nn.Module, samples: Samples, surface: FaceSurface, batch_size: int
+    net: nn.Module, samples: Samples, surface: FaceSurface, config: AlignmentTrainingConfig
 ) -> dict[str, float]:
-    """Means over the samples: depth_error_mm, coverage, and with keypoints nme_percent."""
+    """Means over the samples: depth_error_mm, coverage, with keypoints nme_percent, and loss.
+
+    The loss is what training ends with, at the narrowest robust scale, and the face where the
+    generator shows nothing counts as an outlier. It picks the best weights; a detector's NME would
+    pick those that repeat the detector's own errors.
+    """
+    outlier = (config.weights.depth + config.weights.chamfer) * config.robust_end**2
     columns: dict[str, list[Tensor]] = {}
-    for index in torch.arange(len(samples)).split(batch_size):
+    for index in torch.arange(len(samples)).split(config.batch_size):
         batch = samples.select(index)
-        view = view_face(net(batch.vertices_gen), surface, batch)
+        aligned_gen, landmarks_gen = net(batch.vertices_gen), net(batch.landmarks_gen)
+        view = view_face(aligned_gen, surface, batch)
+        randomness = torch.Generator().manual_seed(0)
+        terms = alignment_losses(
+            view,
+            aligned_gen,
+            landmarks_gen,
+            surface,
+            batch,
+            config.weights,
+            config.robust_end,
+            randomness,
+        )
         error_mm, coverage = geometric_scores(view)
+        loss = torch.stack(list(terms.values())).sum() + outlier * (1 - coverage)
+        columns.setdefault("loss", []).append(loss)
         columns.setdefault("depth_error_mm", []).append(error_mm)
         columns.setdefault("coverage", []).append(coverage)
         if batch.keypoints_px is not None:
-            nme = nme_percent(net(batch.landmarks_gen), batch)
-            columns.setdefault("nme_percent", []).append(nme)
+            columns.setdefault("nme_percent", []).append(nme_percent(landmarks_gen, batch))
     return {name: torch.cat(column).mean().item() for name, column in columns.items()}
 
 
 def _has_converged(history: list[Epoch], config: AlignmentTrainingConfig) -> bool:
-    recent = [deciding_score(e.scores) for e in history[-config.stop_patience - 1 :]]
+    recent = [epoch.scores["loss"] for epoch in history[-config.stop_patience - 1 :]]
     if len(recent) <= config.stop_patience:
         return False
-    changes = (abs(a - b) for a, b in itertools.pairwise(recent))
-    return all(change < config.stop_change for change in changes)
+    return all(abs(a - b) <= config.stop_change * a for a, b in itertools.pairwise(recent))

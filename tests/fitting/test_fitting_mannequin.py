@@ -33,13 +33,15 @@ class Displaced(Mannequin):
         return torch.zeros(3, 512, 512)
 
 
-def recovered(generator, detector, count, folder):
+def recovered(generator, detector, count, folder, epochs=40):
     """The error in pixels, before and after, of the alignment fitted to `count` samples."""
     head, _, _ = mannequin_parts(torch.device("cpu"))
     source = SampleSource(
         head, generator, MANNEQUIN_ALIGNMENT_SAMPLING, 0, torch.device("cpu"), detector
     )
-    config = AlignmentTrainingConfig(num_train=count, num_val=4, batch_size=3)
+    config = AlignmentTrainingConfig(
+        num_train=count, num_val=min(count // 2, 4), batch_size=3, epochs=epochs
+    )
     train = load_samples(source, range(config.num_train), folder)
     first, last = VALIDATION_START, VALIDATION_START + config.num_val
     val = load_samples(source, range(first, last), folder)
@@ -60,11 +62,22 @@ def test_the_planted_map_is_recovered(number, detect, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_detector_of_the_package_finds_the_map_again(tmp_path):
-    """Its errors are those of a person's face as the net reads it, so they average out slowly."""
-    generator = Mannequin(displacement=planted_affine(0))
-    generator.planted = planted_affine(0)
+@pytest.mark.parametrize("number", PLANTED)
+def test_the_detector_of_the_package_finds_the_map_again(number, tmp_path):
+    assert with_the_real_detector(number, 20, tmp_path, 40) < 1.5
+
+
+def test_the_detector_of_the_package_finds_a_map_of_few_images(tmp_path):
+    """Of the five planted maps this one shears faces the most, which the detector sees too little
+    of: keypoints that outweigh the depth leave 3 px."""
+    assert with_the_real_detector(3, 4, tmp_path, 12) < 1.5
+
+
+def with_the_real_detector(number, count, folder, epochs):
+    generator = Mannequin(displacement=planted_affine(number))
+    generator.planted = planted_affine(number)
     detector = build_detector("auto", "cpu", is_aligned=generator.is_aligned)
-    before, after = recovered(generator, detector, 20, tmp_path)
-    print(f"mesh: {after:.3f} px")
-    assert before > 20 and after < 1.5
+    before, after = recovered(generator, detector, count, folder, epochs)
+    print(f"map {number}, mesh: {after:.3f} px")
+    assert before > 20
+    return after

@@ -14,7 +14,7 @@ from synthforge.fitting import train as training
 from synthforge.fitting.drawing import SampleSource
 from synthforge.fitting.losses import FaceSurface, term_names
 from synthforge.fitting.samples import VALIDATION_START, load_samples
-from synthforge.fitting.train import CenteredAlignment, deciding_score, fit
+from synthforge.fitting.train import CenteredAlignment, fit
 
 HEAD = FakeHead(rings=24)
 SURFACE = FaceSurface.of(HEAD.topology, HEAD.face_regions)
@@ -66,6 +66,19 @@ def test_with_a_noisy_detector(number, tmp_path):
     assert result.after["nme_percent"] < 0.15 * result.before["nme_percent"]
 
 
+@pytest.mark.parametrize("number", PLANTED)
+def test_with_a_detector_that_errs_in_one_way_for_all(number, tmp_path):
+    """As nets do: no number of samples averages that out, so geometry must outweigh it."""
+    train, val = sources(number, tmp_path, detect=True)
+    draws = torch.Generator().manual_seed(number)
+    error_px = 3 * torch.linspace(-1, 1, 68)[:, None] + 2 * torch.randn(68, 2, generator=draws)
+    train, val = (replace(s, keypoints_px=s.keypoints_px + error_px) for s in (train, val))
+    result = fit(train, val, SURFACE, config(tmp_path, epochs=20))
+    error = keypoint_error_px(result.mlp, *planted_affine(number), val)
+    print(f"map {number}: {error:.3f} px")
+    assert error < 1.5
+
+
 def test_a_fringe_does_not_pull_the_face_forward(tmp_path):
     train, val = sources(0, tmp_path, fringe=True)
     result = fit(train, val, SURFACE, config(tmp_path))
@@ -112,14 +125,19 @@ def test_settings_reach_the_optimizer(quick, monkeypatch):
     assert given == [{"lr": 0.02, "weight_decay": 0.3}]
 
 
+def least_loss(result):
+    scores = [result.before, *(epoch.scores for epoch in result.history)]
+    return min(scores, key=lambda each: each["loss"])
+
+
 def test_the_best_weights_are_kept(quick):
     (train, val), settings = quick
     # So large a step that the last epoch is not the best one.
     result = fit(train, val, SURFACE, replace(settings, lr=1.0))
-    best = min([result.before, *(epoch.scores for epoch in result.history)], key=deciding_score)
+    best = least_loss(result)
     assert result.after == best
     assert result.after != result.history[-1].scores
-    again = training.validate(result.mlp, val, SURFACE, 4)
+    again = training.validate(result.mlp, val, SURFACE, settings)
     assert again["depth_error_mm"] == pytest.approx(best["depth_error_mm"], rel=1e-2)
 
 
@@ -132,8 +150,7 @@ def test_ctrl_c_keeps_the_best_so_far(quick):
 
     result = fit(train, val, SURFACE, settings, on_epoch=stop)
     assert (result.ended, len(result.history)) == ("interrupted", 2)
-    scores = [result.before, *(epoch.scores for epoch in result.history)]
-    assert result.after == min(scores, key=deciding_score)
+    assert result.after == least_loss(result)
 
 
 def test_a_resumed_run_ends_with_the_same_bits(quick, tmp_path):
@@ -179,7 +196,8 @@ def test_more_epochs_raise_neither_learning_rate_nor_robust_scale(
         return step(self, *args)
 
     def note_scale(*args):
-        steps.append((args[5],))
+        if args[1].requires_grad:
+            steps.append((args[6],))
         return losses(*args)
 
     def stop(epoch):
@@ -227,8 +245,9 @@ def test_a_loss_that_is_not_finite_is_named(quick, monkeypatch, term):
     calls = []
 
     def break_later(*args):
-        calls.append(args)
         terms = losses(*args)
+        if args[1].requires_grad:
+            calls.append(args)
         return {**terms, term: terms[term] * torch.nan} if len(calls) == 4 else terms
 
     losses = training.alignment_losses
