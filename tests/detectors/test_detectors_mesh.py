@@ -114,6 +114,15 @@ def test_weights_keep_a_landmark_on_the_face():
     np.testing.assert_allclose(WEIGHTS.sum(1), 1)
 
 
+def test_its_spread_is_what_it_is_off_by(seen, found, detector):
+    """Its jaw is the outline that is seen, the labels' a contour of the head in 3D."""
+    jaw, inner = np.array(detector.spread[:17]), np.array(detector.spread[17:])
+    assert len(inner) == 51 and jaw.mean() > 2 * inner.mean()
+    error = off(found, seen[1]) / 100
+    for spread, got in ((jaw, error[:17]), (inner, error[17:])):
+        assert 0.5 < got.mean() / spread.mean() < 1.5
+
+
 def test_the_nets_are_those_that_notice_names():
     source = (ROOT / "tools" / "take_mediapipe_models.py").read_text()
     data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
