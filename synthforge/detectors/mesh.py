@@ -11,8 +11,8 @@ what the threshold is for. In noise it finds no face. With Next3D and FLAME nobo
 On 43 photographs with manual points (dlib's examples) the inner 51 are 4.1 % of the outer-eye
 distance off and all 68 are 5.2 % (dlib's own predictor: 4.0 and 4.2); how it picks among several
 faces was chosen on them, which flatters it. The places of the 68 are the built-in head's, as the
-alignment wants them. Manual points differ in the brows (5.4 % there, 2.5 % on the built-in head)
-and the jaw (8.6 and 7.3).
+alignment wants them. Manual points differ in the brows (5.3 % there, 2.5 % on the built-in head)
+and the jaw (8.7 and 7.3).
 """
 
 from __future__ import annotations
