@@ -32,6 +32,7 @@ LIBRARIES = {
     "click": "click",
     "tqdm": "tqdm",
     "numba": "numba",
+    "deflate": "deflate",
     "fsspec": "fsspec",
 }
 # Module -> what it is for.

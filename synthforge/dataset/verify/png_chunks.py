@@ -6,9 +6,9 @@ import struct
 import zlib
 from typing import NamedTuple
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_GREY, _RGB = 0, 2
-_COLORS = {_GREY: "grey", _RGB: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGBA"}
+from synthforge.dataset.png import GREY, RGB, SIGNATURE
+
+_COLORS = {GREY: "grey", RGB: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGBA"}
 
 
 class PngHeader(NamedTuple):
@@ -26,9 +26,9 @@ def png_header(content: bytes) -> PngHeader:
     """
     if not content:
         raise ValueError("is empty")
-    if not content.startswith(_SIGNATURE):
+    if not content.startswith(SIGNATURE):
         raise ValueError("is no PNG")
-    header, place = None, len(_SIGNATURE)
+    header, place = None, len(SIGNATURE)
     while place + 12 <= len(content):
         size, name = struct.unpack_from(">I4s", content, place)
         end = place + 12 + size
@@ -41,7 +41,7 @@ def png_header(content: bytes) -> PngHeader:
             if name != b"IHDR" or size != 13:
                 raise ValueError("is no PNG")
             width, height, bits, color = struct.unpack_from(">IIBB", content, place + 8)
-            named = "" if color == _GREY else f" {_COLORS.get(color, 'of unknown colours')}"
+            named = "" if color == GREY else f" {_COLORS.get(color, 'of unknown colours')}"
             header = PngHeader(f"{bits}-bit{named}", width, height)
         if name == b"IEND":
             if end != len(content):
