@@ -33,7 +33,7 @@ from synthforge.workers import Workers
 
 # Functions by the name that their callers look up: every one but the last runs inside a run.
 STAGES = {
-    "draw": [(pipeline, "make_samples")],
+    "draw": [(pipeline, "start_batch"), (pipeline, "finish_batch")],
     "labels": [(pipeline, "rasterize"), (pipeline, "label")],
     "encode": [(sink, "encode_sample")],
     "write": [(sink, "write_together")],

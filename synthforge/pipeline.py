@@ -12,10 +12,10 @@ the bar are the run's.
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from typing import Any, Protocol
 
@@ -46,6 +46,25 @@ from synthforge.sampling import Parameters, SampleId
 # gain nothing from so many batches on.
 _RANGES_A_WORKER = 16
 _MOST_BATCHES_A_RANGE = 16
+# Batches that are queued on the device before the results of one are read back, by device.
+AHEAD = {"cpu": 0, "cuda": 1}
+# What bounds the rasterizer's work, in turn until it suffices. With a bound it waits for nothing on
+# CUDA; heads need 1.2 layers, up to 1.8.
+MAX_LAYERS: dict[str, tuple[int | None, ...]] = {"cpu": (None,), "cuda": (3, None)}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Faces as the generator gives them, neither judged nor labelled.
+
+    ready: when they are, where the generator has a CUDA stream of its own.
+    """
+
+    parameters: Parameters
+    camera: Camera
+    mesh_gen: Mesh
+    output: GeneratorOutput
+    ready: torch.cuda.Event | None = None
 
 
 @dataclass(frozen=True)
@@ -176,22 +195,31 @@ def draw(
 
     A rejected draw is drawn again with the next attempt number, up to run.max_attempts.
     first: size of the first batch, where it is another than run.batch_size.
+
+    On CUDA a batch is queued, on a stream of the generator's own, before the one before it is read
+    back: the device generates while the host judges, labels and encodes. That holds two batches.
     """
     fresh = (SampleId(run.seed, index) for index in indices)
     retries: list[SampleId] = []
     size = first or run.batch_size
-    while ids := [*retries, *islice(fresh, size - len(retries))]:
-        samples, rejections = make_samples(ids, rig, run.extras, run.keypoints)
+    stream = _generator_stream(rig.device) if rig.device.type == "cuda" else None
+    started: deque[Batch] = deque()
+    while (ids := [*retries, *islice(fresh, size - len(retries))]) or started:
+        retries = []
+        size = run.batch_size
+        if ids:
+            started.append(start_batch(ids, rig, stream))
+            if len(started) <= AHEAD[rig.device.type]:
+                continue
+        samples, rejections = finish_batch(started.popleft(), rig, run.extras, run.keypoints)
         yield samples, rejections
         retries = [
             rejection.id.next_attempt()
             for rejection in rejections
             if not rejection.is_last(run.max_attempts)
         ]
-        size = run.batch_size
 
 
-@torch.inference_mode()
 def make_samples(
     ids: Sequence[SampleId], rig: Rig, extras: Sequence[str] = (), schemes: Sequence[str] = ()
 ) -> tuple[list[Sample], list[Rejection]]:
@@ -199,18 +227,56 @@ def make_samples(
 
     schemes: further keypoints, of the head's.
     """
-    parameters = rig.generator.draw(ids, rig.sampling).to(rig.device)
-    camera = parameters.camera
-    mesh_flame = rig.head.mesh(parameters, camera)
-    output = rig.generator.generate(parameters.z, mesh_flame, camera)
-    mesh_gen = rig.align(mesh_flame)
+    return finish_batch(start_batch(ids, rig), rig, extras, schemes)
 
-    images = output.to_uint8()
+
+@cache
+def _generator_stream(device: torch.device) -> torch.cuda.Stream:
+    """One for all ranges: torch keeps freed memory for the stream that it was allocated on."""
+    stream = torch.cuda.Stream(device)
+    stream.wait_stream(torch.cuda.current_stream(device))
+    return stream
+
+
+@torch.inference_mode()
+def start_batch(
+    ids: Sequence[SampleId], rig: Rig, stream: torch.cuda.Stream | None = None
+) -> Batch:
+    """Have a batch generated. On CUDA it is queued, on that stream, and not waited for."""
+    parameters = rig.generator.draw(ids, rig.sampling)
+    camera = parameters.camera
+    with torch.cuda.stream(stream):
+        parameters, camera = parameters.to(rig.device), camera.to(rig.device)
+        mesh_flame = rig.head.mesh(parameters, camera)
+        output = rig.generator.generate(parameters.z, mesh_flame, camera)
+        mesh_gen = rig.align(mesh_flame)
+        ready = None if stream is None else stream.record_event()
+    return Batch(parameters, camera, mesh_gen, output, ready)
+
+
+@torch.inference_mode()
+def finish_batch(
+    batch: Batch, rig: Rig, extras: Sequence[str], schemes: Sequence[str]
+) -> tuple[list[Sample], list[Rejection]]:
+    """A batch's samples with their labels, and what the quality gate rejected.
+
+    All that it queues on CUDA has ended when it returns.
+    """
+    if batch.ready is not None:
+        torch.cuda.current_stream(rig.device).wait_event(batch.ready)
+    parameters, camera, mesh_gen, output = (
+        batch.parameters,
+        batch.camera,
+        batch.mesh_gen,
+        batch.output,
+    )
+    ids = parameters.ids
+    faces = output.to_uint8()
     rejects = judge_finite(output.image)
     detections: dict[str, NDArray[Any]] = {}
     if rig.detector is not None:
         projected_px, _ = camera.project(mesh_gen.landmarks, IMAGE_SIZE)
-        detected_px = rig.detector(images)
+        detected_px = rig.detector(faces)
         verdicts = judge(detected_px, projected_px, IMAGE_SIZE, rig.detector.reject_px)
         rejects = {i: v for i, v in enumerate(verdicts) if isinstance(v, Reject)} | rejects
         passed = {
@@ -231,16 +297,24 @@ def make_samples(
         mesh_gen[keep],
         output[keep],
     )
-    fragments = rasterize(
-        camera.to_ndc(mesh_gen.vertices),
-        mesh_gen.topology.faces,
-        IMAGE_SIZE,
-        IMAGE_SIZE,
-        perspective_correct=True,
-        backend=rig.parts.rasterizer,
-    )
-    files, rows = label(extras, rig, parameters, camera, mesh_gen, output, fragments, schemes)
-    files["images"] = images[keep].cpu().numpy()
+    for max_layers in MAX_LAYERS[rig.device.type]:
+        fragments = rasterize(
+            camera.to_ndc(mesh_gen.vertices),
+            mesh_gen.topology.faces,
+            IMAGE_SIZE,
+            IMAGE_SIZE,
+            perspective_correct=True,
+            backend=rig.parts.rasterizer,
+            max_layers=max_layers,
+        )
+        maps, numbers = label(extras, rig, parameters, camera, mesh_gen, output, fragments, schemes)
+        files = {folder: _stored(images) for folder, images in maps.items()}
+        rows = {key: values.cpu().numpy() for key, values in numbers.items()}
+        if fragments.complete.all():
+            break
+    for name in ("seed", "index", "attempt"):
+        rows[name] = np.array([getattr(id, name) for id in parameters.ids], np.int64)
+    files["images"] = faces[keep].cpu().numpy()
     rows |= detections
     samples = [
         Sample(
@@ -262,8 +336,11 @@ def label(
     output: GeneratorOutput,
     fragments: Fragments,
     schemes: Sequence[str] = (),
-) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
-    """Label images (folder -> [B, ...]) and annotation rows (key -> [B, ...]); docs/formats.md."""
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Label images (folder -> [B, ...]) and annotation rows (key -> [B, ...]); docs/formats.md.
+
+    16-bit images come as int32: torch lacks most operations on uint16. Reads nothing back.
+    """
     region_ids = annotate.region_ids(fragments, rig.head.face_regions)
     depth, depth_range = annotate.depth8(fragments)
     layers = output.layers
@@ -332,13 +409,10 @@ def label(
             f"3d_kps_{name}": further.cam,
             f"kps_visible_{name}": further.visible,
         }
-    arrays = {key: values.cpu().numpy() for key, values in rows.items()}
-    for name in ("seed", "index", "attempt"):
-        arrays[name] = np.array([getattr(id, name) for id in parameters.ids], np.int64)
-    return {folder: _stored(images) for folder, images in files.items()}, arrays
+    return files, rows
 
 
 def _stored(images: Tensor) -> NDArray[Any]:
-    """As uint8 or uint16. torch lacks most operations on uint16, so 16-bit images come as int32."""
+    """On the CPU, as uint8 or uint16."""
     array = images.cpu().numpy()
     return array if array.dtype == np.uint8 else array.astype(np.uint16)

@@ -58,7 +58,7 @@ def visible(
         return (image * height + row) * width + column, key
 
     def spans_of(face: Tensor, offset: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        row = (first_row.index_select(0, face) + offset).clamp_max(height - 1)
+        row = (first_row.index_select(0, face) + offset).clamp(0, height - 1)
         return row, *_row_spans(corners.index_select(0, face), row, rows, width)
 
     complete = torch.ones(batch, dtype=torch.bool, device=device)
@@ -73,23 +73,23 @@ def visible(
             inside, z = test(*candidates)
             inside = torch.nonzero(inside).squeeze(1)
             pixel, key = entry(*(t.index_select(0, inside) for t in (*candidates, z)))
-            keys.scatter_reduce_(0, pixel, key, "amin")
+            keys.scatter_reduce_(0, pixel.long(), key, "amin")
     else:
         slots = max_layers * height * width
         face, offset, present, complete = _expand_within(
-            row_count.view(batch, -1), slots // 8 + 4 * len(faces)
+            row_count.view(batch, -1), slots // 8 + 6 * len(faces)
         )
         row, first_column, column_count = spans_of(face, offset)
         column_count = torch.where(present, column_count, 0)
         span, offset, present, fits = _expand_within(column_count.view(batch, -1), slots)
-        column = (first_column.index_select(0, span) + offset).clamp_max(width - 1)
+        column = (first_column.index_select(0, span) + offset).clamp(0, width - 1)
         candidates = face.index_select(0, span), row.index_select(0, span), column
         inside, z = test(*candidates)
         pixel, key = entry(*candidates, z)
         # Slots that hold nothing would all race for one pixel: spread them.
-        anywhere = torch.arange(len(pixel), device=device) % len(keys)
+        anywhere = torch.arange(len(pixel), dtype=torch.int32, device=device) % len(keys)
         pixel = torch.where(present, pixel, anywhere)
-        keys.scatter_reduce_(0, pixel, torch.where(inside & present, key, _NO_KEY), "amin")
+        keys.scatter_reduce_(0, pixel.long(), torch.where(inside & present, key, _NO_KEY), "amin")
         complete &= fits
     ids = torch.where(keys != _NO_KEY, keys & 0xFFFFFFFF, EMPTY).view(batch, height, width)
     return torch.where(complete[:, None, None], ids, GAVE_UP)
@@ -179,12 +179,12 @@ def _rows_in_view(
     seen &= (right >= -_SLACK) & (left <= width - 1 + _SLACK)
     count = torch.where(seen, last_row - first_row + 1, 0).clamp_min(0)
     # NaN has no row: an index made of one could lie outside the image.
-    return torch.where(seen, first_row, 0).long(), count.long()
+    return torch.where(seen, first_row, 0).int(), count.int()
 
 
 def _row_spans(corners: Tensor, row: Tensor, rows: Tensor, width: int) -> tuple[Tensor, Tensor]:
     """First column and number of columns that a face [N, 9] may cover in image row `row` [N]."""
-    y, height = rows[row], len(rows)
+    y, height = rows.index_select(0, row), len(rows)
     low = torch.full_like(y, float("inf"))
     high = torch.full_like(y, -float("inf"))
     for start, end in ((0, 3), (3, 6), (6, 0)):
@@ -198,7 +198,7 @@ def _row_spans(corners: Tensor, row: Tensor, rows: Tensor, width: int) -> tuple[
     last = torch.floor(_to_pixels(low, width, height) + _SLACK).clamp(-1, width - 1)
     crossed = high >= low
     count = torch.where(crossed, last - first + 1, 0).clamp_min(0)
-    return torch.where(crossed, first, 0).long(), count.long()
+    return torch.where(crossed, first, 0).int(), count.int()
 
 
 def _to_pixels(ndc: Tensor, size: int, other_size: int) -> Tensor:
@@ -217,17 +217,17 @@ def _expand(count: Tensor) -> tuple[Tensor, Tensor]:
 def _expand_within(count: Tensor, slots: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """`_expand` of each row of [B, N] into `slots` places, of which the last may stay empty.
 
-    Returns owners (indices into the flattened counts), offsets and whether the place is taken,
-    [B * slots] each, and bool [B]: whether the places sufficed.
+    Returns owners (indices into the flattened counts) and offsets, int32, and whether the place is
+    taken, [B * slots] each, and bool [B]: whether the places sufficed.
     """
     batch, length = count.shape
-    end = torch.cumsum(count, 1)
-    slot = torch.arange(slots, device=count.device).expand(batch, slots).contiguous()
-    owner = torch.searchsorted(end, slot, right=True).clamp_max(length - 1)
-    offset = slot - (end - count).gather(1, owner)
-    first = torch.arange(0, batch * length, length, device=count.device)[:, None]
-    taken = slot < end[:, -1:]
-    return (owner + first).view(-1), offset.view(-1), taken.view(-1), end[:, -1] <= slots
+    whole = {"dtype": torch.int32, "device": count.device}
+    end = torch.cumsum(count, 1, dtype=torch.int32)
+    slot = torch.arange(slots, **whole).expand(batch, slots).contiguous()
+    owner = torch.searchsorted(end, slot, right=True, out_int32=True).clamp_max(length - 1)
+    owner = (owner + torch.arange(0, batch * length, length, **whole)[:, None]).view(-1)
+    offset = slot.view(-1) - (end - count).view(-1).index_select(0, owner)
+    return owner, offset, (slot < end[:, -1:]).view(-1), count.sum(1) <= slots
 
 
 def _chunks(count: Tensor, budget: int) -> list[slice]:

@@ -110,7 +110,7 @@ def rasterize(
     backend: "auto" is PyTorch3D where it is installed and the vertices are on CUDA, else ours.
     max_layers: fixes the size of our work, so that CUDA needs no host sync. It bounds how many
         faces lie over a pixel, as a mean over the image, and the row spans they are cut into (an
-        eighth as many as those face pixels, plus four a face). An image that needs more is NaN
+        eighth as many as those face pixels, plus six a face). An image that needs more is NaN
         throughout; see `Fragments.complete`.
 
     Raises BackendMissingError if "pytorch3d" is asked for and not installed.

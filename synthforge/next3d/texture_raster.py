@@ -25,8 +25,8 @@ _VIEWS: dict[str, Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tenso
 }
 # Distance of the views' image plane from the head, in screen half-widths: keeps depth positive.
 _DISTANCE = 10.0
-# Off the CPU, front faces over a pixel, on average over a view: below 2 on heads.
-_MAX_LAYERS = 8
+# Off the CPU, front faces over a pixel, on average over a view: below 1 on heads.
+_MAX_LAYERS = 3
 # Rounds of `_propagate`. A label's reach about doubles each round; the longest corridors that fit
 # in 256 x 256 pixels (spirals, serpentines, perfect mazes) converge within 16.
 _ROUNDS = 24
