@@ -19,7 +19,6 @@ from synthforge.labels import EXTRAS
 from synthforge.rasterizer import rasterize
 from synthforge.sampling import SampleId
 
-
 TURNS = "generate generate judge generate judge judge"
 
 
