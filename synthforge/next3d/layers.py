@@ -7,6 +7,8 @@ images stay float32. Feature maps are [B, C, H, W], channels-last in memory.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +19,31 @@ _LRELU_SLOPE = 0.2
 # Keeps the second moment after a leaky ReLU (StyleGAN2's "lrelu_def_gain").
 _LRELU_GAIN = math.sqrt(2)
 _EPS = 1e-8
+
+# What was made of weights alone. Per weight: addresses and versions of all that it was made of, and
+# what was made, by name.
+_kept: WeakIdKeyDictionary = WeakIdKeyDictionary()
+
+
+def _once(sources: tuple[Tensor, ...], name: object, make: Callable[[], Tensor]) -> Tensor:
+    """`make()`, which depends on the sources alone. Kept with the first until one changes.
+
+    Not while compiling, and not of inference tensors, which have no version.
+    """
+    if torch.compiler.is_compiling() or any(t.is_inference() or t.requires_grad for t in sources):
+        return make()
+    state = [(source.data_ptr(), source._version) for source in sources]
+    kept: dict[object, Any] = _kept.setdefault(sources[0], {})
+    if name not in kept or kept[name][0] != state:
+        kept[name] = state, make()
+    return kept[name][1]
+
+
+def _cast(weight: Tensor, dtype: torch.dtype) -> Tensor:
+    """The weight in that dtype; kept, where that is another."""
+    if weight.dtype == dtype:
+        return weight
+    return _once((weight,), dtype, lambda: weight.to(dtype))
 
 
 def _parameter(*shape: int) -> nn.Parameter:
@@ -55,13 +82,13 @@ class BinomialFilter(nn.Module):
 
     def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
         """[B, channels, H, W], bias [channels] in x's dtype -> [B, channels, ...]"""
-        kernel = self.kernel.to(x.dtype)
+        kernel = _cast(self.kernel, x.dtype)
         return F.conv2d(x, kernel, bias, self.stride, self.padding, groups=len(kernel))
 
 
 def _conv2d(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Size-preserving convolution in x's dtype. weight: float32."""
-    return F.conv2d(x, weight.to(x.dtype), bias, padding=weight.shape[-1] // 2)
+    """Size-preserving convolution, all in one dtype."""
+    return F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
 
 
 def upsample2d(x: Tensor) -> Tensor:
@@ -94,7 +121,7 @@ class FullyConnected(nn.Module):
 
     @property
     def scaled_bias(self) -> Tensor:
-        return self.bias * self.lr_mul
+        return self.bias if self.lr_mul == 1 else self.bias * self.lr_mul
 
     def forward(self, x: Tensor) -> Tensor:
         """float32 [B, inputs] -> [B, outputs]"""
@@ -125,13 +152,20 @@ class Conv2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[B, inputs, H, W] -> [B, outputs, H, W], or half that size if `down`."""
         gain = _LRELU_GAIN if self.lrelu else 1.0
-        weight = self.weight * (gain / math.sqrt(self.weight[0].numel()))
-        bias = None if self.bias is None else (self.bias * gain).to(x.dtype)
+        weight = _scaled(self.weight, gain / math.sqrt(self.weight.shape[1:].numel()), x.dtype)
+        bias = None if self.bias is None else _scaled(self.bias, gain, x.dtype)
         if self.blur is None:
             y = _conv2d(x, weight, bias)
         else:
-            y = F.conv2d(self.blur(x), weight.to(x.dtype), bias, stride=2)
+            y = F.conv2d(self.blur(x), weight, bias, stride=2)
         return leaky_relu_(y) if self.lrelu else y
+
+
+def _scaled(weight: Tensor, gain: float, dtype: torch.dtype) -> Tensor:
+    """The weight times a gain. Kept in half precision; in float32 that would double its memory."""
+    if dtype == weight.dtype:
+        return weight * gain
+    return _once((weight,), (dtype, gain), lambda: (weight * gain).to(dtype))
 
 
 def doubling_filter(channels: int) -> BinomialFilter:
@@ -151,7 +185,8 @@ def modulated_conv2d(
 ) -> Tensor:
     """Convolution whose input channels are scaled by styles (StyleGAN2, section 2.2).
 
-    x: [B, I, H, W]; weight: float32 [O, I, k, k]; styles: float32 [B, I]; bias: float32 [O].
+    x: [B, I, H, W]; weight: float32 [O, I, k, k]; styles: float32 [B, I]; bias: [O], float32 or
+    as x.
     demodulate: rescale every output channel to unit variance for unit-variance input.
     up: doubles the size, by a transposed convolution and this filter (see `doubling_filter`).
     gain: factor on the convolution, not on the bias.
@@ -159,57 +194,55 @@ def modulated_conv2d(
     A batch of one folds the scales into the weight. A larger batch shares the weight and scales
     the feature maps instead, which saves B copies of it; results agree but for rounding.
     """
-    outputs = weight.shape[0]
-    if x.dtype == torch.float16 and demodulate:
-        # Demodulation cancels any scale of weight and styles: take one that cannot overflow.
-        largest = weight.abs().amax((1, 2, 3), keepdim=True)
-        weight = weight / (largest * math.sqrt(weight[0].numel()))
+    # Demodulation cancels any scale of weight and styles: take one that cannot overflow.
+    normalize = x.dtype == torch.float16 and demodulate
+    if normalize:
         styles = styles / styles.abs().amax(1, keepdim=True)
-    out_scale = styles.new_full((len(styles), outputs), gain)
+    out_scale: Tensor | None = None
     if demodulate:
-        energy = _energy(weight, up is not None)
+        energy = _once(
+            (weight,),
+            ("energy", normalize),
+            lambda: _kernel_energy(_normalized(weight) if normalize else weight, up is not None),
+        )
         out_scale = gain * (F.linear(styles.square(), energy) + _EPS).rsqrt()
+    elif gain != 1:
+        out_scale = styles.new_full((len(styles), len(weight)), gain)
+    bias = None if bias is None else _cast(bias, x.dtype)
 
-    fold = len(styles) == 1
-    if fold:
-        scale = out_scale[0, :, None] * styles[0]
+    if len(styles) == 1:
+        scale = styles if out_scale is None else out_scale.t() * styles
         if up is not None:
             scale = scale.t().contiguous().t()
-        weight = weight * scale[:, :, None, None]
-    else:
-        x = x * styles[:, :, None, None].to(x.dtype)
-    bias = None if bias is None else bias.to(x.dtype)
+        weight = _normalized(weight) if normalize else weight
+        weight = (weight * scale[:, :, None, None]).to(x.dtype)
+        return _convolved(x, weight, up, bias)
 
-    fused_bias = bias if fold else None
-    if up is None:
-        y = _conv2d(x, weight, fused_bias)
+    x = x * styles[:, :, None, None].to(x.dtype)
+    if normalize:
+        shared = _once((weight,), (x.dtype, "unit"), lambda: _normalized(weight).to(x.dtype))
     else:
-        y = F.conv_transpose2d(x, weight.to(x.dtype).transpose(0, 1), stride=2)
-        y = up(y, fused_bias)
-    if not fold:
+        shared = _cast(weight, x.dtype)
+    y = _convolved(x, shared, up, None)
+    if out_scale is not None:
         y = y.mul_(out_scale[:, :, None, None].to(y.dtype))
-        if bias is not None:
-            y = y.add_(bias[:, None, None])
-    return y
+    return y if bias is None else y.add_(bias[:, None, None])
 
 
-# Per weight: its address and version when the energy was taken, and the energy.
-_energies: WeakIdKeyDictionary = WeakIdKeyDictionary()
+def _convolved(x: Tensor, weight: Tensor, up: BinomialFilter | None, bias: Tensor | None) -> Tensor:
+    if up is None:
+        return _conv2d(x, weight, bias)
+    return up(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2), bias)
 
 
-def _energy(weight: Tensor, transposed: bool) -> Tensor:
-    """Summed squares of the kernels of a weight [O, I, k, k]: [O, I]. Kept until it changes."""
-    if torch.compiler.is_compiling() or weight.is_inference() or weight.requires_grad:
-        return _kernel_energy(weight, transposed)
-    state = (weight.data_ptr(), weight._version)
-    kept = _energies.get(weight)
-    if kept is None or kept[0] != state:
-        kept = state, _kernel_energy(weight, transposed)
-        _energies[weight] = kept
-    return kept[1]
+def _normalized(weight: Tensor) -> Tensor:
+    """Each output's kernel divided by the largest sum that its largest weight allows."""
+    largest = weight.abs().amax((1, 2, 3), keepdim=True)
+    return weight / (largest * math.sqrt(weight.shape[1:].numel()))
 
 
 def _kernel_energy(weight: Tensor, transposed: bool) -> Tensor:
+    """Summed squares of the kernels of a weight [O, I, k, k]: [O, I]."""
     # Summed in memory order: ten times slower otherwise.
     if transposed:
         return weight.transpose(0, 1).square().sum((2, 3)).t()
@@ -246,12 +279,20 @@ class SynthesisLayer(nn.Module):
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """x [B, inputs, h, h], w [B, w_dim] -> [B, outputs, resolution, resolution]"""
-        bias = self.bias * _LRELU_GAIN
+        bias = _once((self.bias,), x.dtype, lambda: (self.bias * _LRELU_GAIN).to(x.dtype))
         y = modulated_conv2d(x, self.weight, self.affine(w), bias, up=self.up, gain=_LRELU_GAIN)
         if self.noise:
-            y = y.add_((self.noise_const * (self.noise_strength * _LRELU_GAIN)).to(y.dtype))
+            y = y.add_(self._noise(y.dtype))
         y = leaky_relu_(y)
         return y if self.clamp is None else y.clamp_(-self.clamp, self.clamp)
+
+    def _noise(self, dtype: torch.dtype) -> Tensor:
+        """[resolution, resolution]"""
+        return _once(
+            (self.noise_strength, self.noise_const),
+            dtype,
+            lambda: (self.noise_const * (self.noise_strength * _LRELU_GAIN)).to(dtype),
+        )
 
 
 class ToRGB(nn.Module):

@@ -5,6 +5,8 @@ import pytest
 import support_next3d as support
 import torch
 import torch.nn.functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from synthforge.next3d import layers
 from synthforge.next3d.networks import EncoderStage
@@ -168,12 +170,76 @@ def test_conv2d_and_encoder_stage(goldens):
     assert_close(stage(condition, unit("skip")), goldens["enc_out"])
 
 
-def test_kept_energies_follow_the_weight():
-    """Demodulation must see a weight that changed in place."""
-    weight = torch.nn.Parameter(torch.randn(4, 3, 3, 3), requires_grad=False)
-    x, styles = torch.randn(1, 3, 8, 8), torch.rand(1, 3) + 0.5
-    layers.modulated_conv2d(x, weight, styles)
-    weight.mul_(3).add_(0.1)
-    kept = layers.modulated_conv2d(x, weight, styles)
-    fresh = layers.modulated_conv2d(x, weight.clone(), styles)
-    assert torch.equal(kept, fresh)
+HALF = [torch.float16, torch.bfloat16]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, *HALF])
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: layers.SynthesisLayer(6, 5, 16, 16, up=True),
+        lambda: layers.SynthesisLayer(6, 5, 8, 16),
+        lambda: layers.ToRGB(6, 5, 16),
+        lambda: layers.Conv2d(6, 5, 3, lrelu=True),
+    ],
+)
+def test_what_is_kept_of_weights_follows_them(layer, batch, dtype):
+    """Weights that change in place, that are loaded, and that are replaced."""
+
+    def run(module):
+        styles = () if isinstance(module, layers.Conv2d) else (unit("w")[:batch],)
+        return module(unit("x8")[:batch].to(dtype), *styles)
+
+    def fresh(module):
+        made = layer()
+        for mine, other in zip(made.parameters(), module.parameters(), strict=True):
+            mine.copy_(other)
+        for mine, other in zip(made.buffers(), module.buffers(), strict=True):
+            mine.copy_(other)
+        return run(made)
+
+    module = layer()
+    support.fill(module, "unit.same.")
+    before = run(module)
+    assert torch.equal(run(module), before)
+    for change in (
+        lambda: [weight.mul_(1.5).add_(0.1) for weight in module.parameters()],
+        lambda: module.load_state_dict({k: v + 1 for k, v in module.state_dict().items()}),
+        lambda: module.load_state_dict(
+            {k: v - 0.5 for k, v in module.state_dict().items()}, assign=True
+        ),
+    ):
+        change()
+        after = run(module)
+        assert not torch.equal(after, before)
+        assert torch.equal(after, fresh(module))
+        before = after
+
+
+class Seen(TorchDispatchMode):
+    """Operations on any of these tensors."""
+
+    def __init__(self, tensors):
+        super().__init__()
+        self.ids, self.names = {id(tensor) for tensor in tensors}, []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if any(id(x) in self.ids for x in tree_leaves((args, kwargs))):
+            self.names.append(func.overloadpacket.__name__)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("dtype", HALF)
+def test_half_precision_computes_nothing_of_weights_alone_twice(dtype):
+    """A shared convolution reads its half copy, and no weight of float32 but the affine's."""
+    for module in (layers.SynthesisLayer(6, 5, 16, 16, up=True), layers.Conv2d(6, 5, 3, down=True)):
+        support.fill(module, "unit.up.")
+        own = [tensor for name, tensor in module.named_parameters() if "affine" not in name]
+        own += module.buffers()
+        styles = () if isinstance(module, layers.Conv2d) else (unit("w"),)
+        with Seen(own) as first:
+            module(unit("x8").to(dtype), *styles)
+        with Seen(own) as second:
+            module(unit("x8").to(dtype), *styles)
+        assert first.names and not second.names
