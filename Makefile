@@ -9,10 +9,10 @@ IN          := $(VENV)/bin
 PIP         := $(IN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test clean
+.PHONY: help demo test gpu-check clean
 
 help: ## Say what each target does
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
 demo: $(VENV)/installed ## Make 12 labelled faces with the built-in head and name their contact sheet
 	$(IN)/python generate_synthforge_data.py --output_dir $(OUT) --num_images 12
@@ -22,6 +22,13 @@ test: $(VENV)/installed-test ## Set up and run the linters and all tests
 	$(IN)/ruff format --check .
 	$(IN)/mypy
 	$(IN)/python -m pytest --numprocesses auto
+
+BENCH := $(IN)/python benchmarks/bench_next3d.py --device cuda
+gpu-check: $(VENV)/installed-test ## On a machine with a GPU: its tests, and figures of Next3D
+	$(IN)/python -m pytest -m gpu --numprocesses 0
+	$(BENCH) --precision fp32 tf32 fp16 bf16 --batch 1 4 16 32 --graph
+	$(BENCH) --precision fp16 --batch 16 --profile
+	$(BENCH) --precision fp16 --batch 16 --compile
 
 # torch goes first and alone, so that it can come from an index of its own.
 $(VENV)/installed: pyproject.toml constraints.txt

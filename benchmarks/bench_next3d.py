@@ -2,7 +2,11 @@
 
     python benchmarks/bench_next3d.py                         # released size, CPU, float32
     python benchmarks/bench_next3d.py --precision fp32 bf16 --rays 128
-    python benchmarks/bench_next3d.py --device cuda --precision fp32 tf32 fp16 --batch 16
+    make gpu-check                                            # all that a GPU can be asked
+
+Each precision at each batch: images a second, seconds by stage, peak memory, and on a GPU what it
+launches (kernels, copies) for a batch. --graph replays the synthesis as a CUDA graph. --profile
+lists what takes the time.
 
 Weights are fresh ones unless --checkpoint is given; the head is an ellipsoid of FLAME's vertex
 count. The yardstick, one plain convolution, makes figures of different machines comparable. Times
@@ -21,12 +25,13 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
 
 from synthforge.camera import Camera
-from synthforge.next3d import Next3D, Next3DConfig, Topology, mouth
-from synthforge.next3d.next3d import BATCH
+from synthforge.next3d import Next3D, Next3DConfig, Topology, layers, mouth, next3d
 
 _ROWS, _COLUMNS = 69, 72  # 4968 vertices; FLAME has 5023
+_PROFILE_ROWS = 25
 
 
 def main() -> None:
@@ -36,30 +41,58 @@ def main() -> None:
     device = torch.device(options.device)
     print(f"device    {device_name(device)}")
     print(f"torch     {torch.__version__}, {torch.get_num_threads()} threads")
-    print_yardstick(device)
-
+    # Not in inference mode: what is kept of weights between calls needs their versions.
     generator = build_generator(options, device)
-    inputs = build_inputs(options.batch, device)
-    reference = None
+    with torch.inference_mode():
+        print_yardstick(device)
+        for batch in options.batch:
+            compare_precisions(generator, batch, options)
+
+
+def compare_precisions(generator: Next3D, batch: int, options: argparse.Namespace) -> None:
+    device, reference = generator.device, None
+    inputs = build_inputs(batch, device)
+    for sizes in (next3d.BATCH, next3d.HALF_BATCH):
+        sizes[device.type] = batch
     for precision in options.precision:
         generator.precision = precision
-        print(f"\n{precision}, batch {options.batch}, {options.rays} rays a side")
-        seconds, image = time_synthesis(generator, inputs, options.rays, options.repeats)
-        print(f"  total       {seconds:8.3f} s   {options.batch / seconds:.2f} images/s")
-        for stage, run in stages(generator, inputs, options.rays):
-            print(f"  {stage:11s} {best_time(run, device, options.repeats):8.3f} s")
+        if options.compile:
+            torch.compiler.reset()
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        print(f"\n{precision}, batch {batch}, {options.rays} rays a side", flush=True)
+        synthesize = synthesis(generator, inputs, options.rays)
+        try:
+            image = synthesize()
+            seconds = best_time(synthesize, device, options.repeats)
+        except torch.OutOfMemoryError as error:
+            print(f"  out of memory: {error}")
+            continue
+        print(f"  total       {seconds:9.4f} s   {batch / seconds:.2f} images/s")
         print(f"  peak memory {peak_memory(device):.0f} MiB")
         if precision == "fp32":
             reference = image
         elif reference is not None:
             print(f"  against fp32: {describe_error(image, reference)}")
+        if options.compile:
+            continue  # a compiled network would be compiled again for what is below
+        for stage, run in stages(generator, inputs, options.rays):
+            print(f"  {stage:11s} {best_time(run, device, options.repeats):9.4f} s")
+        print(f"  channels-last maps: {channels_last(generator, synthesize)}")
+        if device.type == "cuda":
+            print(f"  launches    {launches(synthesize)} a batch")
+            if options.graph:
+                seconds = best_time(graph_of(synthesize), device, options.repeats)
+                print(f"  as a graph  {seconds:9.4f} s   {batch / seconds:.2f} images/s")
+        if options.profile:
+            print(profiled(synthesize, device))
 
 
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", nargs="+", default=["fp32"])
-    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--batch", nargs="+", type=int, default=[1])
     parser.add_argument("--rays", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, help="default: torch's own choice")
@@ -67,6 +100,9 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--channel-base", type=int, default=32768)
     parser.add_argument("--channel-max", type=int, default=512)
     parser.add_argument("--checkpoint", help="a .pkl or .safetensors; default: fresh weights")
+    parser.add_argument("--compile", action="store_true", help="torch.compile the networks")
+    parser.add_argument("--graph", action="store_true")
+    parser.add_argument("--profile", action="store_true")
     return parser.parse_args()
 
 
@@ -95,10 +131,14 @@ def print_yardstick(device: torch.device) -> None:
 
 def build_generator(options: argparse.Namespace, device: torch.device) -> Next3D:
     if options.checkpoint:
-        return Next3D.load(options.checkpoint, device, options.variant)
-    config = Next3DConfig(options.channel_base, options.channel_max)
-    mask = torch.ones(1, 1, 256, 256)
-    return Next3D.from_config(config, ellipsoid()[1], mask, options.variant).to(device)
+        generator = Next3D.load(options.checkpoint, device, options.variant)
+    else:
+        config = Next3DConfig(options.channel_base, options.channel_max)
+        mask = torch.ones(1, 1, 256, 256)
+        generator = Next3D.from_config(config, ellipsoid()[1], mask, options.variant).to(device)
+    if options.compile:
+        generator.compile_networks()
+    return generator
 
 
 def build_inputs(batch: int, device: torch.device) -> dict[str, Tensor]:
@@ -131,23 +171,21 @@ def ellipsoid() -> tuple[Tensor, Topology]:
     return vertices, Topology(faces, uvs.view(2, -1).t().contiguous(), faces)
 
 
-def time_synthesis(
-    generator: Next3D, inputs: dict[str, Tensor], rays: int, repeats: int
-) -> tuple[float, Tensor]:
+def synthesis(generator: Next3D, inputs: dict[str, Tensor], rays: int) -> Callable[[], Tensor]:
+    """Latents, cameras and heads to images, as a run computes them."""
     heads = {name: inputs[name] for name in ("camera25", "vertices", "landmarks")}
 
     def synthesize() -> Tensor:
         ws = generator.map_latent(inputs["z"], inputs["camera25"])
         return generator.synthesize(ws, **heads, neural_rendering_resolution=rays).image
 
-    return best_time(synthesize, generator.device, repeats), synthesize()
+    return synthesize
 
 
 def stages(
     generator: Next3D, inputs: dict[str, Tensor], rays: int
 ) -> list[tuple[str, Callable[[], Any]]]:
-    """Every stage on its true input, of the first samples: as many as are computed at once."""
-    inputs = {name: tensor[: BATCH[generator.device.type]] for name, tensor in inputs.items()}
+    """Every stage on its true input."""
     camera, vertices, landmarks = inputs["camera25"], inputs["vertices"], inputs["landmarks"]
     ws = generator.map_latent(inputs["z"], camera)
     texture = generator.neural_texture(ws)
@@ -193,6 +231,47 @@ def peak_memory(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def channels_last(generator: Next3D, run: Callable[[], Any]) -> str:
+    """How many of the convolutional layers answer with a feature map of that memory layout."""
+    seen: list[bool] = []
+
+    def look(module: Any, inputs: Any, output: Tensor) -> None:
+        seen.append(output.is_contiguous(memory_format=torch.channels_last))
+
+    kinds = (layers.SynthesisLayer, layers.Conv2d)
+    hooks = [m.register_forward_hook(look) for m in generator.modules() if isinstance(m, kinds)]
+    run()
+    for hook in hooks:
+        hook.remove()
+    return f"{sum(seen)} of {len(seen)}"
+
+
+def launches(run: Callable[[], Any]) -> int:
+    """Kernels, copies and fills on the GPU."""
+    torch.cuda.synchronize()
+    with profile(activities=[ProfilerActivity.CUDA]) as seen:
+        run()
+        torch.cuda.synchronize()
+    return sum(event.device_type == torch.autograd.DeviceType.CUDA for event in seen.events())
+
+
+def graph_of(run: Callable[[], Any]) -> Callable[[], Any]:
+    """The same work as one CUDA graph, which only reading nothing back makes possible."""
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        run()
+    return graph.replay
+
+
+def profiled(run: Callable[[], Any], device: torch.device) -> str:
+    kind = ProfilerActivity.CUDA if device.type == "cuda" else ProfilerActivity.CPU
+    with profile(activities=[kind]) as seen:
+        run()
+        wait_for(device)
+    by = f"self_{'device' if device.type == 'cuda' else 'cpu'}_time_total"
+    return seen.key_averages().table(sort_by=by, row_limit=_PROFILE_ROWS)
+
+
 def describe_error(image: Tensor, reference: Tensor) -> str:
     difference = image - reference
     psnr = 10 * math.log10(4 / difference.square().mean().item())
@@ -200,5 +279,4 @@ def describe_error(image: Tensor, reference: Tensor) -> str:
 
 
 if __name__ == "__main__":
-    with torch.inference_mode():
-        main()
+    main()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from synthforge.alignment import AlignmentMLP, trained_path
 from synthforge.alignment_weights import load_alignment
-from synthforge.config import PartsConfig
+from synthforge.config import PRECISIONS, PartsConfig
 from synthforge.detectors import Detector, build_detector
 from synthforge.errors import ConfigError
 from synthforge.frames import place_in_generator
@@ -26,7 +26,7 @@ from synthforge.sampling_config import SamplingConfig
 class Rig:
     """Everything that draws and labels samples, on one device.
 
-    parts: what it was built from.
+    parts: what it was built from, with the precision that the device made of None.
     """
 
     device: torch.device
@@ -72,6 +72,7 @@ def build_rig(parts: PartsConfig, tell: Callable[[str], None] = print) -> Rig:
     DetectorError, each with its way out.
     """
     device = pick_device(parts.device)
+    parts = replace(parts, precision=parts.precision or PRECISIONS[device.type])
     check_backend(parts.rasterizer)
     head, generator, alignment = build_parts(parts, device, tell)
     known = GENERATORS[generator.name]

@@ -54,6 +54,12 @@ class AssetPaths:
     model_dir: Path | None = None
 
 
+# By kind of device, where nothing else is asked for: precision, and samples drawn together. Next3D
+# takes 4 GiB besides its weights for 16 samples in fp16.
+PRECISIONS: Mapping[str, Precision] = {"cpu": "fp32", "cuda": "fp16"}
+BATCH_SIZES: Mapping[str, int] = {"cpu": 4, "cuda": 16}
+
+
 @dataclass(frozen=True)
 class PartsConfig:
     """Which parts make samples: generator and head, device, alignment, detector.
@@ -63,6 +69,7 @@ class PartsConfig:
     generator: "auto" or a name of synthforge.generators.known.
     sampling_overrides: fields of SamplingConfig that are other than the generator's default.
     truncation_psi, truncation_cutoff: the public SynthForge code's 0.7 and 14.
+    precision: of Next3D's convolutions; None: the device's of PRECISIONS.
     compile: torch.compile Next3D's networks; takes minutes at first, so for long runs.
     detector: "auto" is none for a generator whose labels are exact, mesh for others.
     reject_px: quality gate, mean distance of detected and projected landmarks in pixels at 512;
@@ -75,7 +82,7 @@ class PartsConfig:
     sampling_overrides: Mapping[str, Any] = field(default_factory=dict)
     truncation_psi: float = 0.7
     truncation_cutoff: int = 14
-    precision: Precision = "fp32"
+    precision: Precision | None = None
     variant: Variant = "front"
     compile: bool = False
     detector: DetectorName = "auto"
@@ -182,7 +189,7 @@ class RunConfig:
     num_images: int
     seed: int = 0
     start_index: int = 0
-    batch_size: int = 4
+    batch_size: int = BATCH_SIZES["cpu"]
     extras: tuple[str, ...] = ()
     keypoints: tuple[str, ...] = ()
     max_attempts: int = 20

@@ -7,6 +7,7 @@ are the pixel centres.
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -221,7 +222,7 @@ def _expand_within(count: Tensor, slots: int) -> tuple[Tensor, Tensor, Tensor, T
     taken, [B * slots] each, and bool [B]: whether the places sufficed.
     """
     batch, length = count.shape
-    whole = {"dtype": torch.int32, "device": count.device}
+    whole: dict[str, Any] = {"dtype": torch.int32, "device": count.device}
     end = torch.cumsum(count, 1, dtype=torch.int32)
     slot = torch.arange(slots, **whole).expand(batch, slots).contiguous()
     owner = torch.searchsorted(end, slot, right=True, out_int32=True).clamp_max(length - 1)

@@ -210,7 +210,7 @@ def test_the_recipe_by_value():
         "truncation_psi": 0.7,
         "truncation_cutoff": 14,
         "variant": "front",
-        "precision": "fp32",
+        "precision": None,
         "detector": "mesh",
         "reject_px": 13.0,
         "extras": ["depth16", "uv"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import os
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from synthforge.cli.run_options import is_full, run_options, take_run
 from synthforge.cli.sampling_options import RANGES, SHARES, sampling_options, take_overrides
 from synthforge.cli.shard import slurm_shard
 from synthforge.cli.threads import limit_threads
-from synthforge.config import AssetPaths, PartsConfig, Shard
+from synthforge.config import BATCH_SIZES, AssetPaths, PartsConfig, Shard
 from synthforge.dataset.folder import CONTACT_SHEET, REJECTIONS, check_output_dir
 from synthforge.errors import ConfigError
 from synthforge.generators.known import GENERATORS
@@ -90,6 +91,7 @@ def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any
         if options["shard"] != Shard():
             _tell(f"Shard: {options['shard']}, as Slurm numbers this task; --shard 0/1 draws all")
     overrides = take_overrides(options)
+    default_batch = options["batch_size"] is None
     run = take_run(options, overrides.get("grid"))
     parts = PartsConfig(
         **options,
@@ -120,6 +122,8 @@ def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any
     else:
         check_output_dir(Path(run.output_dir))
     rig = build_rig(parts, _tell)
+    if default_batch:
+        run = replace(run, batch_size=BATCH_SIZES[rig.device.type])
     check_labels(rig, run.extras, run.keypoints)
 
     def redraw(index: int, attempt: int) -> Sample | None:

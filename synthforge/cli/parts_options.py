@@ -7,7 +7,14 @@ from typing import get_args
 import click
 
 from synthforge.cli.options import PathOption, asset_options, stacked
-from synthforge.config import DetectorName, PartsConfig, Precision, RasterizerName, Variant
+from synthforge.config import (
+    PRECISIONS,
+    DetectorName,
+    PartsConfig,
+    Precision,
+    RasterizerName,
+    Variant,
+)
 from synthforge.generators.known import CHOICES
 
 parts_options = stacked(
@@ -59,7 +66,8 @@ parts_options = stacked(
         "--precision",
         type=click.Choice(get_args(Precision)),
         default=PartsConfig.precision,
-        help="Of the convolutions; fp16 and tf32 need a GPU.",
+        help="Of the convolutions; fp16 and tf32 need a GPU.  "
+        "[default: {cpu}, on a GPU {cuda}]".format(**PRECISIONS),
     ),
     click.option("--compile", is_flag=True, help="torch.compile the networks; for long runs."),
     click.option(

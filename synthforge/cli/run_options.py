@@ -9,7 +9,7 @@ import click
 
 from synthforge.cli.options import AutoOrCount, TargetOption, stacked
 from synthforge.cli.shard import shard_option
-from synthforge.config import FormatName, RunConfig
+from synthforge.config import BATCH_SIZES, FormatName, RunConfig
 from synthforge.errors import ConfigError
 from synthforge.grid import Grid
 from synthforge.labels import EXTRAS, SCHEMES
@@ -57,8 +57,10 @@ run_options = stacked(
     click.option(
         "--batch_size",
         type=int,
-        default=RunConfig.batch_size,
-        help="Images at once, in each worker.",
+        default=None,
+        help="Images at once, in each worker.  [default: {cpu}, on a GPU {cuda}]".format(
+            **BATCH_SIZES
+        ),
     ),
     click.option(
         "--workers",
@@ -102,6 +104,8 @@ run_options = stacked(
 def take_run(options: dict[str, Any], grid: Grid | None) -> RunConfig:
     """The run that the options say, taken out of them, with what the recipe's grid says of it."""
     settings = {entry.name: options.pop(entry.name) for entry in fields(RunConfig)}
+    if settings["batch_size"] is None:  # then the device's, once that is known
+        del settings["batch_size"]
     if settings["num_images"] is None:
         if grid is None or grid.size is None:
             raise ConfigError(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from synthforge.alignment_config import NEXT3D_ALIGNMENT_SAMPLING
 from synthforge.assets.locate import AssetError, Assets, all_there, find_assets, require_all
-from synthforge.config import AssetPaths, PartsConfig
+from synthforge.config import PRECISIONS, AssetPaths, PartsConfig
 from synthforge.errors import ConfigError
 from synthforge.generators.descriptor import Descriptor, Tell
 from synthforge.sampling_config import NEXT3D_SAMPLING
@@ -40,14 +40,15 @@ def _build(
     assets = _find(parts.assets)
     require_all(assets)
     assert assets.checkpoint is not None
+    precision = parts.precision or PRECISIONS[device.type]
     tell(f"Generator: Next3D, {assets.checkpoint}, with FLAME, {assets.flame_model}")
     try:
-        check_precision(parts.precision, device)
+        check_precision(precision, device)
     except ValueError as error:
-        raise ConfigError(f"--precision {parts.precision}: {error}") from error
+        raise ConfigError(f"--precision {precision}: {error}") from error
     try:
         network = Next3D.load(
-            assets.checkpoint, device=device, variant=parts.variant, precision=parts.precision
+            assets.checkpoint, device=device, variant=parts.variant, precision=precision
         )
     except FileFormatError:
         raise

@@ -41,8 +41,8 @@ from synthforge.next3d.weights import (
 
 _UV_SIZE = 256
 _LANDMARKS = 68
-# Samples computed at once, by device.
-BATCH = {"cpu": 1, "cuda": 4}
+# Samples computed at once, by device; in half precision they take half the memory.
+BATCH, HALF_BATCH = {"cpu": 1, "cuda": 4}, {"cpu": 1, "cuda": 16}
 
 
 class Next3D(nn.Module):
@@ -53,9 +53,9 @@ class Next3D(nn.Module):
     calls would not see it.
 
     `map_latent`, `synthesize` and `density` take any number of samples and compute them in batches
-    of one fixed size, filled up where samples are few: one on CPU, four elsewhere. So the number of
-    samples in a call and what the others are never change a sample. On CPU nor does its place
-    among them; on a GPU that is up to the kernels.
+    of one fixed size, `batch_size`, filled up where samples are few. So the number of samples in a
+    call and what the others are never change a sample. On CPU nor does its place among them; on a
+    GPU that is up to the kernels.
     """
 
     faces: Tensor
@@ -207,6 +207,12 @@ class Next3D(nn.Module):
     @property
     def device(self) -> torch.device:
         return self.uv_face_mask.device
+
+    @property
+    def batch_size(self) -> int:
+        """Samples computed at once."""
+        sizes = HALF_BATCH if DTYPES[self.precision].itemsize == 2 else BATCH
+        return sizes.get(self.device.type, sizes["cuda"])
 
     @property
     def uv_layout(self) -> UvLayout:
@@ -377,7 +383,7 @@ class Next3D(nn.Module):
         Kernels, and with them the last bits, differ with the size of a batch. A short one is
         filled up with its last sample, and the surplus results are dropped.
         """
-        size = BATCH.get(self.device.type, BATCH["cuda"])
+        size = self.batch_size
         count = len(inputs[0])
         filled = -(-count // size) * size
         index = torch.arange(filled, device=self.device).clamp_(max=count - 1)

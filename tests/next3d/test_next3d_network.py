@@ -89,7 +89,8 @@ def densities(generator, inputs, samples, device="cpu"):
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 def test_neighbours_and_their_number_change_nothing_off_the_cpu(inputs, precision, monkeypatch):
     """CUDA's batches and precisions, on CPU."""
-    monkeypatch.setitem(next3d.BATCH, "cpu", next3d.BATCH["cuda"])
+    for sizes in (next3d.BATCH, next3d.HALF_BATCH):
+        monkeypatch.setitem(sizes, "cpu", 4)
     monkeypatch.setattr(Next3D, "_arithmetic", lambda self: nullcontext(DTYPES[self.precision]))
     generator = support.generator(CONFIG, precision=precision)
     alone = densities(generator, inputs, [0])[0]
