@@ -203,13 +203,15 @@ def draw(
     retries: list[SampleId] = []
     size = first or run.batch_size
     stream = _generator_stream(rig.device) if rig.device.type == "cuda" else None
+    # One at a time, what is drawn is what is reported next: see `synthforge.ledger`.
+    ahead = AHEAD[rig.device.type] if run.batch_size > 1 else 0
     started: deque[Batch] = deque()
     while (ids := [*retries, *islice(fresh, size - len(retries))]) or started:
         retries = []
         size = run.batch_size
         if ids:
             started.append(start_batch(ids, rig, stream))
-            if len(started) <= AHEAD[rig.device.type]:
+            if len(started) <= ahead:
                 continue
         samples, rejections = finish_batch(started.popleft(), rig, run.extras, run.keypoints)
         yield samples, rejections

@@ -81,6 +81,7 @@ def test_a_third_generator_is_one_descriptor(monkeypatch):
         sampling_overrides={"yaw_rad": Range(0, 0.1)},
     )
     rig = build_rig(parts, tell=lambda _: None)
+    assert rig.parts.precision == "fp32"
     assert rig.sampling == replace(NEXT3D_SAMPLING, yaw_rad=Range(0, 0.1))
     torch.testing.assert_close(rig.alignment.as_affine(), (A, B))
     card = dataset_card(RunConfig(Path(), 1), replace(rig, head=SimpleNamespace(fingerprint="h")))

@@ -24,7 +24,7 @@ TURNS = "generate generate judge generate judge judge"
 
 def drawn(rig, count=5, **settings):
     """Samples by index, rejected ids, and indices of each batch."""
-    run = RunConfig(Path(), count, seed=1, batch_size=2, **settings)
+    run = RunConfig(Path(), count, seed=1, **{"batch_size": 2, **settings})
     batches = list(pipeline.draw(run.indices, rig, run))
     samples = {sample.index: sample for samples, _ in batches for sample in samples}
     rejected = {row.id for _, rejections in batches for row in rejections}
@@ -69,6 +69,16 @@ def test_a_batch_ahead_changes_no_sample_and_no_rejection(monkeypatch):
     assert rejected == also_rejected and len(rejected) > 1
     assert_same(samples, others)
     assert max(map(len, batches)) <= 2
+
+
+def test_no_batch_is_ahead_where_one_is_drawn_at_a_time(monkeypatch):
+    """So that the index is known of which a process dies."""
+    monkeypatch.setitem(pipeline.AHEAD, "cpu", 1)
+    generator, calls = FakeGenerator(A, B, 32), []
+    run = RunConfig(Path(), 3, batch_size=1)
+    for _ in pipeline.draw(run.indices, fake_rig(generator=generator), run):
+        calls.append(generator.calls)
+    assert calls == [1, 2, 3]
 
 
 @pytest.mark.parametrize("bounds", [(3, None), (1, None)])

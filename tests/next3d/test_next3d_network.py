@@ -100,6 +100,14 @@ def test_neighbours_and_their_number_change_nothing_off_the_cpu(inputs, precisio
     assert torch.equal(five[4], alone)
 
 
+@pytest.mark.parametrize(
+    ("precision", "device", "size"),
+    [("fp32", "cpu", 1), ("bf16", "cpu", 1), ("tf32", "meta", 4), ("fp16", "meta", 16)],
+)
+def test_samples_computed_at_once(precision, device, size):
+    assert support.generator(CONFIG, precision=precision).to(device).batch_size == size
+
+
 @pytest.mark.parametrize("count", [1, 3, 4, 5, 8])
 def test_stages_see_full_batches_alone(generator, count, monkeypatch):
     monkeypatch.setitem(next3d.BATCH, "cpu", 4)
