@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from crops import Array, Image, cut
 from numpy.typing import NDArray
 
-Array = NDArray[np.floating]
+
+def augment(
+    crop: Image, other: Image, size: int, draws: np.random.Generator
+) -> tuple[NDArray[np.float32], Array, bool]:
+    """A view of a crop as a photograph might show it: [size, size, 3] in 0..1.
+
+    And the matrix [2, 3] from the crop to the view, and whether it mirrors: then left and right
+    labels trade places. other: another crop, pieces of which hide parts of the face.
+    """
+    matrix, is_mirrored = random_view(size, len(crop), draws)
+    return as_photographed(cut(crop, matrix, size), other, draws), matrix, is_mirrored
 
 
 def random_view(size: int, stored: int, draws: np.random.Generator) -> tuple[Array, bool]:
@@ -22,18 +33,8 @@ def random_view(size: int, stored: int, draws: np.random.Generator) -> tuple[Arr
     return np.column_stack([turn, offset]), is_mirrored
 
 
-def for_opencv(matrix: Array) -> Array:
-    """The same matrix for pixel centres at whole numbers, as OpenCV has them."""
-    return np.column_stack([matrix[:, :2], matrix[:, 2] + matrix[:, :2].sum(1) / 2 - 0.5])
-
-
-def as_photographed(
-    view: NDArray[np.uint8], other: NDArray[np.uint8], draws: np.random.Generator
-) -> NDArray[np.float32]:
-    """What cameras, light and things in the way make of a view uint8 [S, S, 3]: 0..1.
-
-    other: an image of at least that size, pieces of which hide parts of the face.
-    """
+def as_photographed(view: Image, other: Image, draws: np.random.Generator) -> NDArray[np.float32]:
+    """What cameras, light and things in the way make of a view [S, S, 3]: 0..1."""
     size = len(view)
     if draws.random() < 0.4:  # low resolution
         factor = draws.uniform(0.25, 0.9)
@@ -50,12 +51,12 @@ def as_photographed(
         part = view[y : y + height, x : x + width]
         is_flat = draws.random() < 0.5
         part[:] = draws.integers(0, 256, 3) if is_flat else other[: len(part), : part.shape[1]]
-    light = view.astype(np.float32) / 255
-    gray = light.mean(-1, keepdims=True)
     saturation = 0 if draws.random() < 0.15 else draws.uniform(0.4, 1.6)
-    light = (gray + (light - gray) * saturation) * draws.uniform(0.8, 1.25, 3)
-    light = light.clip(0, 1) ** np.exp(draws.normal(0, 0.35))
+    color = saturation * np.eye(3) + (1 - saturation) / 3
+    color = color * draws.uniform(0.8, 1.25, (3, 1)) / 255
+    light = cv2.transform(view.astype(np.float32), color).clip(0, 1)
+    light = cv2.pow(light, np.exp(draws.normal(0, 0.35)))
     contrast, brightness = draws.uniform(0.6, 1.4), draws.normal(0, 0.08)
-    light = (light - light.mean()) * contrast + light.mean() + brightness
-    light = light + draws.normal(0, draws.uniform(0, 0.05), light.shape)
-    return light.clip(0, 1).astype(np.float32)
+    light = light * np.float32(contrast) + np.float32((1 - contrast) * light.mean() + brightness)
+    noise = draws.standard_normal(light.shape, np.float32)
+    return (light + np.float32(draws.uniform(0, 0.05)) * noise).clip(0, 1)

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import train_parsing as example
+from class_ids import mirrored_ids
 from click.testing import CliRunner
 
 LAPA = ("background", "skin", "left eyebrow", "right eyebrow", "left eye", "right eye", "nose")
@@ -47,20 +48,20 @@ def run(*arguments, expect=0):
 
 
 def test_left_and_right_trade_places():
-    table = example.mirrored_ids([*LAPA, "l_lip", "u_lip", "l_ear", "r_ear", "LEFT_EYE"])
+    table = mirrored_ids([*LAPA, "l_lip", "u_lip", "l_ear", "r_ear", "LEFT_EYE"])
     assert table[:12].tolist() == [0, 1, 3, 2, 5, 4, 6, 7, 8, 10, 9, 11]
     assert table[255] == 255
 
 
 def test_labels_follow_the_image(monkeypatch):
-    monkeypatch.setattr(example, "as_photographed", lambda view, *_: view)
-    draws, mirror = np.random.default_rng(0), example.mirrored_ids(list(LAPA))
+    monkeypatch.setattr("augmentation.as_photographed", lambda view, *_: view)
+    draws, mirror = np.random.default_rng(0), mirrored_ids(list(LAPA))
     ((image, labels),) = faces(1)
     crop, ids = example.crop(image, labels)
     assert crop.shape == (208, 208, 3) and set(np.unique(ids)) == {0, 1, 4, 5, 255}
     mirrored = 0
     for _ in range(8):
-        view, turned = example.augment(crop, ids, crop, mirror, draws)
+        view, turned = example.random_sample(crop[None], ids[None], mirror, draws)
         columns = [np.nonzero(turned == i)[1].mean() for i in (4, 5)]
         assert columns[0] < columns[1]  # the left eye of the image is on its left
         seen = view[..., 0].astype(float) / 40
