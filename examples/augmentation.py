@@ -49,8 +49,9 @@ def as_photographed(view: Image, other: Image, draws: np.random.Generator) -> ND
         width, height = draws.integers(size // 12, size // 2.4, 2)
         x, y = draws.integers(0, size - size // 12, 2)
         part = view[y : y + height, x : x + width]
-        is_flat = draws.random() < 0.5
-        part[:] = draws.integers(0, 256, 3) if is_flat else other[: len(part), : part.shape[1]]
+        x, y = draws.integers(0, len(other) - size // 2, 2)
+        piece = other[y : y + len(part), x : x + part.shape[1]]
+        part[:] = piece if draws.random() < 0.5 else draws.integers(0, 256, 3)
     saturation = 0 if draws.random() < 0.15 else draws.uniform(0.4, 1.6)
     color = saturation * np.eye(3) + (1 - saturation) / 3
     color = color * draws.uniform(0.8, 1.25, (3, 1)) / 255

@@ -21,7 +21,7 @@ def class_names(dataset: Path, folder: str) -> list[str]:
     elif folder in card.get("parsing", {}):
         ids = card["parsing"][folder]["classes"]
     else:
-        raise click.ClickException(
+        raise click.UsageError(
             f"{dataset} has no {folder}: generate it with --extras {folder}, or name another"
         )
     return sorted(ids, key=ids.__getitem__)

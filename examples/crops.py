@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from glob import escape
 from pathlib import Path
 
 import click
@@ -18,20 +19,20 @@ Array = NDArray[np.floating]
 Image = NDArray[np.uint8]
 
 
-def read_all(files: Sequence[Path], read: Callable[[Path], tuple]) -> list[NDArray]:
-    """What `read` makes of each file, stacked: with (crop, points), crops and points."""
+def read_all(folder: Path, files: Sequence[Path], read: Callable[[Path], tuple]) -> list[NDArray]:
+    """What `read` makes of the folder's files, stacked: with (crop, points), crops and points."""
     parts = [read(file) for file in tqdm(files, desc="Reading", unit="img")]
     if len(parts) < 2:
-        raise click.ClickException(f"found {len(parts)} labelled images; at least two are needed")
+        raise click.UsageError(f"{folder} holds {len(parts)} labelled images; two are needed")
     return [np.stack(column) for column in zip(*parts, strict=True)]
 
 
 def read_image(folder: Path, stem: str) -> Image:
     """RGB [H, W, 3] of the image of that name, whatever its suffix."""
-    files = [file for file in folder.glob(f"{stem}.*") if file.suffix.lower() in SUFFIXES]
+    files = [file for file in folder.glob(f"{escape(stem)}.*") if file.suffix.lower() in SUFFIXES]
     image = cv2.imread(str(files[0])) if files else None
     if image is None:
-        raise click.ClickException(f"{folder} holds no image {stem}.png or .jpg that can be read")
+        raise click.UsageError(f"{folder} holds no image {stem}.png or .jpg that can be read")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 

@@ -48,7 +48,7 @@ def read_dataset(folder: Path, count: int | None) -> tuple[Image, Array]:
         points = np.array(json.loads(file.read_text())["2d_kps"])
         return crop(read_image(folder / "images", file.stem), points)
 
-    crops, points = read_all(sorted((folder / "annotations").glob("*.json"))[:count], read)
+    crops, points = read_all(folder, sorted((folder / "annotations").glob("*.json"))[:count], read)
     return crops, points
 
 
@@ -56,13 +56,14 @@ def read_photos(folder: Path) -> tuple[Image, Array]:
     """Crops and points, as of `read_dataset`, of images with a .pts file beside them."""
 
     def read(file: Path) -> tuple[Image, Array]:
-        numbers = file.read_text().split("{")[-1].split("}")[0].split()
-        if len(numbers) != 136:
-            raise click.ClickException(f"{file}: expected 68 points, got {len(numbers) / 2:g}")
-        points = np.array(numbers, float).reshape(68, 2) - 0.5  # 300-W counts pixels from 1
+        try:
+            numbers = file.read_text().split("{")[-1].split("}")[0].split()
+            points = np.array(numbers, float).reshape(68, 2) - 0.5  # 300-W counts pixels from 1
+        except ValueError as error:
+            raise click.UsageError(f"{file}: expected 68 points in {{ }}: {error}") from None
         return crop(read_image(file.parent, file.stem), points)
 
-    crops, points = read_all(sorted(folder.rglob("*.pts")), read)
+    crops, points = read_all(folder, sorted(folder.rglob("*.pts")), read)
     return crops, points
 
 

@@ -50,10 +50,10 @@ def read_folder(root: Path, folder: str, count: int | None) -> tuple[Image, Imag
     def read(file: Path) -> tuple[Image, Image]:
         image, labels = read_image(root / "images", file.stem), cv2.imread(str(file), -1)
         if labels is None or labels.shape != image.shape[:2]:
-            raise click.ClickException(f"{file}: expected one channel, of its image's size")
+            raise click.UsageError(f"{file}: expected one channel, of its image's size")
         return crop(image, labels)
 
-    crops, labels = read_all(sorted((root / folder).glob("*.png"))[:count], read)
+    crops, labels = read_all(root, sorted((root / folder).glob("*.png"))[:count], read)
     return crops, labels
 
 

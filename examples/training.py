@@ -104,6 +104,8 @@ def save_net(out: Path, net: nn.Module, facts: dict) -> None:
 
 def read_net(folder: Path) -> tuple[dict[str, Tensor], dict]:
     """Weights and facts that `save_net` wrote."""
+    if not (folder / "net.safetensors").exists():
+        raise click.UsageError(f"{folder} holds no net.safetensors; name the --out of `train`")
     with safe_open(folder / "net.safetensors", framework="pt") as file:
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return weights, json.loads(file.metadata()["facts"])

@@ -98,5 +98,5 @@ def test_what_it_trains_reads_photographs(dataset, tmp_path):
 
 
 def test_a_folder_that_is_not_there_is_named(dataset, tmp_path):
-    said = run("train", dataset, "--out", tmp_path, "--labels", "parsing_celebamask", expect=1)
+    said = run("train", dataset, "--out", tmp_path, "--labels", "parsing_celebamask", expect=2)
     assert "generate it with --extras parsing_celebamask" in said
