@@ -96,6 +96,22 @@ def test_points_of_a_heatmap():
     assert example.points_of(heatmaps)[0, 0].tolist() == pytest.approx([42, 14])
 
 
+def test_the_loss_wants_near_points_and_peaked_heatmaps():
+    torch.manual_seed(0)
+    heatmaps, points = torch.randn(2, 68, 24, 24), torch.rand(2, 68, 2) * 96
+    points[0, 5] = torch.tensor([100.0, 50.0])  # outside: nothing is learnt from it
+    y, x = (torch.stack(torch.meshgrid(*[torch.arange(24) + 0.5] * 2, indexing="ij"))) * 4
+    squares = (x - points[..., 0, None, None]) ** 2 + (y - points[..., 1, None, None]) ** 2
+    target = torch.exp(-squares / 72).flatten(2)
+    spread = -(target / target.sum(-1, keepdim=True) * heatmaps.flatten(2).log_softmax(-1)).sum(-1)
+    size = (points[:, 36] - points[:, 45]).norm(dim=-1).clamp_min(8)
+    off = 20 * (example.points_of(heatmaps) - points) / size[:, None, None]
+    each = torch.where(off.abs() < 1, off**2 / 2, off.abs() - 0.5).sum(-1) + 0.1 * spread
+    inside = torch.ones(2, 68, dtype=torch.bool)
+    inside[0, 5] = False
+    torch.testing.assert_close(example.loss_of(heatmaps, points), each[inside].mean())
+
+
 def test_label_adaptation_learns_another_convention():
     """Brows drawn higher and an outline drawn wider, which one half of the faces tells."""
     draws = np.random.default_rng(0)
