@@ -27,31 +27,38 @@ from synthforge.distributions import Choice, Normal, Range
 from synthforge.engines import pick_engine
 from synthforge.errors import ConfigError
 from synthforge.generators.known import GENERATORS
+from synthforge.given_files import find_given
 from synthforge.grid import Grid
 from synthforge.labels import CORE
+from synthforge.like import Like, read_like
 from synthforge.pipeline import generate_dataset
 from synthforge.plan import inside
 from synthforge.sampling_config import PoseLimit, SamplingConfig
 
 
-def settings_of(card: Mapping[str, Any], assets: AssetPaths) -> PartsConfig:
+def settings_of(
+    card: Mapping[str, Any],
+    assets: AssetPaths,
+    like: Path | None = None,
+    alignment: Path | None = None,
+) -> PartsConfig:
     """The parts that drew a dataset, out of its card; the user's files are looked for in `assets`.
 
-    Raises ConfigError if the card's recipe holds no such settings.
+    like, alignment: where the files of generate's options of these names are now; None: where
+    they were. Raises ConfigError if the card's recipe holds no such settings or a file is not
+    found.
     """
     recipe = card["recipe"]
     known = GENERATORS.get(recipe.get("generator"))
     if known is None:
         raise ConfigError(f"{CARD} names no generator that is known: {recipe.get('generator')!r}")
-    sampled = recipe.get("sampling")
-    if isinstance(sampled, dict) and sampled.get("like") is not None:
-        raise ConfigError(
-            f"{CARD} does not hold the photographs' faces that --like drew from; delete the "
-            "damaged files and run the command again that made the dataset"
-        )
+    alignment = find_given(card, "alignment", alignment)
+    liked = _like(card, like)
     try:
-        drawn = {name: _setting(value) for name, value in recipe["sampling"].items()}
-        sampling = SamplingConfig(**drawn)
+        drawn = {
+            name: _setting(value) for name, value in recipe["sampling"].items() if name != "like"
+        }
+        sampling = SamplingConfig(**drawn | {"like": liked})
         overrides = {
             entry.name: getattr(sampling, entry.name)
             for entry in fields(SamplingConfig)
@@ -61,12 +68,39 @@ def settings_of(card: Mapping[str, Any], assets: AssetPaths) -> PartsConfig:
         options = {name: recipe[name] for name in names if name in recipe}
         RunConfig(Path(), 1, seed=recipe["seed"], extras=tuple(recipe.get("extras", ())))
         return PartsConfig(
-            generator=known.name, sampling_overrides=overrides, assets=assets, **options
+            generator=known.name,
+            sampling_overrides=overrides,
+            assets=assets,
+            alignment=alignment,
+            force_alignment=True,  # whether it is the dataset's own shows in the recipe
+            **options,
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
             f"{CARD} holds no settings that this version can draw with: {error}"
         ) from error
+
+
+def _like(card: Mapping[str, Any], path: Path | None) -> Like | None:
+    """The faces that --like drew from. Raises ConfigError unless they are found."""
+    sampled = card["recipe"].get("sampling")
+    record = sampled.get("like") if isinstance(sampled, dict) else None
+    if record is None:
+        if path is not None:
+            raise ConfigError("the dataset was drawn without --like; leave it out")
+        return None
+    found = find_given(card, "like", path)
+    if found is None:
+        raise ConfigError(
+            "the dataset was drawn with --like; give the file of photographs' faces by --like FILE"
+        )
+    try:
+        like = read_like(found, record["jitter"], record["identity"])
+    except (KeyError, TypeError) as error:
+        raise ConfigError(f"{CARD} holds no settings of --like: {error}") from error
+    if like.record != record:
+        raise ConfigError(f"{found} holds other faces than the dataset was drawn with; give those")
+    return like
 
 
 def _setting(value: Any) -> Any:
@@ -106,11 +140,16 @@ class Repair:
         assets: AssetPaths,
         workers: int | Literal["auto"],
         tell: Callable[[str], None],
+        like: Path | None = None,
+        alignment: Path | None = None,
     ) -> Repair:
-        """Raises ConfigError or DatasetError if this program would draw other samples."""
+        """Raises ConfigError or DatasetError if this program would draw other samples.
+
+        like, alignment: as `settings_of` takes them.
+        """
         target = open_target(root)
         card = read_card(target)
-        rig = build_rig(settings_of(card, assets), tell)
+        rig = build_rig(settings_of(card, assets, like, alignment), tell)
         repair = cls(target, card, rig, workers, tell)
         own = dataset_card(repair._run(range(1)), rig)["recipe"]
         differing = ", ".join(differences(card["recipe"], json.loads(json.dumps(own))))
@@ -210,8 +249,8 @@ class Repair:
         )
 
     def _own_card(self, run: RunConfig) -> dict[str, Any]:
-        """As the dataset's, whose plan stays as it is."""
-        card = dataset_card(run, self.rig)
+        """As the dataset's, whose plan and notes of files stay as they are."""
+        card = dataset_card(run, self.rig, self.card.get("files"))
         if "planned" not in self.card:
             del card["planned"]
             return card

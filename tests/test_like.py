@@ -174,7 +174,7 @@ def test_the_recipe_keeps_its_fingerprint():
         "identity": False,
     }
     card = {"recipe": {"generator": "mannequin", "seed": 0, "sampling": {"like": record}}}
-    with pytest.raises(ConfigError, match="run the command again"):
+    with pytest.raises(ConfigError, match="give the file of photographs' faces by --like FILE"):
         settings_of(card, PartsConfig().assets)
 
 

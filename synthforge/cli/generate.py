@@ -107,6 +107,7 @@ def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any
     from synthforge.dataset.target import open_target
     from synthforge.dataset.write import DatasetWriter
     from synthforge.engines import pick_engine
+    from synthforge.given_files import record_of
     from synthforge.pipeline import Summary, generate_dataset, make_samples
     from synthforge.plan import inside
     from synthforge.sampling import SampleId
@@ -133,7 +134,8 @@ def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any
         )
         return samples[0] if samples else None
 
-    card = dataset_card(run, rig)
+    files = record_of({"like": like, "alignment": parts.alignment})
+    card = dataset_card(run, rig, files)
     writer: ShardWriter | DatasetWriter
     if run.format == "webdataset":
         writer = ShardWriter(target, card, run)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from synthforge.cli.launch import started
-from synthforge.cli.options import AutoOrCount, Command, TargetOption, asset_options
+from synthforge.cli.options import AutoOrCount, Command, PathOption, TargetOption, asset_options
 from synthforge.config import AssetPaths, RunConfig
 from synthforge.cpus import one_thread, usable_cores
 from synthforge.generators.known import GENERATORS
@@ -39,11 +39,25 @@ Examples:
     default=RunConfig.workers,
     help="Threads that check, and processes that draw. auto: one a core.",
 )
+@click.option(
+    "--like",
+    type=PathOption(dir_okay=False),
+    default=None,
+    help="For --fix: generate's file of that name.  [default: where it was]",
+)
+@click.option(
+    "--alignment",
+    type=PathOption(dir_okay=False),
+    default=None,
+    help="For --fix: generate's file of that name.  [default: where it was]",
+)
 @asset_options
 def verify(
     dataset: Path | str,
     fix: bool,
     workers: str | int,
+    like: Path | None,
+    alignment: Path | None,
     pretrained_dir: Path | None,
     model_dir: Path | None,
 ) -> None:
@@ -74,7 +88,8 @@ def verify(
         return
     from synthforge.repair import Repair
 
-    repair = Repair.of(dataset, AssetPaths(pretrained_dir, model_dir), workers, _say)  # type: ignore[arg-type]
+    assets = AssetPaths(pretrained_dir, model_dir)
+    repair = Repair.of(dataset, assets, workers, _say, like, alignment)  # type: ignore[arg-type]
     others = repair.draw(report.damaged)
     if others:
         _say(

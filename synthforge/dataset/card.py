@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -23,8 +24,13 @@ from synthforge.sampling_config import SamplingConfig
 from synthforge.visible import OVER
 
 
-def dataset_card(run: RunConfig, rig: Rig) -> dict[str, Any]:
-    """The card of a run. Its "recipe" is what fixes the samples: a run continues only its own."""
+def dataset_card(
+    run: RunConfig, rig: Rig, files: Mapping[str, Mapping[str, str]] | None = None
+) -> dict[str, Any]:
+    """The card of a run. Its "recipe" is what fixes the samples: a run continues only its own.
+
+    files: of synthforge.given_files.
+    """
     known = GENERATORS[rig.generator.name]
     return {
         "synthforge_version": synthforge.__version__,
@@ -46,6 +52,7 @@ def dataset_card(run: RunConfig, rig: Rig) -> dict[str, Any]:
             **({"keypoints": sorted(run.keypoints)} if run.keypoints else {}),
             "image_size": IMAGE_SIZE,
         },
+        **({"files": files} if files else {}),
         "licence": known.licence,
         "licence_spdx": known.licence_spdx,
         "citation": "SynthForge, arXiv:2406.07840",
