@@ -167,6 +167,11 @@ NUMBER_LABELS = (
         "built-in head, before the face: 0 nothing, 1 microphone, 2 phone, 3 cup",
     ),
     NumberLabel("bystanders", (), "", "built-in head: 1 if another person is in the background"),
+    NumberLabel("hair", (), "", "with --hair: place of the style in dataset.json's hair"),
+    NumberLabel(
+        *("hair_color", (), ""),
+        "with --hair_color: place of the colour in dataset.json's hair_color",
+    ),
     NumberLabel("identity", (), "", "samples of one number show the same person"),
     NumberLabel("expression", (), "", "number of what the face does, or its place in a list"),
     NumberLabel("view", (), "", "number of the camera and head pose, or its place in a list"),

@@ -6,6 +6,7 @@ fov = 20                    always
 yaw = {normal = [0, 0.3], within = [-0.7, 0.7]}
 jaw = {choice = [0, 0.2]}
 glasses = 0.3               share of the built-in head's samples that wear some
+hair = ["crop", "bob"]      one of these for each person; also a single name
 
 [grid]                      see synthforge.grid
 identities = 10
@@ -31,6 +32,7 @@ from synthforge.grid import VIEW_FIELDS, Grid
 from synthforge.sampling_config import (
     AGES,
     ANCESTRIES,
+    HAIR,
     MAX_COEFFICIENT,
     MAX_FACE_SIZE,
     MAX_FOV_DEG,
@@ -88,8 +90,13 @@ def recipe_overrides(content: Mapping[str, Any]) -> dict[str, Any]:
     return overrides
 
 
-def _distribution(name: str, value: Any) -> Distribution | float:
-    """What a value of [sample] draws from; `cut` and what is worn are shares."""
+def _distribution(name: str, value: Any) -> Distribution | float | tuple[str, ...]:
+    """What a value of [sample] draws from; `cut` and what is worn are shares, hair has names."""
+    if name in HAIR:
+        names = [value] if isinstance(value, str) else value
+        if not (isinstance(names, list) and all(isinstance(entry, str) for entry in names)):
+            raise ConfigError(f"{name} must be a name or a list of names, got {_shown(value)}")
+        return tuple(dict.fromkeys(names))
     if name == "cut" or name in WEAR:
         if not _is_number(value):
             raise ConfigError(f"{name} must be a share, 0 to 1, got {_shown(value)}")

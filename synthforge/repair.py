@@ -107,6 +107,8 @@ def _setting(value: Any) -> Any:
     """A field of SamplingConfig, as dataset.json has it, as what it is: None, Range, Grid, ..."""
     if value is None or isinstance(value, float):
         return value
+    if isinstance(value, list):
+        return tuple(value)
     if "roll_rad" in value:
         return PoseLimit(**value)
     if "order" in value:

@@ -47,6 +47,7 @@ _STREAMS = {
     "cut": 16,
     "wear": 17,
     "like": 18,
+    "hair": 19,
 }
 # Where the pose holds a field of SamplingConfig.
 _POSE_ENTRIES = {"head_pitch_rad": 3, "head_yaw_rad": 4, "head_roll_rad": 5, "jaw_rad": 6}

@@ -21,6 +21,16 @@ ATTRIBUTES = ("age_years", "sex", "weight", *ANCESTRIES)
 # What the built-in head wears, and who is behind it: shares of samples. Part of z has an entry for
 # each, in this order.
 WEAR = ("glasses", "headwear", "mask", "earrings", "occluders", "bystanders")
+# Option -> names of the built-in head's hair, in the order that annotations count them.
+HAIR = {
+    "hair": (
+        *("bald", "buzz", "crop", "side_part", "swept_back", "curly", "afro", "bob", "long"),
+        "bun",
+    ),
+    "hair_color": (
+        *("black", "dark_brown", "brown", "light_brown", "blond", "red", "grey", "white"),
+    ),
+}
 
 # Outside of these the image is a few triangles or a dot.
 MIN_FOV_DEG, MAX_FOV_DEG = 1, 150
@@ -77,6 +87,7 @@ class SamplingConfig:
     glasses, headwear, mask, earrings, occluders: shares of the built-in head's samples that wear
     such, or have a hand-held thing before the face; 0 to 1. bystanders: share with another person
     in the background.
+    hair, hair_color: names of HAIR, of which each person has one. None: as people vary.
     grid: which samples share a person, an expression, a view or a light. None: none do.
     pose_limit: see PoseLimit. None: the five angles are independent.
     face_size: larger side of the face's box, brows to chin with a closed mouth, in image widths;
@@ -109,6 +120,8 @@ class SamplingConfig:
     earrings: float = 0.0
     occluders: float = 0.0
     bystanders: float = 0.0
+    hair: tuple[str, ...] | None = None
+    hair_color: tuple[str, ...] | None = None
     grid: Grid | None = None
     pose_limit: PoseLimit | None = None
     face_size: Distribution | None = None
@@ -124,6 +137,8 @@ class SamplingConfig:
                     f"--{name} is a share of the samples and must lie inside 0..1, got "
                     f"{getattr(self, name)}"
                 )
+        for name in HAIR:
+            _check_names(name, getattr(self, name))
         for name, (low, high, unit) in _BOUNDS.items():
             drawn = getattr(self, name)
             if drawn is not None and not low <= drawn.low <= drawn.high <= high:
@@ -147,6 +162,15 @@ class SamplingConfig:
                 "--african, --asian and --caucasian are shares that sum to 1; no shares inside "
                 f"{', '.join(map(str, shares))} do"
             )
+
+
+def _check_names(option: str, names: tuple[str, ...] | None) -> None:
+    if names is None:
+        return
+    unknown = [name for name in names if name not in HAIR[option]]
+    if unknown or not names:
+        wrong = f"has no {', '.join(map(repr, unknown))}" if unknown else "names none"
+        raise ConfigError(f"--{option} {wrong}; choose from {', '.join(HAIR[option])}")
 
 
 def _if_degrees(drawn: Distribution) -> str:

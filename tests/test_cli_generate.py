@@ -25,6 +25,7 @@ from synthforge.detectors import Detector
 from synthforge.labels import IMAGES, NUMBERS
 from synthforge.mannequin.generator import Mannequin
 from synthforge.regions import PALETTE
+from synthforge.sampling_config import HAIR
 
 ROOT = Path(__file__).parent.parent
 EXTRAS = ",".join(labels.EXTRAS)
@@ -91,7 +92,8 @@ def test_images_and_numbers_are_those_of_the_table_of_labels(made):
         channels = 1 if images[name].ndim == 2 else images[name].shape[2]
         assert (images[name].dtype, channels) == (np.dtype(label.dtype), label.channels), name
     expected = {name: label.shape for name, label in NUMBERS.items()}
-    del expected["fan_kps"], expected["mse"]
+    for name in ("fan_kps", "mse", *HAIR):
+        del expected[name]
     assert {name: value.shape for name, value in sample.items()} == expected
 
 
@@ -320,7 +322,7 @@ def test_accepted_draws_carry_the_detection(tmp_path, monkeypatch):
     )
     run("--output_dir", tmp_path / "a", "--num_images", 1, "--reject_px", 500)
     row = Dataset(tmp_path / "a").annotation(0)
-    assert row.keys() == NUMBERS.keys()
+    assert row.keys() == NUMBERS.keys() - HAIR
     for name in ("fan_kps", "mse"):
         assert np.shape(row[name]) == NUMBERS[name].shape
     distance = np.linalg.norm(np.array(row["2d_kps"]) - 256, axis=1).mean()

@@ -253,7 +253,7 @@ def test_the_docs_examples_are_read(tmp_path):
     tables = [block for block in blocks if "python" not in block]
     assert len(tables) == 3
     sample, grid, steps = (re.sub("(?m)^    ", "", block) for block in tables)
-    assert len(read_recipe(written(tmp_path, sample))) == 5
+    assert len(read_recipe(written(tmp_path, sample))) == 6
     overrides = read_recipe(written(tmp_path, grid))
     assert MANNEQUIN.sampling_with(overrides).grid.size == 180
     assert grid_of(tmp_path, steps).counts == (None, 11, 15, None)

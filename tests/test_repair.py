@@ -15,6 +15,7 @@ from synthforge.grid import Grid
 from synthforge.repair import settings_of
 
 OVERRIDES = [
+    {"hair": ("crop", "bob"), "hair_color": ("red",)},
     {},
     {"yaw_rad": Range(-0.2, 0.3), "age_years": Normal(20, 5, 3, 85), "fov_deg": Choice((18, 20))},
     {"shape": Range(-1, 1), "expression": Range(0, 1)},

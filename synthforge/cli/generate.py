@@ -22,7 +22,7 @@ from synthforge.config import BATCH_SIZES, AssetPaths, PartsConfig, Shard
 from synthforge.dataset.folder import CONTACT_SHEET, REJECTIONS, check_output_dir
 from synthforge.errors import ConfigError
 from synthforge.generators.known import GENERATORS
-from synthforge.sampling_config import ATTRIBUTES
+from synthforge.sampling_config import ATTRIBUTES, HAIR
 
 if TYPE_CHECKING:
     from synthforge.dataset.sample import Sample
@@ -47,7 +47,7 @@ _SECTIONS = {
     "Storage": ("format", "samples_per_tar"),
     "Scale; the samples do not depend on it": ("workers", "ray_address", "shard", "batch_size"),
     "The built-in head's people, drawn uniformly from LOW to HIGH": _PEOPLE,
-    "What the built-in head's people wear": tuple(SHARES),
+    "What the built-in head's people wear, and their hair": (*SHARES, *HAIR),
     "Drawn uniformly from LOW to HIGH": (*(name for name in RANGES if name not in _PEOPLE), "cut"),
     "Generator": ("generator", "device", "rasterizer"),
     "Quality gate": ("detector", "reject_px", "max_attempts"),
@@ -90,6 +90,7 @@ def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any
         options["shard"] = slurm_shard(os.environ)
         if options["shard"] != Shard():
             _tell(f"Shard: {options['shard']}, as Slurm numbers this task; --shard 0/1 draws all")
+    like = options["like"]
     overrides = take_overrides(options)
     default_batch = options["batch_size"] is None
     run = take_run(options, overrides.get("grid"))

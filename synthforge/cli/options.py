@@ -166,6 +166,14 @@ def range_option(name: str, help: str) -> Callable[..., Any]:
     )
 
 
+def split_names(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    """Callback of an option that takes A,B,...: the names, once each."""
+    if value is None:
+        return None
+    names = (name.strip().replace("-", "_") for name in value.split(","))
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
 def stacked(*options: Callable[..., Any]) -> Callable[..., Any]:
     """A decorator that stands for all of these, written one above the other."""
 

@@ -14,12 +14,6 @@ from synthforge.errors import ConfigError
 from synthforge.grid import Grid
 from synthforge.labels import EXTRAS, SCHEMES
 
-
-def _names(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]:
-    names = (name.strip().replace("-", "_") for name in value.split(","))
-    return tuple(dict.fromkeys(name for name in names if name))
-
-
 run_options = stacked(
     click.option(
         "--output_dir",
@@ -79,7 +73,7 @@ run_options = stacked(
         "--extras",
         default=",".join(RunConfig.extras),
         show_default=False,
-        callback=_names,
+        callback=split_names,
         metavar="A,B,...",
         help=f"Further folders: {', '.join(EXTRAS)}.  [default: none]",
     ),
@@ -87,7 +81,7 @@ run_options = stacked(
         "--keypoints",
         default=",".join(RunConfig.keypoints),
         show_default=False,
-        callback=_names,
+        callback=split_names,
         metavar="A,B,...",
         help=f"Further keypoints, beside iBUG's 68: {', '.join(SCHEMES)}.  [default: none]",
     ),

@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from synthforge.cli.options import PathOption, range_option, stacked
+from synthforge.cli.options import PathOption, range_option, split_names, stacked
 from synthforge.distributions import Distribution, Range
 from synthforge.errors import ConfigError
 from synthforge.generators.known import GENERATORS
 from synthforge.recipe_files import read_recipe
-from synthforge.sampling_config import ATTRIBUTES, FRAMING, LIKE_JITTER, MANNEQUIN_SAMPLING
+from synthforge.sampling_config import ATTRIBUTES, FRAMING, HAIR, LIKE_JITTER, MANNEQUIN_SAMPLING
 
 # Option -> field of SamplingConfig, and what it means.
 RANGES = {
@@ -45,6 +45,17 @@ SHARES = {
     "occluders": "Share with a microphone, phone or cup before the face",
     "bystanders": "Share with another person in the background",
 }
+HAIR_HELP = {
+    "hair": "One of these hair styles for each person",
+    "hair_color": "One of these hair colours for each person",
+}
+
+
+def _hair_option(name: str, meaning: str) -> Callable[..., Any]:
+    text = f"{meaning}: {', '.join(HAIR[name])}.  [default: as people vary]"
+    return click.option(
+        f"--{name}", default=None, callback=split_names, metavar="A,B,...", help=text
+    )
 
 
 def _share_option(name: str, meaning: str) -> Callable[..., Any]:
@@ -105,6 +116,7 @@ sampling_options = stacked(
     ),
     *(range_option(option, _range_help(*of)) for option, of in RANGES.items()),
     *(_share_option(*share) for share in SHARES.items()),
+    *(_hair_option(*hair) for hair in HAIR_HELP.items()),
 )
 
 
@@ -114,7 +126,7 @@ def take_overrides(options: dict[str, Any]) -> dict[str, Any]:
     recipe = options.pop("recipe")
     overrides = read_recipe(recipe) if recipe is not None else {}
     ranges["cut"] = options.pop("cut")
-    shares = {name: options.pop(name) for name in SHARES}
+    shares = {name: options.pop(name) for name in (*SHARES, *HAIR)}
     like, jitter, identity = (options.pop(f"like{part}") for part in ("", "_jitter", "_identity"))
     if like is not None:
         from synthforge.like import read_like

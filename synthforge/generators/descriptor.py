@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 from synthforge.config import AssetPaths, PartsConfig
 from synthforge.errors import ConfigError
 from synthforge.grid import Face
-from synthforge.sampling_config import ATTRIBUTES, FRAMING, POSE, WEAR, SamplingConfig, option_name
+from synthforge.sampling_config import (
+    ATTRIBUTES,
+    FRAMING,
+    HAIR,
+    POSE,
+    WEAR,
+    SamplingConfig,
+    option_name,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -96,6 +104,11 @@ class Descriptor:
         if worn and not self.has_attributes:
             raise ConfigError(
                 f"--{worn[0]} dresses the built-in head; leave it out or give --generator mannequin"
+            )
+        hair = [name for name in HAIR if overrides.get(name)]
+        if hair and not self.has_attributes:
+            raise ConfigError(
+                f"--{hair[0]} is of the built-in head; leave it out or give --generator mannequin"
             )
         sampling = replace(self.sampling, **overrides)
         grid = sampling.grid

@@ -9,7 +9,7 @@ from synthforge.assets.locate import MODEL, PRETRAINED, default_folder
 from synthforge.config import EXPRESSION_SIZE, SHAPE_SIZE, PartsConfig
 from synthforge.generators.descriptor import Descriptor, Tell
 from synthforge.grid import Face
-from synthforge.sampling_config import ANCESTRIES, MANNEQUIN_SAMPLING
+from synthforge.sampling_config import ANCESTRIES, HAIR, MANNEQUIN_SAMPLING
 
 if TYPE_CHECKING:
     import torch
@@ -64,6 +64,7 @@ def _expression() -> dict[str, Any]:
         "expression_actions": EXPRESSION_ACTIONS,
         "face_actions": ACTIONS,
         "ancestry": ANCESTRIES,
+        **HAIR,
     }
 
 

@@ -16,6 +16,7 @@ from synthforge.config import CAMERA_RADIUS
 from synthforge.frames import UNITS_PER_METRE, place_in_generator
 from synthforge.grid import Face
 from synthforge.mannequin.framing import frame, hold_pose
+from synthforge.mannequin.hair.chosen import choose_hair
 from synthforge.mannequin.head.baked import ACTIONS, EXPRESSION_ACTIONS, baked_head
 from synthforge.mannequin.head.faces import draw_face, listed_face
 from synthforge.mannequin.head.identity import (
@@ -106,6 +107,7 @@ def _draw_person(sample: SampleId, config: SamplingConfig) -> tuple[Row, Row]:
     )
     worn = numbers_of(outfit)
     row["z"][WORN_LATENTS] = worn
+    labels |= choose_hair(row["z"], identity.stream("hair"), config)
     labels |= {name: np.asarray(number, np.int64) for name, number in zip(WEAR, worn, strict=True)}
 
     head, pose, expression = baked_head(), row["pose_rad"], row["expression"]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
 from synthforge.mannequin.draws import RGB, Draws, along, mix, ramp
+from synthforge.mannequin.hair.chosen import chosen_hair
 from synthforge.mannequin.people import ATTRIBUTE_LATENTS
 
 # Linear RGB albedo of hair, dark to light, as the amount of melanin falls.
@@ -16,6 +17,17 @@ _HAIR_RAMP = (
 )  # fmt: skip
 _GINGER = (0.260, 0.085, 0.028)
 _GREY_BROW = (0.310, 0.305, 0.300)
+# Colour, and how grey, of hair that was asked for by these names.
+_NAMED_HAIR = {
+    "black": (_HAIR_RAMP[0], 0.0),
+    "dark_brown": (along(_HAIR_RAMP, 0.36), 0.0),
+    "brown": (along(_HAIR_RAMP, 0.54), 0.0),
+    "light_brown": (along(_HAIR_RAMP, 0.70), 0.0),
+    "blond": (along(_HAIR_RAMP, 0.94), 0.0),
+    "red": (_GINGER, 0.0),
+    "grey": ((0.070, 0.066, 0.062), 0.6),
+    "white": ((0.300, 0.295, 0.290), 1.0),
+}
 # Linear RGB of irises: dark brown, brown, hazel, green, blue, grey.
 _IRISES = (
     (0.035, 0.016, 0.008), (0.100, 0.045, 0.018), (0.170, 0.110, 0.040),
@@ -117,6 +129,12 @@ def person_from(z: Tensor) -> Person:
     grey *= grey_left if dyed else 1.0
     hair = _hair(d, male, (years - 15) / 70, dark, hair_color, grey)
 
+    style, color = chosen_hair(z)
+    if style is not None:
+        hair = replace(hair, style=style)
+    if color is not None:
+        natural, grey = _NAMED_HAIR[color]
+        hair = replace(hair, color=natural, grey=grey)
     brow_color = mix(mix(natural, _HAIR_RAMP[1], 0.55), _GREY_BROW, grey * 0.5)
     made_up = (1 - male) * ramp(15, 19, years) * d.u() ** 1.2
     lipstick_color = mix((0.36, 0.022, 0.032), (0.42, 0.12, 0.11), d.u())

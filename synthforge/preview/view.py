@@ -11,7 +11,7 @@ from pathlib import Path
 from synthforge.config import PartsConfig
 from synthforge.generators.descriptor import Descriptor
 from synthforge.sampling import SampleId
-from synthforge.sampling_config import WEAR
+from synthforge.sampling_config import HAIR, WEAR
 
 # That a preview chooses from; each seed has its own.
 LIGHTS = 16
@@ -25,7 +25,9 @@ class View:
     light: number of the light, 0 to LIGHTS - 1.
     african, asian: shares of ancestry; asian gives way where they exceed 1. The rest is caucasian.
     face: a name; actions: activations of face actions on top of it.
-    worn: names of synthforge.sampling_config.WEAR; which glasses, say, depends on the seed.
+    hair, hair_color: names of HAIR; None: by the seed.
+    worn: names of WEAR; which glasses or headwear, say, depends on the seed.
+    face_size: instead of fov; None: fov counts.
     gaze: where the eyes look, to the subject's left and up, -1 to 1; None: as people do.
     """
 
@@ -39,6 +41,8 @@ class View:
     face: str = "neutral"
     actions: Mapping[str, float] = field(default_factory=dict)
     gaze: tuple[float, float] | None = None
+    hair: str | None = None
+    hair_color: str | None = None
     worn: tuple[str, ...] = ()
     jaw: float = 0
     yaw: float = 0
@@ -46,21 +50,26 @@ class View:
     head_yaw: float = 0
     head_pitch: float = 0
     head_roll: float = 0
-    fov: float = 20
+    fov: float = 23
+    face_size: float | None = None
+    offset_x: float = 0
+    offset_y: float = 0.05
 
     def recipe(self, known: Descriptor) -> str:
         """TOML that draws it, of what the generator has; for `sample_id`."""
-        sample = {
-            name: getattr(self, name)
-            for name in ("yaw", "pitch", "head_yaw", "head_pitch", "head_roll", "fov")
-        }
+        names = ["yaw", "pitch", "head_yaw", "head_pitch", "head_roll"]
+        names += ["fov"] if self.face_size is None or not known.has_framing else ["face_size"]
+        names += ["offset_x", "offset_y"] if known.has_framing else []
+        sample = {name: getattr(self, name) for name in names}
         if known.has_attributes:
             sample |= {name: getattr(self, name) for name in ("age", "sex", "weight", "african")}
             sample["asian"] = min(self.asian, 1 - self.african)
             sample |= {name: float(name in self.worn) for name in WEAR}
+            hair = {name: getattr(self, name) for name in HAIR}
+            sample |= {name: chosen for name, chosen in hair.items() if chosen is not None}
         if known.check_face is None:
             sample["jaw"] = self.jaw
-        lines = ["[sample]", *(f"{name} = {number!r}" for name, number in sample.items())]
+        lines = ["[sample]", *(f"{name} = {value!r}" for name, value in sample.items())]
         if known.check_face is not None:
             lines += ["", "[grid]", "identities = 1", f"expressions = [{self._face()}]"]
             lines += [f"lights = {LIGHTS}"] if known.has_lights else []

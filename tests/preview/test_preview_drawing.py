@@ -37,6 +37,9 @@ MOVED = View(
     yaw=0.4,
     head_roll=-0.2,
     fov=24,
+    hair="crop",
+    hair_color="red",
+    offset_x=-0.1,
 )
 
 
@@ -63,6 +66,9 @@ def test_the_command_draws_the_same_files_from_the_saved_recipe(saved, tmp_path,
     worn = json.loads(annotations)
     assert worn["glasses"] and worn["earrings"] and not worn["headwear"] and not worn["mask"]
     assert (saved / "annotations.json").read_text() == annotations
+    assert (worn["hair"], worn["hair_color"]) == (2, 5)
+    x = np.array(worn["2d_kps"])[:, 0]
+    assert (x.min() + x.max()) / 2 == pytest.approx((0.5 - 0.1) * 512, abs=12)
 
 
 def test_the_sample_is_what_the_view_says(saved):
@@ -142,7 +148,7 @@ def test_next3d_is_asked_for_what_it_has():
     recipe = tomllib.loads(view.recipe(NEXT3D))
     assert recipe == {
         "sample": {
-            "yaw": 0, "pitch": 0, "head_yaw": 0, "head_pitch": 0, "head_roll": 0, "fov": 20,
+            "yaw": 0, "pitch": 0, "head_yaw": 0, "head_pitch": 0, "head_roll": 0, "fov": 23,
             "jaw": 0.2,
         }
     }  # fmt: skip

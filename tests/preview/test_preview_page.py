@@ -61,7 +61,8 @@ MOVES = {
     "Weight": (0.25, "weight"), "African": (0.5, "african"), "Asian": (0.25, "asian"),
     "Face": ("laugh", "face"), "Camera yaw": (-0.55, "yaw"), "Camera pitch": (0.15, "pitch"),
     "Head yaw": (0.35, "head_yaw"), "Head pitch": (-0.1, "head_pitch"),
-    "Head roll": (0.2, "head_roll"), "Field of view": (25.5, "fov"),
+    "Head roll": (0.2, "head_roll"), "Field of view": (25.5, "fov"), "Right": (-0.1, "offset_x"),
+    "Down": (0.1, "offset_y"),
 }  # fmt: skip
 
 
@@ -76,6 +77,14 @@ def test_each_slider_is_a_field_of_the_view(page):
     assert page.view.gaze is None
     page.sliders["Set the gaze"].value = True
     assert page.view.gaze == (0.5, 0)
+    page.sliders["Hair"].value, page.sliders["Hair colour"].value = "side part", "dark brown"
+    assert (page.view.hair, page.view.hair_color) == ("side_part", "dark_brown")
+    page.sliders["Hair"].value = page.sliders["Hair colour"].value = "by the seed"
+    assert page.view.hair is page.view.hair_color is None
+    page.sliders["Face size"].value = 0.4
+    assert page.view.face_size is None
+    page.sliders["Set the size"].value = True
+    assert page.view.face_size == 0.4
     assert page.drawing.recipe(page.view) in page.recipe.content
 
 
@@ -125,7 +134,32 @@ def test_a_moved_slider_changes_the_image_in_the_browser(page, tmp_path):
         page.sliders["Camera yaw"].value = 0.6
         tab.until(f"({IMAGE} ?? {first!r}) != {first!r}")
         text = tab.value("document.body.innerText")
-        assert {"Smile", "Head roll", "Save the mesh (GLB)"} <= {*text.split("\n")}
+        assert {"Smile", "Head roll", "Hair", "Face size", "Save the mesh (GLB)"} <= {
+            *text.split("\n")
+        }
         shot = cv2.imdecode(np.frombuffer(tab.screenshot(), np.uint8), cv2.IMREAD_COLOR)
         assert shot.std() > 10
+        assert not tab.errors
+
+
+# Is the image at the top, as wide as the screen, and the lowest button reached by scrolling?
+ON_A_PHONE = """(() => {
+  const image = [...document.images].find(image => image.naturalWidth == 1024);
+  const button = [...document.querySelectorAll("button")].find(
+    button => button.innerText.includes("GLB"));
+  if (!image || !button) return null;
+  button.scrollIntoView({block: "center"});
+  const [seen, reached] = [image, button].map(element => element.getBoundingClientRect());
+  const found = document.elementFromPoint(reached.x + reached.width / 2, reached.y + 5);
+  return [seen.left, seen.top, seen.width, seen.height, button.contains(found)];
+})()"""
+
+
+@needs_chromium
+def test_on_a_phone_the_image_stays_above_the_controls(page, tmp_path):
+    with opened(f"http://127.0.0.1:{page.server.get_port()}", tmp_path, (500, 844)) as tab:
+        size = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+        tab.call("Emulation.setDeviceMetricsOverride", **size)
+        tab.until(f"{ON_A_PHONE}?.[4] && {ON_A_PHONE}[2] == innerWidth")
+        assert tab.value(ON_A_PHONE) == [0, 0, 390, 195, True]
         assert not tab.errors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from html import escape
 
@@ -43,13 +44,18 @@ def histogram(
             f"L{k * step:.1f} {y:.1f}L{(k + 1) * step:.1f} {y:.1f}" for k, y in enumerate(tops)
         )
         bars += f'<path class="beside" d="M0 {_BASE}{line}L{_WIDTH} {_BASE}"/>'
+    middle, width = float(np.median(values)), float(edges[-1] - edges[0])
+    # As many decimals as tell a hundredth of the width.
+    decimals = max(0, math.ceil(-math.log10(width / 100))) if width > 0 else 2
     places = ((0, "start", edges[0]), (_WIDTH, "end", edges[-1]))
     ends = "".join(
-        f'<text x="{x}" y="{_HEIGHT - 4}" text-anchor="{anchor}">{value:.4g}</text>'
+        f'<text x="{x}" y="{_HEIGHT - 4}" text-anchor="{anchor}">{_number(value, decimals)}</text>'
         for x, anchor, value in places
     )
-    middle = f"median {np.median(values):.4g}"
-    ends += f'<text x="{_WIDTH / 2}" y="{_HEIGHT - 4}" text-anchor="middle">{middle}</text>'
+    at = _WIDTH * (middle - edges[0]) / max(width, 1e-9)
+    bars += f'<path class="median" d="M{at:.1f} 0V{_BASE}"/>'
+    middle_text = f"median {_number(middle, decimals)}"
+    ends += f'<text x="{_WIDTH / 2}" y="{_HEIGHT - 4}" text-anchor="middle">{middle_text}</text>'
     caption = escape(f"{title} ({unit})" if unit else title)
     return (
         f'<figure class="chart"><figcaption>{caption}</figcaption>'
@@ -58,12 +64,23 @@ def histogram(
     )
 
 
+def _number(value: float, decimals: int) -> str:
+    return f"{round(value, decimals) + 0.0:.{decimals}f}"  # never -0
+
+
+def _fill(color: str | None) -> str:
+    return "" if color is None else f' style="fill: {escape(color)}"'
+
+
 def shares(
-    values: Mapping[str, float], title: str, beside: Mapping[str, float] | None = None
+    values: Mapping[str, float],
+    title: str,
+    beside: Mapping[str, float] | None = None,
+    colors: Mapping[str, str] | None = None,
 ) -> str:
     """A figure: a bar for each name, whose length is its share, 0 to 1.
 
-    beside: other shares of the names, drawn as outlines.
+    beside: other shares of the names, drawn as outlines. colors: of bars, as CSS; else the page's.
     """
     others = beside or {}
     most = max([*values.values(), *(others.get(name, 0.0) for name in values), 1e-9])
@@ -73,7 +90,8 @@ def shares(
         top, width = k * _ROW, room * share / most
         rows += (
             f'<text x="{_LABEL - 6}" y="{top + 13}" text-anchor="end">{escape(name)}</text>'
-            f'<rect x="{_LABEL}" y="{top + 3}" width="{width:.1f}" height="{_ROW - 6}"/>'
+            f'<rect x="{_LABEL}" y="{top + 3}" width="{width:.1f}" height="{_ROW - 6}"'
+            f"{_fill((colors or {}).get(name))}/>"
             f'<text x="{_LABEL + width + 4:.1f}" y="{top + 13}">{share:.1%}</text>'
         )
         if name in others:

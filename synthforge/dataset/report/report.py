@@ -23,7 +23,8 @@ from synthforge.dataset.report import charts
 from synthforge.dataset.report.statistics import Statistics, beside, spread, statistics
 from synthforge.dataset.target import open_target
 from synthforge.like import Like
-from synthforge.regions import BACKGROUND
+from synthforge.regions import BACKGROUND, REGIONS
+from synthforge.sampling_config import WEAR
 from synthforge.whole_files import write_whole
 
 _SHEET = 24
@@ -48,7 +49,7 @@ def write_report(where: Path | str, path: Path, like: Like | None = None) -> Non
     shown = spread(dataset, _SHEET)
     samples = list(dataset.samples(shown))
     text = page.substitute(
-        title=escape(str(where)),
+        title=escape(_name(where)),
         summary=_summary(dataset, where),
         layers="".join(_buttons(dataset)),
         sheet="".join(map(_tile, samples)),
@@ -64,6 +65,11 @@ def write_report(where: Path | str, path: Path, like: Like | None = None) -> Non
         write_whole(path, text.encode())
 
 
+def _name(where: Path | str) -> str:
+    """The last part of a path or URL."""
+    return where.rstrip("/").rsplit("/", 1)[-1] if isinstance(where, str) else where.resolve().name
+
+
 def _summary(dataset: Dataset, where: Path | str) -> str:
     card, recipe = dataset.card, dataset.card["recipe"]
     rejected = rejected_by_reason(open_target(where), card)
@@ -71,10 +77,11 @@ def _summary(dataset: Dataset, where: Path | str) -> str:
     drawn = count + rejected.total()
     reasons = ", ".join(f"{reason} {n}" for reason, n in rejected.most_common())
     rows = {
-        "samples": f"{count} of {planned} planned" if planned else str(count),
+        "in": str(where),
+        "samples": f"{count:,} of {planned:,} planned" if planned else f"{count:,}",
         "generator": f"{recipe.get('generator')}, seed {recipe.get('seed')}",
-        "acceptance": f"{count / drawn:.1%} of {drawn} draws",
-        "rejected": reasons or "none",
+        "acceptance": f"{count / drawn:.1%} of {drawn:,} draws",
+        "rejected": reasons,
         "speed": _speed(dataset),
         "synthforge": str(card.get("synthforge_version")),
         "licence": f"{card.get('licence_spdx', '')}: {card.get('licence', '')}",
@@ -139,7 +146,7 @@ def _tile(sample: StoredSample) -> str:
 
 def _read(counted: Statistics, like: Like | None) -> str:
     outlined = f" Outlined: the {len(like)} faces of the photographs." if like else ""
-    return f"Of {counted.read} samples.{outlined}"
+    return f"Of {counted.read:,} sample{'s' * (counted.read != 1)}.{outlined}"
 
 
 def _charts(counted: Statistics, like: Like | None, names: Sequence[str]) -> Iterator[str]:
@@ -148,7 +155,8 @@ def _charts(counted: Statistics, like: Like | None, names: Sequence[str]) -> Ite
         yield charts.histogram(values, title, unit, beside=columns.get(title))
     if counted.actions:
         yield charts.shares(counted.actions, "face actions, share of samples", actions)
-    yield charts.shares(counted.region_shares, "regions, share of the image")
+    colors = {region.name: f"#{region.color}" for region in REGIONS}
+    yield charts.shares(counted.region_shares, "regions, share of the image", colors=colors)
 
 
 def _painted(heat: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -157,13 +165,14 @@ def _painted(heat: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _frontal(samples: list[StoredSample]) -> StoredSample:
-    """The one whose nose is nearest to the middle between its jaw's ends."""
+    """The one that wears least, and whose nose is nearest to the middle between its jaw's ends."""
 
-    def turned(sample: StoredSample) -> float:
+    def unfit(sample: StoredSample) -> float:
+        worn = sum(bool(sample.annotation.get(name)) for name in WEAR)
         x = sample.array("2d_kps")[:, 0]
-        return float(abs(x[30] - (x[0] + x[16]) / 2) / max(abs(x[16] - x[0]), 1e-6))
+        return worn + float(abs(x[30] - (x[0] + x[16]) / 2) / max(abs(x[16] - x[0]), 1e-6))
 
-    return min(samples, key=turned)
+    return min(samples, key=unfit)
 
 
 def _relief(sample: StoredSample) -> str:
