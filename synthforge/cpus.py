@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from synthforge.cgroups import groups, text
+
 _THREADS = "OMP_NUM_THREADS"  # OpenBLAS and MKL follow it
 
 
@@ -26,8 +28,8 @@ def threads_environment(threads: int) -> dict[str, str]:
 
 def threads_a_process() -> int:
     """What OMP_NUM_THREADS says; 1 if it says nothing."""
-    text = os.environ.get(_THREADS, "")
-    return max(int(text), 1) if text.isdecimal() else 1
+    asked = os.environ.get(_THREADS, "")
+    return max(int(asked), 1) if asked.isdecimal() else 1
 
 
 def usable_cores(root: Path = Path("/")) -> int:
@@ -43,30 +45,13 @@ def usable_cores(root: Path = Path("/")) -> int:
 
 
 def _cgroup_limits(root: Path) -> Iterator[float]:
-    """CPU limits, in cores, of this process's cgroups and of those above them.
-
-    In a container /proc may name a cgroup as the host sees it, while /sys shows the container's at
-    the top: those that are not there are passed over.
-    """
-    for line in _text(root / "proc/self/cgroup").splitlines():
-        _, controllers, path = line.split(":", 2)
-        if controllers and "cpu" not in controllers.split(","):
-            continue
-        mount = root / "sys/fs/cgroup" / ("cpu" if controllers else "")
-        own = Path(path.lstrip("/"))
-        for folder in (own, *own.parents):
-            if controllers:  # version 1
-                names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
-                numbers = [_text(mount / folder / name).strip() for name in names]
-            else:
-                numbers = _text(mount / folder / "cpu.max").split()
-            match numbers:
-                case [quota, period] if quota.isdecimal() and period.isdecimal():
-                    yield int(quota) / max(int(period), 1)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return ""
+    """CPU limits, in cores, of this process's control groups."""
+    for version, folder in groups("cpu", root):
+        if version == 1:
+            names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+            numbers = [text(folder / name).strip() for name in names]
+        else:
+            numbers = text(folder / "cpu.max").split()
+        match numbers:
+            case [quota, period] if quota.isdecimal() and period.isdecimal():
+                yield int(quota) / max(int(period), 1)

@@ -17,9 +17,10 @@ from pathlib import Path
 import synthforge
 from synthforge.assets.locate import Assets, find_assets
 from synthforge.config import AssetPaths, PartsConfig
-from synthforge.cpus import usable_cores
+from synthforge.cpus import threads_a_process, usable_cores
 from synthforge.dataset.folder import ANNOTATIONS, as_size, existing
 from synthforge.errors import UserError
+from synthforge.memory import usable_memory
 
 # Distribution -> module that must load.
 LIBRARIES = {
@@ -38,6 +39,9 @@ LIBRARIES = {
 # Module -> what it is for.
 _OPTIONAL = {
     "face_alignment": "detector of the quality gate: pip install -e '.[detector]'",
+    "viser": "`synthforge preview`: pip install 'synthforge[preview]'",
+    "pyarrow": "export to Parquet: pip install 'synthforge[export]'",
+    "ray": "drawing on a cluster: pip install 'synthforge[ray]'",
     "pytorch3d": "another rasterizer, on GPUs: environment.yml",
 }
 _FLAME = "FLAME's licence: non-commercial research; some of its models are CC BY 4.0"
@@ -79,8 +83,14 @@ def machine() -> Iterator[Finding]:
     old = "Python 3.11 or newer is needed" if sys.version_info < (3, 11) else None
     yield _found("python", f"{version}, {sys.executable}", old)
     yield _found("system", f"{platform.system()} {platform.release()}, {platform.machine()}")
-    yield _found("cores", f"{usable_cores()} usable of {os.cpu_count()}")
-    total, free = _memory()
+    cores, there = usable_cores(), os.cpu_count()
+    limited = "" if cores == there else f" of {there}, by affinity or a container's limit"
+    threads = threads_a_process()
+    each = f" of {threads} threads (OMP_NUM_THREADS)" if threads > 1 else ""
+    workers = max(cores // threads, 1)
+    many = "s" if workers > 1 else ""
+    yield _found("cores", f"{cores}{limited}: {workers} worker{many}{each} for the built-in head")
+    total, free = usable_memory()
     if total:
         short = free < _LEAST_MEMORY
         yield _found(
@@ -89,8 +99,8 @@ def machine() -> Iterator[Finding]:
             "less than 2 GB of memory are free: close other programs" if short else None,
         )
     disk = shutil.disk_usage(existing(Path()))
-    images = int(disk.free / 450_000)
-    yield _found("disk", f"{as_size(disk.free)} free here: about {images:,} samples")
+    samples = float(f"{disk.free / 450_000:.1e}")  # no more digits than are known
+    yield _found("disk", f"{as_size(disk.free)} free here: about {samples:,.0f} samples")
 
 
 def libraries(explain: Callable[[ImportError], str]) -> Iterator[Finding]:
@@ -188,8 +198,8 @@ def self_test(paths: AssetPaths, generator: str) -> Iterator[Finding]:
         problem = f"{generator} draws a sample that is not whole: {folder} {what}"
     yield Finding(
         f"{generator}, seed 0, sample 0, on {rig.device}: {'fails' if problem else 'drawn, whole'}"
-        f"\n    ready in {built - start:.1f} s, the first in {drawn - built:.1f} s, "
-        f"the second in {again - drawn:.1f} s",
+        f"\n    ready in {built - start:.1f} s, the first in {drawn - built:.1f} s (once "
+        f"after an installation it compiles), the second in {again - drawn:.1f} s",
         problem,
     )
 
@@ -221,13 +231,3 @@ def _file_facts(path: Path) -> str:
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return f"{as_size(path.stat().st_size)}, SHA-256 {digest[:_HASHED_CHARACTERS]}..."
-
-
-def _memory() -> tuple[int, int]:
-    """Bytes of the machine, and those that are free; zeros without Linux' /proc."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return 0, 0
-    kilobytes = {name: int(rest.split()[0]) for name, _, rest in (s.partition(":") for s in lines)}
-    return kilobytes.get("MemTotal", 0) * 1024, kilobytes.get("MemAvailable", 0) * 1024

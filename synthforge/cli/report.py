@@ -29,8 +29,12 @@ def report(dataset: Path | str, output: Path, like: Path | None) -> None:
     Samples with their labels, distributions, the mean face, a head to turn, settings and licence.
     """
     from synthforge.dataset.report.report import write_report
-    from synthforge.like import read_like
 
+    faces = None
+    if like is not None:
+        from synthforge.like import read_like  # imports torch, which takes seconds
+
+        faces = read_like(like)
     started()
-    write_report(dataset, output, None if like is None else read_like(like))
+    write_report(dataset, output, faces)
     click.echo(f"Report: {click.format_filename(output)}")

@@ -43,13 +43,13 @@ Examples:
     "--like",
     type=PathOption(dir_okay=False),
     default=None,
-    help="For --fix: generate's file of that name.  [default: where it was]",
+    help="For --fix, if it has moved: the file that generate's --like named.",
 )
 @click.option(
     "--alignment",
     type=PathOption(dir_okay=False),
     default=None,
-    help="For --fix: generate's file of that name.  [default: where it was]",
+    help="For --fix, if it has moved: the file that generate's --alignment named.",
 )
 @asset_options
 def verify(
@@ -92,9 +92,10 @@ def verify(
     repair = Repair.of(dataset, assets, workers, _say, like, alignment)  # type: ignore[arg-type]
     others = repair.draw(report.damaged)
     if others:
+        many = len(others) != 1
         _say(
-            f"{len(others)} of the samples were first drawn on another kind of machine: they are "
-            "whole, with other bytes than before"
+            f"{len(others)} {'samples were' if many else 'sample was'} first drawn on another kind "
+            f"of machine: {'they are' if many else 'it is'} whole, with other bytes than before"
         )
     report = verify(dataset, threads, _bar)
     _tell(report, dataset)
@@ -123,4 +124,7 @@ def _tell(report: Report, dataset: Path | str) -> None:
     click.echo(f"{where}: {report.whole}{planned} samples are whole{given_up}.")
     if report.problems:
         damaged = sum(map(len, report.damaged))
-        click.echo(f"{len(report.problems)} problems; {damaged} samples to draw again.")
+        problems, many = len(report.problems), "s" if damaged != 1 else ""
+        click.echo(
+            f"{problems} problem{'s' * (problems > 1)}; {damaged} sample{many} to draw again."
+        )

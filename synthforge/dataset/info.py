@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from synthforge.config import HAIR
 from synthforge.dataset.folder import (
     ANNOTATIONS,
     REJECTIONS,
@@ -136,6 +137,9 @@ def _drawn(dataset: Dataset) -> Iterator[str]:
         shapes = ", shapes too" if like.get("identity") else ""
         text = f"{like.get('faces')} faces in photographs, jitter {like.get('jitter')}{shapes}"
         yield _row("like", text)
+    for name in HAIR:
+        if asked.get(name):
+            yield _row(name.replace("_", " "), f"one of {', '.join(asked[name])}")
     title = f"of {len(places)} samples" if len(places) < len(dataset.indices) else "of all samples"
     yield _row("drawn", f"{'lowest':>9}{'median':>9}{'highest':>9}   asked for   ({title})")
     for key, (name, is_angle) in _RANGES.items():
@@ -143,12 +147,16 @@ def _drawn(dataset: Dataset) -> Iterator[str]:
         if not found:
             continue
         unit = " deg" if is_angle or key.endswith("_deg") else ""
+        unit = " years" if key == "age_years" else unit
         scale = math.degrees(1) if is_angle else 1
         numbers = np.array([min(found), np.median(found), max(found)]) * scale
         row = "".join(f"{number:9.1f}" for number in numbers)
         text = f"{_asked(asked.get(key), scale)}{unit}"
         if like and key in _PLACED:
             text = "as in the photographs"
+        elif key == "fov_deg" and asked.get("face_size"):
+            size = _asked(asked["face_size"], 1)
+            text = f"by the face's size: {size} image widths"
         yield _row(name, f"{row}   {text}")
 
 
@@ -173,9 +181,10 @@ def _asked(value: Any, scale: float) -> str:
 
 
 def _labels(dataset: Dataset) -> Iterator[str]:
+    width = 2 + max(14, *map(len, dataset.folders))
     for position, folder in enumerate(dataset.folders):
         kind = f"{IMAGES[folder].png}, {IMAGES[folder].unit}" if folder in IMAGES else ""
-        yield _row("" if position else "images in", f"{folder:<16}{kind}")
+        yield _row("" if position else "images in", f"{folder:<{width}}{kind}")
 
 
 def _keys(dataset: Dataset) -> Iterator[str]:

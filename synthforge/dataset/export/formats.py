@@ -34,7 +34,7 @@ FORMATS = {
     "webdataset": Format("tars", "tar shards, as generate --format webdataset writes them"),
     "facesynthetics": Format(
         "facesynthetics",
-        "files named as in Face Synthetics; needs parsing_facesynthetics and ibug70",
+        "as Face Synthetics; needs --extras parsing_facesynthetics --keypoints ibug70",
     ),
     "300w": Format("pts", "an image and a .pts file each"),
     "croissant": Format("croissant", "the same Parquet with Croissant 1.1 metadata", ("pyarrow",)),

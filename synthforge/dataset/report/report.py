@@ -9,7 +9,7 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -22,10 +22,12 @@ from synthforge.dataset.read import Dataset, StoredSample, palette_ids
 from synthforge.dataset.report import charts
 from synthforge.dataset.report.statistics import Statistics, beside, spread, statistics
 from synthforge.dataset.target import open_target
-from synthforge.like import Like
 from synthforge.regions import BACKGROUND, REGIONS
 from synthforge.sampling_config import WEAR
 from synthforge.whole_files import write_whole
+
+if TYPE_CHECKING:
+    from synthforge.like import Like
 
 _SHEET = 24
 _TIMES = 200

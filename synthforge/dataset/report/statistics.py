@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from synthforge.dataset.read import Dataset, palette_ids
 from synthforge.landmarks import LEFT_EYE, OUTER_LIP, RIGHT_EYE
-from synthforge.like import Like
 from synthforge.regions import REGIONS
+
+if TYPE_CHECKING:
+    from synthforge.like import Like
 
 # Samples whose numbers are read, and whose images, spread over the dataset.
 _NUMBERS, _IMAGES = 2000, 200
