@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import click
 
-from synthforge.cli.options import AutoOrCount, TargetOption, stacked
+from synthforge.cli.options import AutoOrCount, TargetOption, split_names, stacked
 from synthforge.cli.shard import shard_option
 from synthforge.config import BATCH_SIZES, FormatName, RunConfig
 from synthforge.errors import ConfigError

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from synthforge.config import HAIR
 from synthforge.dataset.folder import (
     ANNOTATIONS,
     REJECTIONS,
@@ -23,6 +22,7 @@ from synthforge.dataset.read import Dataset
 from synthforge.dataset.shards.record import REJECTED, SHARDS
 from synthforge.dataset.target import Target, open_target
 from synthforge.labels import IMAGES, NUMBERS
+from synthforge.sampling_config import HAIR
 
 # Samples whose numbers are read, spread over the dataset.
 _READ = 1000
