@@ -58,7 +58,7 @@ class Draws:
 def seed_of(z: Tensor) -> int:
     """A 31-bit seed from the bits of z."""
     bits = z.float().contiguous().view(torch.int32).long()
-    weights = torch.arange(1, len(bits) + 1, device=z.device) * 2654435761
+    weights = torch.arange(1, len(bits) + 1) * 2654435761
     return int((bits * weights).sum()) & 0x7FFFFFFF
 
 

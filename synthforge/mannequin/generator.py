@@ -108,7 +108,7 @@ class Mannequin:
 
         On the CPU, whatever the device: most of it are compiled loops. Results go to the device.
         """
-        head = template("cpu")
+        head = template()
         if mesh_flame.vertices.shape[1] != len(head.vertices):
             raise ValueError(
                 f"the mannequin draws its own head of {len(head.vertices)} vertices, got a mesh of "
@@ -154,7 +154,7 @@ class Mannequin:
         shares, seen, kinds, covers = self._drawn(
             head, z, scene, vertices, landmarks, camera, _IMAGE_SIZE
         )
-        behind, classes = background(scene, _IMAGE_SIZE, "cpu"), None
+        behind, classes = background(scene, _IMAGE_SIZE), None
         if outfit_of(z).bystanders:
             marks, _ = camera.project(landmarks[None], 1)
             other = bystander_of(z, marks[0])

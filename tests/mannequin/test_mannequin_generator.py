@@ -81,7 +81,7 @@ def test_the_backdrop_shows_only_beside_the_head(drawn, monkeypatch):
     )
     image = Mannequin().generate(z[:1], mesh[:1], camera[:1]).image[0]
     monkeypatch.setattr(
-        generator_module, "background", lambda scene, size, device: torch.ones(3, size, size)
+        generator_module, "background", lambda scene, size: torch.ones(3, size, size)
     )
     other = Mannequin().generate(z[:1], mesh[:1], camera[:1]).image[0]
     changed = (other - image).abs().amax(0) > 0

@@ -129,7 +129,7 @@ def test_facial_hair_is_of_the_class_and_side_it_grows_on():
 @pytest.mark.parametrize("grey", [0.0, 0.3, 1.0])
 def test_grey_hair_is_a_mixture(grey):
     """No strand is black or white alone: few stand far from the person's share."""
-    random = scalp_roots("cpu").random
+    random = scalp_roots().random
     red = strand_colors((0.1, 0.0, 0.0), grey, random, random.roll(1, 0))[:, 1]
     share = red / strand_colors((0.1, 0.0, 0.0), 1.0, random, random.roll(1, 0))[:, 1]
     assert share.mean() == pytest.approx(grey, abs=0.06)
@@ -138,7 +138,7 @@ def test_grey_hair_is_a_mixture(grey):
 
 def test_roots_are_on_their_triangles_and_places():
     head = template()
-    scalp, beard, brow = scalp_roots("cpu"), beard_roots("cpu"), brow_roots("cpu")
+    scalp, beard, brow = scalp_roots(), beard_roots(), brow_roots()
     for roots in (scalp, beard, brow):
         assert torch.allclose(roots.bary.sum(1), torch.ones(len(roots.bary)), atol=1e-5)
         assert roots.bary.min() > -1e-4
@@ -155,7 +155,7 @@ def test_roots_are_on_their_triangles_and_places():
 
 
 def test_brows_are_mirrored():
-    position = brow_roots("cpu").position
+    position = brow_roots().position
     left, right = position.chunk(2)
     assert torch.allclose(left * torch.tensor([-1.0, 1, 1]), right, atol=5e-4)
 

@@ -142,7 +142,7 @@ def plain_skin(head, values, seen, texture, person, scene, shadow, above):
 
 def test_skin_and_cloth(draws, scene, shadow, monkeypatch):
     """On random faces, lit from all sides, above the neckline, at it and below."""
-    head, person = template("cpu"), replace(person_from(latent(3)), lip_gloss=0.7)
+    head, person = template(), replace(person_from(latent(3)), lip_gloss=0.7)
     face = torch.nonzero(head.eye == 0).squeeze(1)[::7]
     weights = torch.rand(3, len(face), generator=draws)
     seen = PixelFaces(face, weights / weights.sum(0), face.float(), face)
@@ -160,7 +160,7 @@ def test_skin_and_cloth(draws, scene, shadow, monkeypatch):
 
 
 def test_what_is_not_the_head_and_eyes_without_eyeballs_stay_black(scene, shadow):
-    head = template("cpu")
+    head = template()
     face = torch.tensor([len(head.faces), int(head.eye.argmax())])
     seen = PixelFaces(face, torch.full((3, 2), 1 / 3), face.float(), face)
     values, texture = torch.ones(len(head.vertices), 12), torch.ones(8, 64, 64)
@@ -261,7 +261,7 @@ def test_skin_is_mixed_of_pigments(style):
 
 def test_what_is_seen_of_the_skin_is_that_of_all():
     """Every texel that a pixel of the seen faces reads is mixed."""
-    head, person = template("cpu"), person_from(latent(6))
+    head, person = template(), person_from(latent(6))
     face = torch.arange(0, len(head.faces), 50)
     w = torch.full((3, len(face)), 1 / 3)
     whole = skin_texture(person)
@@ -277,13 +277,13 @@ def test_what_is_seen_of_the_skin_is_that_of_all():
 
 def test_light_at_the_vertices():
     """The sum over directions, normals and neighbours."""
-    head, scene = template("cpu"), scene_from(latent(2))
+    head, scene = template(), scene_from(latent(2))
     scene = replace(scene, surroundings=Dome((0.5, 0.4, 0.3)), fills=(replace(KEY),))
     turn = rotation(1)
     got = lighting.irradiance(scene, (0.6, 0.4, 0.3), head.normals, head.topology, turn, turn)
     around = lighting.directions()
     light = lighting.radiance(scene, around @ turn.T)
-    cosine = (around @ turn.T @ head.normals.T).clamp(min=0) * visibility("cpu")
+    cosine = (around @ turn.T @ head.normals.T).clamp(min=0) * visibility()
     bare = cosine.T @ light * (4 / lighting.DIRECTIONS)
     blocked = (1 - cosine.sum(0) * (4 / lighting.DIRECTIONS)).clamp(min=0)[:, None]
     round_it = bare.mean(0) + 0.35 * torch.tensor(scene.key.color)

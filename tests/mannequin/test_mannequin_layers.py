@@ -72,7 +72,7 @@ def patch():
 @pytest.fixture(scope="module")
 def drawn(patch):
     """Black people before a white wall."""
-    return Drawn(patch, background=lambda scene, size, device: torch.ones(3, size, size), **BLACK)
+    return Drawn(patch, background=lambda scene, size: torch.ones(3, size, size), **BLACK)
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +176,7 @@ def test_depth_is_never_behind_what_is_seen(drawn, bare):
 def recoloured(patch, index, change):
     """By how much each pixel changes with the person, [S, S], and the layers."""
     person_from = generator_module.person_from
-    backdrop = {"background": lambda scene, size, device: torch.zeros(3, size, size)}
+    backdrop = {"background": lambda scene, size: torch.zeros(3, size, size)}
     one = Drawn(patch, index, **backdrop)
     other = Drawn(patch, index, person_from=lambda z: change(person_from(z)), **backdrop)
     return (one.image - other.image)[0].abs().amax(0).numpy(), one
@@ -221,7 +221,7 @@ def test_the_mattes_edge_is_that_of_a_render_of_twice_the_size(patch, drawn):
         patch,
         0,
         size=2 * SIZE,
-        background=lambda scene, size, device: torch.ones(3, size, size),
+        background=lambda scene, size: torch.ones(3, size, size),
         **BLACK,
     )
     fine = F.avg_pool2d(double.layers.alpha, 2)[0].numpy()

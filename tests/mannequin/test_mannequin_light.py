@@ -49,7 +49,7 @@ def test_a_viewer_in_front_has_the_subject_s_left_on_its_right():
 
 
 def test_the_forehead_sees_more_sky_than_the_inner_eye_and_the_chin_s_underside():
-    seen = visibility("cpu")
+    seen = visibility()
     assert seen.min() >= 0 and seen.max() <= 1
     up = directions()[:, 1] > 0.5
     open_to_sky = seen[up].mean(0)
@@ -132,8 +132,8 @@ def test_grain_is_as_strong_as_the_scene_says_and_shows_in_the_shadows(scene):
 @pytest.mark.parametrize("kind", ["place", "wall", "room"])
 def test_backdrops_are_images(scene, kind):
     studio = replace(scene, backdrop=kind)
-    image = background(studio, 96, "cpu")
+    image = background(studio, 96)
     assert image.shape == (3, 96, 96)
     assert image.min() >= 0 and torch.isfinite(image).all()
     assert image.std() > 0
-    assert torch.equal(image, background(studio, 96, "cpu"))
+    assert torch.equal(image, background(studio, 96))

@@ -97,7 +97,7 @@ def test_a_camera_turned_right_moves_the_backdrop_left_and_one_tilted_down_moves
 def test_a_place_s_backdrop_is_as_bright_as_its_light(scenes):
     """In a lit room the person and what is behind are of about one brightness."""
     scene = in_place(scenes[0], "lobby")
-    image = background(scene, 96, "cpu")
+    image = background(scene, 96)
     assert image.shape == (3, 96, 96) and image.min() >= 0
     assert 0.2 < float(image.mean()) / (sum(scene.surroundings.facing) / 3) < 5
     assert float(image.max()) * exposure(scene) < 4.1

@@ -39,13 +39,13 @@ def facial_hair(
 
 def _bent(root: Tensor, direction: Tensor, bend: Tensor, length: Tensor) -> Tensor:
     """Parabolas: [N, 3] roots, directions and bends, [N] lengths -> [3, N, T]."""
-    s = steps(0, 1, _KNOTS, root.device)
+    s = steps(0, 1, _KNOTS)
     straight, curved = length[:, None] * direction, length[:, None] * bend
     return (root.T[..., None] + straight.T[..., None] * s + curved.T[..., None] * s**2).contiguous()
 
 
 def _brows(person: Person, template: Template, head: Head) -> Strands:
-    roots = brow_roots(str(head.vertices.device))
+    roots = brow_roots()
     along, across = roots.place.unbind(-1)
     thickness = 0.38 + 0.62 * person.brow_thickness
     sparse = normal_cdf(roots.random[:, 0]) < person.brow_density * 0.72 * (
@@ -100,7 +100,7 @@ def _lashes(person: Person, head: Head, landmarks: Tensor) -> Strands:
         0.2,
         (1.2, 0.3),
         _of_side(
-            torch.arange(len(color), device=color.device) >= of_right,
+            torch.arange(len(color)) >= of_right,
             "left_eye_region",
             "right_eye_region",
         ),
@@ -110,8 +110,8 @@ def _lashes(person: Person, head: Head, landmarks: Tensor) -> Strands:
 def _lid_lashes(person: Person, lid: Tensor, outward: float, upper: bool) -> Tensor:
     """Lashes along a lid's four landmarks [4, 3], outer corner first: [3, N, T], head frame."""
     count = _LASHES if upper else _LASHES // 3
-    wobble = sine(2.4 * torch.arange(count, device=lid.device))
-    along = steps(0.02, 0.98, count, lid.device) + 0.011 * wobble
+    wobble = sine(2.4 * torch.arange(count))
+    along = steps(0.02, 0.98, count) + 0.011 * wobble
     root = smooth_curve(lid, 200)[(along * 199).long().clamp(0, 199)]
     # They fan out from the eye's middle, the outer ones most.
     sideways = 0.55 * (root - mean(lid, 0))[:, 0] / 0.015 + 0.15 * outward + 0.08 * wobble
@@ -123,7 +123,7 @@ def _lid_lashes(person: Person, lid: Tensor, outward: float, upper: bool) -> Ten
 
 
 def _stubble(person: Person, template: Template, head: Head) -> Strands:
-    roots = beard_roots(str(head.vertices.device))
+    roots = beard_roots()
     roots = roots.take(
         normal_cdf(roots.random[:, 6]) < roots.place[:, 0] * (0.35 + 0.75 * person.stubble)
     )
@@ -144,7 +144,7 @@ def _stubble(person: Person, template: Template, head: Head) -> Strands:
 
 
 def _beard(person: Person, template: Template, head: Head) -> Strands:
-    roots = beard_roots(str(head.vertices.device))
+    roots = beard_roots()
     roots = roots.take(_beard_area(person, roots, template))
     root = roots.posed(head.vertices, template.faces)
     normal = unit(roots.posed(head.normals, template.faces))

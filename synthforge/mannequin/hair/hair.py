@@ -51,7 +51,7 @@ def grow_hair(
     rim: of what is worn on it, which covers short hair and presses long hair down.
     """
     hair = person.hair
-    roots = scalp_roots(str(head.vertices.device))
+    roots = scalp_roots()
     guides = roots.take(slice(0, GUIDES))
     growth = growth_of(hair, guides, template)
     # Long enough to fall over the ears.
@@ -133,7 +133,7 @@ def _along_guides(comb: Comb, curves: Tensor, roots: Roots, guides: Roots, head:
     growth, style = comb.growth, comb.growth.style
     offset = (roots.posed(head.vertices, comb.head.faces) - curves[:, roots.guide, 0].T).T
     knots = style.knots
-    s = steps(0, 1, knots, offset.device)
+    s = steps(0, 1, knots)
     mean_length = float(mean(growth.length, 0))
     turns = mean_length / growth.curl_length * 2 * math.pi
     fade = (s / 0.25).clamp(max=1)
@@ -204,7 +204,7 @@ def _bun(comb: Comb, roots: Roots, head: Head) -> Strands:
     center = comb.knot + unit((comb.knot - comb.scalp.center)[None])[0] * (0.5 * size)
     a = unit(random[:, 0:3] + random.new_tensor((0, 0.6, 0.0)))
     b = unit(cross(a, unit(random[:, 4:7])))
-    angle = steps(0, 1.1 * math.pi, knots, random.device)
+    angle = steps(0, 1.1 * math.pi, knots)
     points = radius[..., None] * (a[..., None] * cosine(angle) + b[..., None] * sine(angle))
     points = (points + center[:, None]).transpose(0, 1).contiguous()
     exposed = ((radius[:, 0] - radius.amin()) / (radius.amax() - radius.amin())).clamp(0, 1)

@@ -54,9 +54,6 @@ class Roots:
     def take(self, index: Tensor | slice) -> Roots:
         return Roots(*(getattr(self, f.name)[index] for f in fields(self)))
 
-    def to(self, device: torch.device | str) -> Roots:
-        return Roots(*(getattr(self, f.name).to(device) for f in fields(self)))
-
 
 def _normal(count: int, generator: torch.Generator) -> Tensor:
     """float32 [count, 12], standard normal. Drawn in float64, as float32's differ by CPU."""
@@ -87,11 +84,9 @@ def _roots(head: Template, face: Tensor, bary: Tensor, place: Tensor, random: Te
 
 
 @functools.cache
-def scalp_roots(device: torch.device | str = "cpu") -> Roots:
+def scalp_roots() -> Roots:
     """Roots of the scalp's hair; the first GUIDES are the guides."""
-    if torch.device(device).type != "cpu":
-        return scalp_roots("cpu").to(device)
-    head = template("cpu")
+    head = template()
     center = mean(head.vertices[head.faces], 1)
     height = hairline_height(center)
     outside = [REGION_ID[n] for n in ("scalp", "forehead", "face", "neck", "neck_back")]
@@ -105,11 +100,9 @@ def scalp_roots(device: torch.device | str = "cpu") -> Roots:
 
 
 @functools.cache
-def beard_roots(device: torch.device | str = "cpu") -> Roots:
+def beard_roots() -> Roots:
     """Roots of beard and moustache."""
-    if torch.device(device).type != "cpu":
-        return beard_roots("cpu").to(device)
-    head = template("cpu")
+    head = template()
     zone = skin_maps().pigments[PIGMENT_MAPS.index("beard_shadow")]
     uv = mean(head.uvs[head.uv_faces], 1)
     column = (uv[:, 0] * TEXTURE_SIZE).long().clamp(0, TEXTURE_SIZE - 1)
@@ -129,11 +122,9 @@ def beard_roots(device: torch.device | str = "cpu") -> Roots:
 
 
 @functools.cache
-def brow_roots(device: torch.device | str = "cpu") -> Roots:
+def brow_roots() -> Roots:
     """Roots of both brows, the subject's left first."""
-    if torch.device(device).type != "cpu":
-        return brow_roots("cpu").to(device)
-    head = template("cpu")
+    head = template()
     generator = torch.Generator().manual_seed(_SEED + 2)
     curve = brow_curve(head)
     along = torch.rand(_BROW_ROOTS, generator=generator)

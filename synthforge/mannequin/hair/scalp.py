@@ -158,9 +158,9 @@ def _grid(rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @functools.cache
-def _scalp_vertices(device: str, over_ears: bool) -> Tensor:
+def _scalp_vertices(over_ears: bool) -> Tensor:
     """int64 [H * W]: the outermost vertex near each direction of Scalp.radius."""
-    head = template("cpu")
+    head = template()
     outer = (head.vertices[:, 1] > _jaw_y(head)) & (head.piece == Piece.SKIN)
     if not over_ears:
         ears = torch.tensor([REGION_ID["left_ear"], REGION_ID["right_ear"]])
@@ -177,13 +177,13 @@ def _scalp_vertices(device: str, over_ears: bool) -> Tensor:
         (dot(towards, unit(offset)) + 0.15 * radius).argmax(1)
         for towards in direction[:, None].split(1024)
     ]
-    return index[torch.cat(best)].to(device)
+    return index[torch.cat(best)]
 
 
 @functools.cache
-def _shoulder_vertices(device: str) -> Tensor:
+def _shoulder_vertices() -> Tensor:
     """int64 [H * W]: the outermost vertex near each height and azimuth of Shoulders.radius."""
-    head = template("cpu")
+    head = template()
     outer = (head.vertices[:, 1] < _jaw_y(head)) & (head.piece == Piece.SKIN)
     index = torch.nonzero(outer).squeeze(1)
     x, y, z = head.vertices[outer].unbind(-1)
@@ -200,7 +200,7 @@ def _shoulder_vertices(device: str) -> Tensor:
     ):
         along = sine(columns) * direction[:, 0] + cosine(columns) * direction[:, 1]
         best.append((along - ((rows - y) / 0.1) ** 2 + 0.15 * radius).argmax(1))
-    return index[torch.cat(best)].to(device)
+    return index[torch.cat(best)]
 
 
 def _smoothed(radius: Tensor, size: tuple[int, int]) -> Tensor:
@@ -210,7 +210,7 @@ def _smoothed(radius: Tensor, size: tuple[int, int]) -> Tensor:
 def scalp_of(template: Template, head: Head, over_ears: bool) -> Scalp:
     """over_ears: whether hair lies over the ears or under them."""
     center = _center(template)
-    nearest = head.vertices[_scalp_vertices(str(center.device), over_ears)] - center
+    nearest = head.vertices[_scalp_vertices(over_ears)] - center
     return Scalp(center, _smoothed(length(nearest), _MAP), _jaw_y(template))
 
 
@@ -218,7 +218,7 @@ def shoulders_of(template: Template, head: Head) -> Shoulders:
     trunk = torch.nonzero(template.vertices[:, 1] < _TRUNK_Y).squeeze(1)
     part, posed = template.vertices[trunk], head.vertices[trunk]
     frame = Frame.of(part, posed, fit_rotation(part, posed))
-    vertices = _shoulder_vertices(str(part.device))
+    vertices = _shoulder_vertices()
     x, _, z = frame.to_local(head.vertices[vertices]).unbind(-1)
     z = z - _AXIS_Z
     radius = _smoothed(torch.sqrt(x * x + z * z), _TRUNK_MAP)

@@ -137,7 +137,7 @@ def skin_texture(person: Person, seen: PixelFaces | None = None) -> Tensor:
     maps = skin_maps()
     wanted = torch.ones(len(maps.present), dtype=torch.uint8)
     if seen is not None:
-        head = template("cpu")
+        head = template()
         faces = (tensor.numpy() for tensor in (seen.face, head.uv_faces, head.uvs))
         mark_runs(*faces, TEXTURE_SIZE, wanted.zero_().numpy())
     table = pigments(person)

@@ -55,9 +55,9 @@ def _of_each(loop: Callable[..., Any], *tensors: Tensor) -> Tensor:
     return result
 
 
-def steps(low: float, high: float, count: int, device: torch.device | None = None) -> Tensor:
+def steps(low: float, high: float, count: int) -> Tensor:
     """float32 [count], evenly from low to high."""
-    return torch.arange(count, device=device) * ((high - low) / (count - 1)) + low
+    return torch.arange(count) * ((high - low) / (count - 1)) + low
 
 
 def mean(x: Tensor, dim: int) -> Tensor:

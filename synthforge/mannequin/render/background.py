@@ -16,11 +16,11 @@ _SIZE_OF_PHOTOGRAPHS = 256
 _BRIGHTEST = 4.0
 
 
-def background(scene: Scene, size: int, device: torch.device | str) -> Tensor:
+def background(scene: Scene, size: int) -> Tensor:
     """Scene-linear RGB [3, size, size]."""
     if scene.backdrop == "place":
         place = scene.surroundings
-        sharp = place.view(_SIZE_OF_PHOTOGRAPHS).to(device)
+        sharp = place.view(_SIZE_OF_PHOTOGRAPHS)
         image = defocused(sharp, place.defocus * _SIZE_OF_PHOTOGRAPHS)
         # Brighter than this would eat the edges of what is before it.
         return resized(image, size, size).clamp_(0, _BRIGHTEST / exposure(scene))
@@ -28,7 +28,7 @@ def background(scene: Scene, size: int, device: torch.device | str) -> Tensor:
     furniture = 14 if scene.backdrop == "room" else 0
     image = _room(torch.tensor(scene.backdrop_colors), furniture, generator)
     image *= scene.backdrop_brightness * scene.exposure / exposure(scene)
-    return resized(image.to(device), size, size).clamp_(0)
+    return resized(image, size, size).clamp_(0)
 
 
 def _field(cells: int, generator: torch.Generator) -> Tensor:

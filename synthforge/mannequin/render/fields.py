@@ -62,7 +62,7 @@ def smooth_curve(points: Tensor, samples: int, closed: bool = False) -> Tensor:
     else:
         padded = torch.cat([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
         spans = len(points) - 1
-    t = steps(0, spans, samples, points.device).clamp(max=spans - 1e-4)
+    t = steps(0, spans, samples).clamp(max=spans - 1e-4)
     i = t.long()
     f = (t - i)[:, None]
     p0, p1, p2, p3 = (padded[i + k] for k in range(4))

@@ -40,7 +40,7 @@ def _quantized(planes: Tensor, step: float) -> Tensor:
     channels, height, width = planes.shape
     blocks = planes.reshape(channels, height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK)
     matrix = planes.new_tensor(_DCT)
-    frequency = torch.arange(_BLOCK, device=planes.device)
+    frequency = torch.arange(_BLOCK)
     quantum = step * (1 + 0.45 * (frequency[:, None, None] + frequency))
     spectrum = _transformed(_transformed(blocks, matrix, 2), matrix, 4)
     spectrum = torch.round(spectrum / quantum) * quantum

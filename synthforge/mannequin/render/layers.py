@@ -73,7 +73,7 @@ def kinds_of_pairs(kinds: Tensor, seen: PixelFaces, head: Template, person: Pers
     dense = _DENSE_BUZZ_M if hair.style == "buzz" else _DENSE_M
     everywhere = torch.ones_like(head.region, dtype=torch.bool)
     scalp = (head.region == REGION_ID["scalp"]) & (hair.style != "bald")
-    hairline = _hairline(str(head.vertices.device))
+    hairline = _hairline()
     # What is painted; positive inside; of which values; how far it may leave its range at a face's
     # corners; on which faces.
     paints = (
@@ -96,9 +96,9 @@ def kinds_of_pairs(kinds: Tensor, seen: PixelFaces, head: Template, person: Pers
 
 
 @functools.cache
-def _hairline(device: str) -> Tensor:
+def _hairline() -> Tensor:
     """As SkinMaps.hairline, at the head's vertices: [3, V]."""
-    vertices = template(device).vertices
+    vertices = template().vertices
     return torch.stack([hairline_height(vertices), *recession(vertices)])
 
 
@@ -131,7 +131,7 @@ def layers_of(
     count = 0
     for slot, cover in zip(slots, covers, strict=True):
         numbers = torch.arange(count, count + len(cover.sample), dtype=torch.int32)
-        slot.index_copy_(0, cover.sample.cpu(), numbers)
+        slot.index_copy_(0, cover.sample, numbers)
         count += len(cover.sample)
     if behind is None:
         behind = torch.full((size, size), BACKGROUND, dtype=torch.uint8)
@@ -141,6 +141,5 @@ def layers_of(
     ids = torch.empty(size, size, dtype=torch.uint8)
     shown, depth = torch.empty(size, size), torch.empty(size, size)
     drawn = (seen.of_sample, kinds, seen.z, slots, kind, passed, z, behind, ids, shown, depth)
-    compose(*(tensor.cpu().contiguous().numpy() for tensor in drawn))
-    ids, shown, depth = (image.to(alpha.device) for image in (ids, shown, depth))
+    compose(*(tensor.contiguous().numpy() for tensor in drawn))
     return Layers(ids[None], shown[None], alpha[None], depth[None])

@@ -81,7 +81,7 @@ def irradiance(
     light = radiance(scene, turned(R_view_head, directions()))
     sums = torch.zeros(4, len(normals))
     towards = turned(R_gen_head, directions())
-    arrays = (normals.T, towards, light, visibility("cpu"), sums)
+    arrays = (normals.T, towards, light, visibility(), sums)
     gather_light(*(array.contiguous().numpy() for array in arrays))
     *colors, sky = sums * (4 / DIRECTIONS)
     bare, blocked = torch.stack(colors, 1), (1 - sky).clamp_(min=0)[:, None]
@@ -130,7 +130,7 @@ class Shadow:
 
 def ambient_cube(scene: Scene, R_view_gen: Tensor) -> Tensor:
     """Irradiance on surfaces facing +x, +y, +z, -x, -y, -z of the generator frame: [6, 3]."""
-    around = directions().to(R_view_gen.device)
+    around = directions()
     light = radiance(scene, turned(R_view_gen, around))
     cosine = torch.cat([around, -around], 1).clamp(min=0)
     return weighted_sum(cosine, light).T * (4 / DIRECTIONS)
@@ -165,7 +165,7 @@ def key_shadow(
     hair_texel = _texel(points, _HAIR_SHADOW_SIZE)
     cells = _HAIR_SHADOW_SIZE**2
     count = torch.bincount(hair_texel, minlength=cells).float()
-    first = torch.full((cells,), _FAR, device=points.device)
+    first = torch.full((cells,), _FAR)
     first.scatter_reduce_(0, hair_texel, points[2], "amin")
     # Empty texels must not pull the blurred depth of their neighbours away.
     has = (count > 0).float()

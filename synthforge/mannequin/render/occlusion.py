@@ -53,10 +53,8 @@ def look_from(direction: Tensor) -> Tensor:
 
 
 @functools.cache
-def visibility(device: torch.device | str = "cpu") -> Tensor:
+def visibility() -> Tensor:
     """float32 [D, V]: 1 where the direction sees the vertex of the neutral head, 0 where not."""
-    if torch.device(device).type != "cpu":
-        return visibility("cpu").to(device)
     head = template()
     seen = _smooth(_visible_from(head), head.topology)
     # The neutral mouth is shut; when it opens, light falls in from the front, less far back. How

@@ -67,7 +67,7 @@ class Place:
 
     def _seen(self, light: Tensor, directions: Tensor) -> Tensor:
         rotation = directions.new_tensor(self.rotation)
-        return look_up(light.to(directions.device), turned(rotation, directions))
+        return look_up(light, turned(rotation, directions))
 
     def _towards_camera(self, sign: float) -> Vector:
         (_, _, x), (_, _, y), (_, _, z) = self.rotation

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -56,9 +56,6 @@ class Template:
         piece = self.piece[self.faces[:, 0]]
         return (piece == Piece.RIGHT_EYEBALL).long() + 2 * (piece == Piece.LEFT_EYEBALL).long()
 
-    def to(self, device: torch.device | str) -> Template:
-        return replace(self, **{f.name: getattr(self, f.name).to(device) for f in fields(self)})
-
 
 # From the landmarks of the left brow to its middle, metres.
 _TO_BROW = (
@@ -76,10 +73,8 @@ def brow_curve(head: Template) -> Tensor:
 
 
 @functools.cache
-def template(device: torch.device | str = "cpu") -> Template:
-    """The built-in head on `device`."""
-    if torch.device(device).type != "cpu":
-        return template("cpu").to(device)
+def template() -> Template:
+    """The built-in head, on the CPU as all that draws it."""
     head = baked_head()
     vertices = torch.from_numpy(head.adult)
     faces = torch.from_numpy(head.model.faces)

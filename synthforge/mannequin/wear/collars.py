@@ -124,7 +124,7 @@ def _off(skin: Tensor, angle: Tensor, height: Tensor, off: Tensor | float) -> Te
 @functools.cache
 def _around_neck() -> tuple[Tensor, Tensor]:
     """For each cell of the map the nearest vertices, int64 [H * W, K], and their weights."""
-    head = template("cpu")
+    head = template()
     x, y, z = head.vertices.unbind(1)
     near = (head.piece == Piece.SKIN) & (y < -0.08) & (x.abs() < 0.15)
     index = torch.nonzero(near).squeeze(1)

@@ -112,7 +112,7 @@ def _height(heights: Tensor, across: Tensor, up: Tensor) -> Tensor:
 @functools.cache
 def _seen_faces() -> tuple[Tensor, Tensor, Tensor]:
     """Faces [F, 3] of the three maps."""
-    head = template("cpu")
+    head = template()
     center = mean(head.vertices[head.faces], 1)
     x, y, z = center.unbind(1)
     ears = torch.tensor([REGION_ID["left_ear"], REGION_ID["right_ear"]])
@@ -137,7 +137,7 @@ def _clear_of(points: Tensor, least: Tensor, skin: Tensor, normals: Tensor) -> T
 @functools.cache
 def _near_ear(left: bool) -> Tensor:
     """int64 [N], skin vertices of and round an ear."""
-    head = template("cpu")
+    head = template()
     x, y, z = head.vertices.unbind(1)
     beside = (x if left else -x) > 0.05
     near = beside & ((y - 0.005).abs() < 0.040) & ((z + 0.060).abs() < 0.032)
@@ -146,7 +146,7 @@ def _near_ear(left: bool) -> Tensor:
 
 @functools.cache
 def _nearest(places: tuple[tuple[float, float, float], ...]) -> Tensor:
-    head = template("cpu")
+    head = template()
     skin = torch.nonzero(head.piece == Piece.SKIN).squeeze(1)
     offset = head.vertices[skin][:, None] - torch.tensor(places)
     return skin[dot(offset, offset).argmin(0)]

@@ -75,7 +75,7 @@ def under_mask() -> Tensor:
 
     They are not drawn: those in the corners of the mouth are slivers, whose depth is not exact.
     """
-    head = template("cpu")
+    head = template()
     x, y, z = mean(head.vertices[head.faces], 1).unbind(1)
     low, high = _HIDDEN_Y
     return (x.abs() < _HIDDEN_X) & (y > low) & (y < high) & (z > 0)
