@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from synthforge.generators.mannequin import mannequin_parts
+from synthforge.mannequin.kernels.shading import _POISSON, SHADOW_EXTENT
 from synthforge.mannequin.people import draw_people
 from synthforge.sampling import SampleId
 from synthforge.sampling_config import MANNEQUIN_SAMPLING
@@ -50,3 +51,22 @@ def rotation(seed):
     """A random rotation [3, 3]."""
     q, _ = torch.linalg.qr(torch.randn(3, 3, generator=torch.Generator().manual_seed(seed)))
     return q * torch.sign(torch.linalg.det(q))
+
+
+def depths_round(map_, x, y, radius, count):
+    """What a shadow map holds at the first `count` of the kernels' places round x, y."""
+    size = len(map_)
+    for dx, dy in torch.from_numpy(_POISSON[:count]):
+        column, row = (
+            ((1 - axis + way * radius / SHADOW_EXTENT) * (size / 2)).clamp(0, size - 1).long()
+            for axis, way in ((x, dx), (y, dy))
+        )
+        yield map_[row, column]
+
+
+def transmitted(shadow, points):
+    """Share of the key light that gets through hair to points [3, N] of Shadow.to_light: [N]."""
+    x, y, z = points
+    near = depths_round(shadow.depth, x, y, max(shadow.radius, 0.01), 5)
+    behind = (((z - depth) * SHADOW_EXTENT - 0.004).clamp(min=0) for depth in near)
+    return sum(torch.exp(-distance / 0.022) for distance in behind) / 5

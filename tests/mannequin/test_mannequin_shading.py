@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from support_mannequin import Dome, latent
+from support_mannequin import Dome, latent, transmitted
 
 from synthforge.camera import Camera
 from synthforge.frames import place_in_generator
@@ -13,7 +13,7 @@ from synthforge.mannequin.hair.hair import grow_hair
 from synthforge.mannequin.hair.scalp import head_in_own_frame
 from synthforge.mannequin.hair.strands import Strands, shade_strands, splat
 from synthforge.mannequin.person import person_from
-from synthforge.mannequin.render.albedo import ALBEDO, skin_texture
+from synthforge.mannequin.render.albedo import skin_texture
 from synthforge.mannequin.render.body import clothed, surface_of
 from synthforge.mannequin.render.eye_shading import Eye, shade_eye
 from synthforge.mannequin.render.lighting import Light, key_shadow
@@ -74,7 +74,7 @@ def test_black_skin_shows_the_highlight_alone(person, scene, body, camera):
     face_ids = visible(ndc, template().faces, SIZE, SIZE, perspective_correct=True)
     seen = pixel_faces(ndc[0], template().faces, face_ids[0])
     texture = skin_texture(person).clone()
-    texture[ALBEDO] = 0
+    texture[:3] = 0
     shadow = shadow_of(body)
     surface = surface_of(template(), body, torch.zeros_like(body.vertices), shadow)
 
@@ -113,8 +113,8 @@ def test_hair_shades_the_skin_behind_it(body):
     curtain = (front + torch.tensor([0.0, 0.0, 0.1]) + spread * torch.tensor([1, 1, 0.1])).T
     bare, behind = shadow_of(body), shadow_of(body, curtain, opacity=2e-4)
     point = behind.to_light(front[:, None] + torch.tensor([[0.0], [0.0], [0.012]]))
-    assert bare.lit(point) > 0.95 and bare.transmitted(point) > 0.95
-    assert behind.lit(point) < 0.6 and behind.transmitted(point) < 0.4
+    assert bare.lit(point) > 0.95 and transmitted(bare, point) > 0.95
+    assert behind.lit(point) < 0.6 and transmitted(behind, point) < 0.4
     away = behind.to_light(front[:, None] + torch.tensor([[0.3], [0.0], [0.0]]))
     assert behind.lit(away) > 0.95
 

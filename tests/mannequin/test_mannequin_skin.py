@@ -10,7 +10,7 @@ from support_mannequin import latent
 from synthforge.mannequin.head.pieces import Piece
 from synthforge.mannequin.person import person_from
 from synthforge.mannequin.render import fields
-from synthforge.mannequin.render.albedo import ALBEDO, skin_log_albedo, skin_texture
+from synthforge.mannequin.render.albedo import skin_log_albedo, skin_texture
 from synthforge.mannequin.render.skin_maps import PIGMENT_MAPS, TEXTURE_SIZE, skin_maps
 from synthforge.mannequin.render.template import template
 
@@ -40,20 +40,20 @@ def test_the_texture_is_the_person_s_whatever_the_light(person):
 
 
 def test_albedo_is_an_albedo(person):
-    albedo = skin_texture(person)[ALBEDO]
+    albedo = skin_texture(person)[:3]
     assert albedo.shape == (3, TEXTURE_SIZE, TEXTURE_SIZE)
     assert albedo.min() > 0 and albedo.max() < 1
 
 
 def test_plain_skin_has_the_colour_asked_for(person):
     """Beer-Lambert: away from features the texture is exp(log-albedo)."""
-    albedo = skin_texture(person)[ALBEDO]
+    albedo = skin_texture(person)[:3]
     median = albedo.flatten(1).median(1).values.log()
     assert torch.allclose(median, torch.tensor(skin_log_albedo(person)), atol=0.25)
 
 
 def test_lips_are_redder_than_cheeks(person):
-    albedo = skin_texture(person)[ALBEDO]
+    albedo = skin_texture(person)[:3]
     lip, forehead = at_landmark(albedo, 62), at_landmark(albedo, 27)
     assert lip[0] / lip[1] > 1.2 * forehead[0] / forehead[1]
 
@@ -88,7 +88,7 @@ def test_wrinkles_lie_beside_the_mouth_and_not_on_lips_or_nose():
 
 def test_no_tooth_is_outside_the_mouth():
     head = template()
-    enamel = skin_texture(replace(person_from(latent(1)), melanin=0.8))[ALBEDO]
+    enamel = skin_texture(replace(person_from(latent(1)), melanin=0.8))[:3]
     for piece in (Piece.UPPER_TEETH, Piece.LOWER_TEETH):
         row = head.vertices[head.piece == piece]
         front = row[row[:, 2] > row[:, 2].amax() - 0.004]

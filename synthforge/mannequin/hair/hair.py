@@ -20,6 +20,7 @@ from synthforge.mannequin.hair.roots import GUIDES, Roots, scalp_roots
 from synthforge.mannequin.hair.scalp import Head, Shoulders, scalp_of, shoulders_of
 from synthforge.mannequin.hair.strand_kernel import lay_along
 from synthforge.mannequin.hair.strands import Strands
+from synthforge.mannequin.kernels import run
 from synthforge.mannequin.person import Person
 from synthforge.mannequin.render.arithmetic import (
     cosine,
@@ -179,10 +180,9 @@ def _along_guides(comb: Comb, curves: Tensor, roots: Roots, guides: Roots, head:
     first = place.long().clamp(max=_GUIDE_KNOTS - 2)
     # In the generator's frame already: turning the sums would cost more.
     in_gen = head.frame.from_local(curves), head.frame.turned_from_local(amounts)
+    lines, added = (part.permute(1, 2, 0).contiguous() for part in in_gen)
     points = torch.empty(len(rank), knots, 3)
-    by_strand = [part.permute(1, 2, 0).contiguous() for part in in_gen]
-    arrays = by_strand[0], roots.guide, first, place - first, rank, by_strand[1], basis, points
-    lay_along(*(array.numpy() for array in arrays))
+    run(lay_along, lines, roots.guide, first, place - first, rank, added, basis, points)
     points = points.permute(2, 0, 1)
     layer = growth.layer[roots.guide]
     exposed = ((layer - layer.amin()) / (layer.amax() - layer.amin() + 1e-6)).clamp(0, 1)

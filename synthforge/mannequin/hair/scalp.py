@@ -12,6 +12,7 @@ from torch import Tensor
 
 from flame_pytorch.lbs import fixed_order_sum
 from synthforge.mannequin.head.pieces import Piece
+from synthforge.mannequin.kernels import run
 from synthforge.mannequin.kernels.maps import keep_off_head, keep_off_trunk, read_around
 from synthforge.mannequin.render.arithmetic import (
     cosine,
@@ -105,15 +106,14 @@ class Scalp:
     def at(self, direction: Tensor) -> Tensor:
         """[N, 3] unit -> [N]."""
         radius = torch.empty(len(direction))
-        read_around(self.radius[0].numpy(), direction.contiguous().numpy(), radius.numpy())
+        run(read_around, self.radius[0], direction.contiguous(), radius)
         return radius
 
     def keep_out(self, p: Tensor, layer: Tensor) -> tuple[Tensor, Tensor]:
         """Points [N, 3] at least `layer` [N] above the skin, and how far they stand off it: [N]."""
         moved, stand_off = p.clone(), torch.empty(len(p))
         center = torch.cat([self.center, self.jaw_y[None]])
-        arrays = self.radius[0], center, moved, layer, stand_off
-        keep_off_head(*(array.numpy() for array in arrays))
+        run(keep_off_head, self.radius[0], center, moved, layer, stand_off)
         return moved, stand_off * sigmoid((p[:, 1] - self.jaw_y) * 250)
 
 
@@ -134,8 +134,7 @@ class Shoulders:
         moved, own = p.clone(), self.frame
         frame = torch.cat([own.rotation, own.origin[None], own.origin_local[None]])
         reach = torch.tensor([float(self.jaw_y), _LOWEST_Y, _AXIS_Z, float(own.scale)])
-        arrays = self.radius[0], frame, moved, layer, reach
-        keep_off_trunk(*(array.numpy() for array in arrays))
+        run(keep_off_trunk, self.radius[0], frame, moved, layer, reach)
         return moved
 
 

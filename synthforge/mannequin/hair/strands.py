@@ -12,6 +12,7 @@ from torch import Tensor
 from flame_pytorch.lbs import fixed_order_sum
 from synthforge.camera import Camera
 from synthforge.mannequin.hair.strand_kernel import CELL, draw_strands, gather_seen
+from synthforge.mannequin.kernels import run
 from synthforge.mannequin.kernels.shading import SHADOW_EXTENT, shade_hair
 from synthforge.mannequin.render.arithmetic import exp, length, product, turned
 from synthforge.mannequin.render.lighting import Shadow, ambient_cube
@@ -50,11 +51,6 @@ class Strands:
         spans = length(points[:, :, 1:] - points[:, :, :-1], 0)
         return fixed_order_sum(spans.flatten(), 0) / len(spans)
 
-    @property
-    def spans(self) -> int:
-        """Of each curve."""
-        return self.points.shape[2] - 1
-
     def __len__(self) -> int:
         return self.points.shape[1]
 
@@ -81,21 +77,22 @@ def splat(groups: list[Strands], camera: Camera, size: int, z_behind: Tensor) ->
     behind = z_behind.view(size, size)
     nearest, along = behind.clone(), torch.empty_like(behind)
     strands = torch.full((size, size), -1, dtype=torch.int32)
-    images = [image.numpy() for image in (behind, nearest, strands, along, layers)]
     R, K = camera.R_gen_cam[0].T, camera.K[0] * camera.K.new_tensor([[size], [size], [1]])
     turn = product(K, R)
-    projection = torch.cat([turn, -turned(turn, camera.center_gen)[0, :, None]], 1).numpy()
+    projection = torch.cat([turn, -turned(turn, camera.center_gen)[0, :, None]], 1)
     ends = list(itertools.accumulate(len(group) for group in groups))
     for group, end in zip(groups, ends, strict=True):
-        points = group.by_strand.numpy()
-        draw_strands(points, projection, end - len(group), *images)
+        run(
+            draw_strands, group.by_strand, projection, end - len(group), behind, nearest, strands,
+            along, layers,
+        )  # fmt: skip
 
     layers = F.avg_pool2d(layers[None], 3, 1, 1)[0] / CELL**2
     pixel = torch.empty(size * size, dtype=torch.int64)
     strand, numbers = torch.empty(size * size, dtype=torch.int32), torch.empty(3, size * size)
     counts = torch.zeros(len(groups), dtype=torch.int64)
-    arrays = (strands, along, nearest, layers, torch.tensor(ends), counts, pixel, strand, numbers)
-    gather_seen(*(array.numpy() for array in arrays))
+    last = torch.tensor(ends)
+    run(gather_seen, strands, along, nearest, layers, last, counts, pixel, strand, numbers)
     result, first = [], 0
     for group, count in zip(groups, counts.tolist(), strict=True):
         own = slice(first, first + count)
@@ -122,31 +119,11 @@ def shade_strands(
     Two shifted highlights after Kajiya & Kay (1989) and Marschner et al. (2003): a white one
     towards the root, a coloured one towards the tip. center: [3], middle of the head.
     """
-    light = (
-        ambient_cube(scene, R_view_gen),
-        torch.stack(
-            [turned(R_view_gen.T, R_view_gen.new_tensor(scene.key.direction)), R_view_gen[2]]
-        ),
-        torch.tensor(scene.key.color),
-        center,
-        shadow.rotation * (1 / SHADOW_EXTENT),
-        shadow.center,
-        shadow.depth,
-    )
-    arrays = (
-        seen.pixel,
-        seen.strand,
-        seen.along,
-        seen.passed,
-        group.by_strand,
-        group.color,
-        group.exposed,
-    )
-    shade_hair(
-        *(array.contiguous().numpy() for array in arrays),
-        group.shine,
-        *(array.contiguous().numpy() for array in light),
-        shadow.radius,
-        image.numpy(),
-        covered.numpy(),
-    )
+    key = turned(R_view_gen.T, torch.tensor(scene.key.direction))
+    run(
+        shade_hair, seen.pixel, seen.strand, seen.along, seen.passed, group.by_strand, group.color,
+        group.exposed, group.shine, ambient_cube(scene, R_view_gen),
+        torch.stack([key, R_view_gen[2]]), torch.tensor(scene.key.color), center,
+        shadow.rotation * (1 / SHADOW_EXTENT), shadow.center, shadow.depth, shadow.radius, image,
+        covered,
+    )  # fmt: skip

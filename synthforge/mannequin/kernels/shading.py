@@ -115,6 +115,7 @@ def _between(maps, row, down, column, right, channel):
 
 @inlined
 def _transmitted(x, y, z, depth, radius):
+    """Light that gets through hair to a point: it fades over 22 mm behind the first strand."""
     size = len(depth)
     half = _F(size) * _F(0.5)
     scale = max(radius, _F(0.01)) * _F(1 / SHADOW_EXTENT) * half
@@ -133,13 +134,6 @@ def lit(points, solid, hair, radius, result):
     """Shadow.lit of points [3, N]."""
     for i in range(len(result)):
         result[i] = _lit(points[0, i], points[1, i], points[2, i], solid, hair, radius)
-
-
-@compiled("float32[:,::1]", "float32[:,::1]", "float32", "float32[::1]")
-def transmitted(points, depth, radius, result):
-    """Shadow.transmitted of points [3, N]."""
-    for i in range(len(result)):
-        result[i] = _transmitted(points[0, i], points[1, i], points[2, i], depth, radius)
 
 
 @inlined

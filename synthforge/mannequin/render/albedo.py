@@ -12,14 +12,11 @@ from torch import Tensor
 
 from synthforge.mannequin.draws import RGB, mix
 from synthforge.mannequin.hair.hairline import RECESSION_M
+from synthforge.mannequin.kernels import run
 from synthforge.mannequin.kernels.skin import mark_runs, mix_skin
 from synthforge.mannequin.person import Person
 from synthforge.mannequin.render.pixel_faces import PixelFaces
-from synthforge.mannequin.render.skin_maps import (
-    PIGMENT_MAPS,
-    TEXTURE_SIZE,
-    skin_maps,
-)
+from synthforge.mannequin.render.skin_maps import PIGMENT_MAPS, TEXTURE_SIZE, skin_maps
 from synthforge.mannequin.render.template import template
 
 # Log linear-RGB albedo of the fairest skin, and what pigments at full strength add to it.
@@ -35,10 +32,6 @@ _EYE_SHADOW = (0.09, 0.06, 0.06)
 # Linear RGB under grey hair.
 _GREY_ROOTS = (0.13, 0.125, 0.12)
 
-# Channels of the texture.
-ALBEDO = slice(0, 3)
-BUMP = slice(3, 5)
-OIL, LIP, WET = 5, 6, 7
 TEXTURE_CHANNELS = 8
 
 
@@ -138,16 +131,14 @@ def skin_texture(person: Person, seen: PixelFaces | None = None) -> Tensor:
     wanted = torch.ones(len(maps.present), dtype=torch.uint8)
     if seen is not None:
         head = template()
-        faces = (tensor.numpy() for tensor in (seen.face, head.uv_faces, head.uvs))
-        mark_runs(*faces, TEXTURE_SIZE, wanted.zero_().numpy())
+        run(mark_runs, seen.face, head.uv_faces, head.uvs, TEXTURE_SIZE, wanted.zero_())
     table = pigments(person)
     texture = torch.empty(TEXTURE_SIZE, TEXTURE_SIZE, TEXTURE_CHANNELS)
     amounts = torch.tensor([table[name] for name in PIGMENT_MAPS])
     hair, tint = (torch.tensor(numbers) for numbers in _scalp_shade(person))
     heights = torch.tensor([person.wrinkles, person.pores, 1.0])
-    arrays = (
-        maps.pigments, maps.present, amounts, maps.hairline, hair, tint, maps.bumps, heights,
-        maps.gloss, wanted, texture.view(-1, TEXTURE_CHANNELS),
+    run(
+        mix_skin, maps.pigments, maps.present, amounts, maps.hairline, hair, tint, maps.bumps,
+        heights, maps.gloss, wanted, texture.view(-1, TEXTURE_CHANNELS),
     )  # fmt: skip
-    mix_skin(*(array.numpy() for array in arrays))
     return texture.permute(2, 0, 1)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from flame_pytorch.lbs import fixed_order_sum
+from synthforge.mannequin.kernels import run
 from synthforge.mannequin.kernels.arithmetic import angles, exps, sines
 
 
@@ -51,7 +52,7 @@ def atan2(y: Tensor, x: Tensor) -> Tensor:
 def _of_each(loop: Callable[..., Any], *tensors: Tensor) -> Tensor:
     """The results of a compiled loop over the numbers of tensors of one shape."""
     result = torch.empty(tensors[0].shape)
-    loop(*(x.float().contiguous().view(-1).numpy() for x in (*tensors, result)))
+    run(loop, *(x.float().contiguous().view(-1) for x in (*tensors, result)))
     return result
 
 

@@ -12,16 +12,16 @@ from torch import Tensor
 from synthforge.generator import Layers
 from synthforge.mannequin.hair.hairline import hairline_height, recession
 from synthforge.mannequin.hair.strands import Splat, Strands
+from synthforge.mannequin.kernels import run
 from synthforge.mannequin.person import Person
 from synthforge.mannequin.render.clothes import neckline_height
 from synthforge.mannequin.render.layers_kernel import compose
 from synthforge.mannequin.render.pixel_faces import PixelFaces
+from synthforge.mannequin.render.shading import NEAR_NECKLINE_M
 from synthforge.mannequin.render.template import Template, template
 from synthforge.regions import BACKGROUND, REGION_ID
 from synthforge.visible import CLOTHES, HAIR
 
-# Between a face's corners the neckline rises by less.
-_NEAR_NECKLINE_M = 0.010
 # From so far above the hairline on, the scalp's texture has half of its roots or more.
 _DENSE_M, _DENSE_BUZZ_M = 0.0040, 0.0015
 
@@ -63,22 +63,21 @@ def kinds_of_pairs(kinds: Tensor, seen: PixelFaces, head: Template, person: Pers
     """
 
     def clothed(places: Tensor) -> Tensor:
-        return -neckline_height(person, places)
+        return -neckline_height(person, places.T)
 
     def rooted(hairline: Tensor) -> Tensor:
-        height, high, thin = hairline
+        height, high, thin = hairline.unbind(1)
         return height - hair.hairline * high - hair.thinning * thin - dense
 
     hair = person.hair
     dense = _DENSE_BUZZ_M if hair.style == "buzz" else _DENSE_M
     everywhere = torch.ones_like(head.region, dtype=torch.bool)
     scalp = (head.region == REGION_ID["scalp"]) & (hair.style != "bald")
-    hairline = _hairline()
     # What is painted; positive inside; of which values; how far it may leave its range at a face's
     # corners; on which faces.
     paints = (
-        (CLOTHES, clothed, head.vertices.T, _NEAR_NECKLINE_M, everywhere),
-        (HAIR, rooted, hairline, 0.0, scalp),
+        (CLOTHES, clothed, head.vertices, NEAR_NECKLINE_M, everywhere),
+        (HAIR, rooted, _hairline(), 0.0, scalp),
     )
     kinds, border = kinds.clone(), torch.zeros_like(kinds)
     for kind, inside, values, margin, among in paints:
@@ -90,27 +89,16 @@ def kinds_of_pairs(kinds: Tensor, seen: PixelFaces, head: Template, person: Pers
     of_pair, on_border = kinds.index_select(0, seen.face), border.index_select(0, seen.face)
     for kind, inside, values, _, _ in paints:
         pairs = torch.nonzero(on_border == kind).squeeze(1)
-        painted = inside(_at_pairs(values, head.faces, seen, pairs)) > 0
+        painted = inside(seen.at(pairs, values, head.faces)) > 0
         of_pair.index_fill_(0, pairs[painted], kind)
     return of_pair
 
 
 @functools.cache
 def _hairline() -> Tensor:
-    """As SkinMaps.hairline, at the head's vertices: [3, V]."""
+    """As SkinMaps.hairline, at the head's vertices: [V, 3]."""
     vertices = template().vertices
-    return torch.stack([hairline_height(vertices), *recession(vertices)])
-
-
-def _at_pairs(values: Tensor, faces: Tensor, seen: PixelFaces, pairs: Tensor) -> Tensor:
-    """Values [C, V] at the corners of `faces`, interpolated at pairs [N]: [C, N]."""
-    corners = faces.index_select(0, seen.face.index_select(0, pairs)).T
-    weights = seen.weights.T.index_select(0, pairs).T
-    a, b, c = (
-        values.index_select(1, corner) * weight
-        for corner, weight in zip(corners, weights, strict=True)
-    )
-    return a + b + c
+    return torch.stack([hairline_height(vertices), *recession(vertices)], 1)
 
 
 def layers_of(
@@ -140,6 +128,6 @@ def layers_of(
     kind, passed, z = (torch.cat(column) for column in zip(empty, *columns, strict=True))
     ids = torch.empty(size, size, dtype=torch.uint8)
     shown, depth = torch.empty(size, size), torch.empty(size, size)
-    drawn = (seen.of_sample, kinds, seen.z, slots, kind, passed, z, behind, ids, shown, depth)
-    compose(*(tensor.contiguous().numpy() for tensor in drawn))
+    pairs = seen.of_sample, kinds, seen.z
+    run(compose, *pairs, slots, kind, passed, z, behind, ids, shown, depth)
     return Layers(ids[None], shown[None], alpha[None], depth[None])

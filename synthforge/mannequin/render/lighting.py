@@ -9,15 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from synthforge.mannequin.draws import RGB
-from synthforge.mannequin.kernels.shading import SHADOW_EXTENT, lit, transmitted
+from synthforge.mannequin.kernels import run
+from synthforge.mannequin.kernels.shading import SHADOW_EXTENT, lit
 from synthforge.mannequin.kernels.vertices import fit, gather_light
-from synthforge.mannequin.render.arithmetic import (
-    dot,
-    mean,
-    turned,
-    turned_planes,
-    weighted_sum,
-)
+from synthforge.mannequin.render.arithmetic import dot, mean, turned, turned_planes, weighted_sum
 from synthforge.mannequin.render.occlusion import (
     DIRECTIONS,
     directions,
@@ -39,11 +34,10 @@ _FAR = 9.0
 def fit_rotation(source: Tensor, target: Tensor) -> Tensor:
     """The rotation [3, 3] that best turns source [N, 3] into target [N, 3] (Kabsch 1976).
 
-    The polar factor of their covariance. Neither set may be
-    flat, nor one the other's mirror image.
+    The polar factor of their covariance. Neither set may be flat, nor one the other's mirror image.
     """
     R = torch.zeros(3, 3, dtype=torch.float64)
-    fit(source.contiguous().numpy(), target.contiguous().numpy(), R.numpy())
+    run(fit, source.contiguous(), target.contiguous(), R)
     return R.float()
 
 
@@ -81,8 +75,7 @@ def irradiance(
     light = radiance(scene, turned(R_view_head, directions()))
     sums = torch.zeros(4, len(normals))
     towards = turned(R_gen_head, directions())
-    arrays = (normals.T, towards, light, visibility(), sums)
-    gather_light(*(array.contiguous().numpy() for array in arrays))
+    run(gather_light, normals.T.contiguous(), towards, light, visibility(), sums)
     *colors, sky = sums * (4 / DIRECTIONS)
     bare, blocked = torch.stack(colors, 1), (1 - sky).clamp_(min=0)[:, None]
     like = bare.new_tensor
@@ -116,24 +109,15 @@ class Shadow:
     def lit(self, points_light: Tensor) -> Tensor:
         """Share of the key light that reaches points [3, N] of `to_light` on skin: [N]."""
         share = torch.empty(points_light.shape[1])
-        points, result = points_light.contiguous().numpy(), share.numpy()
-        lit(points, self.solid_depth.numpy(), self.hair.numpy(), self.radius, result)
-        return share
-
-    def transmitted(self, points_light: Tensor) -> Tensor:
-        """Light that gets through hair to points [3, N]: fades over 22 mm behind the first."""
-        share = torch.empty(points_light.shape[1])
-        points, result = points_light.contiguous().numpy(), share.numpy()
-        transmitted(points, self.depth.numpy(), self.radius, result)
+        run(lit, points_light.contiguous(), self.solid_depth, self.hair, self.radius, share)
         return share
 
 
 def ambient_cube(scene: Scene, R_view_gen: Tensor) -> Tensor:
     """Irradiance on surfaces facing +x, +y, +z, -x, -y, -z of the generator frame: [6, 3]."""
-    around = directions()
-    light = radiance(scene, turned(R_view_gen, around))
-    cosine = torch.cat([around, -around], 1).clamp(min=0)
-    return weighted_sum(cosine, light).T * (4 / DIRECTIONS)
+    light = radiance(scene, turned(R_view_gen, directions()))
+    cosine = torch.cat([directions(), -directions()], 1).clamp(min=0)
+    return (weighted_sum(cosine, light) * (4 / DIRECTIONS)).T.contiguous()
 
 
 def key_shadow(

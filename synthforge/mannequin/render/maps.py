@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from synthforge.mannequin.kernels import run
 from synthforge.mannequin.kernels.maps import average_discs, blur, read_cells, resize
 
 
@@ -17,14 +18,14 @@ def read(maps: Tensor, x: Tensor, y: Tensor) -> Tensor:
     Cell centres are whole numbers; beyond the border the border's value holds.
     """
     values = torch.empty(len(maps), len(x))
-    read_cells(*(array.contiguous().numpy() for array in (maps, x, y, values)))
+    run(read_cells, maps.contiguous(), x.contiguous(), y.contiguous(), values)
     return values
 
 
 def resized(maps: Tensor, height: int, width: int) -> Tensor:
     """Bicubic (Keys 1981), [C, h, w] -> [C, height, width]; corner cells stay corners."""
     result = torch.empty(len(maps), height, width)
-    resize(maps.contiguous().numpy(), result.numpy())
+    run(resize, maps.contiguous(), result)
     return result
 
 
@@ -47,7 +48,7 @@ def defocused(maps: Tensor, radius: float) -> Tensor:
     reach = round(radius)
     halves = [round(math.sqrt(max(radius**2 - row**2, 0))) for row in range(reach + 1)]
     result = torch.zeros(maps.shape)
-    average_discs(maps.contiguous().numpy(), np.array(halves), result.numpy())
+    run(average_discs, maps.contiguous(), np.array(halves), result)
     return result
 
 
@@ -57,5 +58,5 @@ def blurred(maps: Tensor, sigma: float) -> Tensor:
     weights = np.array([math.exp(-0.5 * (k / sigma) ** 2) for k in range(reach + 1)])
     weights /= weights[0] + 2 * weights[1:].sum()
     result = torch.empty(maps.shape)
-    blur(maps.contiguous().numpy(), weights.astype(np.float32), result.numpy())
+    run(blur, maps.contiguous(), weights.astype(np.float32), result)
     return result

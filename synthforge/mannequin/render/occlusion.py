@@ -14,6 +14,7 @@ from torch import Tensor
 
 from flame_pytorch.lbs import apply
 from synthforge.landmarks import INNER_LIP
+from synthforge.mannequin.kernels import run
 from synthforge.mannequin.kernels.vertices import sum_neighbours
 from synthforge.mannequin.render.arithmetic import cosine, mean, sine
 from synthforge.mannequin.render.template import Template, template
@@ -102,5 +103,5 @@ def _smooth(values: Tensor, topology: Topology) -> Tensor:
 def neighbour_mean(values: Tensor, topology: Topology) -> Tensor:
     """Mean over the vertices that share a face: [V, C] -> [V, C]."""
     sums = torch.zeros_like(values)
-    sum_neighbours(values.numpy(), topology.faces.numpy(), sums.numpy())
+    run(sum_neighbours, values, topology.faces, sums)
     return sums / (2 * topology.corner_count[:, None])

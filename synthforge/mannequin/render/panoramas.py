@@ -14,6 +14,7 @@ from torch import Tensor
 
 from flame_pytorch.lbs import fixed_order_sum
 from synthforge.mannequin.draws import RGB
+from synthforge.mannequin.kernels import run
 from synthforge.mannequin.kernels.maps import look
 from synthforge.mannequin.render.arithmetic import cosine, dot, sine, weighted_sum
 
@@ -95,7 +96,7 @@ def look_up(radiance: Tensor, directions: Tensor) -> Tensor:
     Bilinear; the seam behind is no border.
     """
     light = torch.empty(directions.shape)
-    look(radiance.contiguous().numpy(), directions.contiguous().numpy(), light.numpy())
+    run(look, radiance.contiguous(), directions.contiguous(), light)
     return light
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from synthforge.mannequin.kernels import run
 from synthforge.raster_kernel import compiled, inlined
 
 _F = np.float32
@@ -34,6 +35,16 @@ class PixelFaces:
     def __len__(self) -> int:
         return len(self.face)
 
+    def at(self, pairs: Tensor, values: Tensor, faces: Tensor) -> Tensor:
+        """Values [V, C] at the corners of `faces` [F, 3], at some of the pairs: [N, C].
+
+        What sees a face beyond these gets values of the last.
+        """
+        face = self.face.index_select(0, pairs).clamp_(max=len(faces) - 1)
+        a, b, c = (values.index_select(0, k) for k in faces.index_select(0, face).unbind(1))
+        wa, wb, wc = self.weights.T.index_select(0, pairs).T[..., None]
+        return a * wa + b * wb + c * wc
+
 
 def pixel_faces(ndc: Tensor, faces: Tensor, face_ids: Tensor) -> PixelFaces:
     """ndc: [V, 3]. faces: [F, 3]. face_ids: int64 [2S, 2S], -1 where nothing is seen."""
@@ -41,8 +52,7 @@ def pixel_faces(ndc: Tensor, faces: Tensor, face_ids: Tensor) -> PixelFaces:
     face, weights, z = torch.empty(most, dtype=torch.int64), torch.empty(most, 3), torch.empty(most)
     of_sample = torch.empty_like(face_ids)
     count = torch.zeros(1, dtype=torch.int64)
-    arrays = (ndc.contiguous(), faces, face_ids, face, weights, z, of_sample, count)
-    _find_pairs(*(array.numpy() for array in arrays))
+    run(_find_pairs, ndc.contiguous(), faces, face_ids, face, weights, z, of_sample, count)
     found = int(count)
     of_sample = torch.where(of_sample < 0, found, of_sample).view(-1)
     return PixelFaces(face[:found], weights[:found].T, z[:found], of_sample)
@@ -55,8 +65,7 @@ def on_samples(seen: PixelFaces, colors: Tensor) -> tuple[Tensor, Tensor, Tensor
     """
     count = len(seen.of_sample)
     image, covered, z = torch.empty(3, count), torch.empty(count), torch.empty(count)
-    arrays = (seen.of_sample, colors, seen.z, image, covered, z)
-    _spread(*(array.numpy() for array in arrays))
+    run(_spread, seen.of_sample, colors, seen.z, image, covered, z)
     return image, covered, z
 
 
@@ -64,8 +73,7 @@ def averaged(image: Tensor, covered: Tensor) -> Tensor:
     """Samples [3, 2S * 2S] and [2S * 2S] averaged over pixels: [4, S, S]."""
     size = math.isqrt(len(covered))
     result = torch.empty(4, size // 2, size // 2)
-    samples = image.view(3, size, size), covered.view(size, size), result
-    _average(*(array.numpy() for array in samples))
+    run(_average, image.view(3, size, size), covered.view(size, size), result)
     return result
 
 

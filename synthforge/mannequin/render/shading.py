@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from synthforge.mannequin.kernels import run
 from synthforge.mannequin.kernels.shading import ABOVE_CLOTH_M, shade_skin
 from synthforge.mannequin.person import Person
 from synthforge.mannequin.render.arithmetic import turned
@@ -21,7 +22,7 @@ from synthforge.mannequin.render.template import Template
 from synthforge.mesh import unit
 
 # Between a face's corners the neckline rises by less.
-_NEAR_NECKLINE_M = 0.010
+NEAR_NECKLINE_M = 0.010
 
 
 @dataclass(frozen=True)
@@ -57,29 +58,20 @@ def shade(
     viewer = R_view_gen[2]
     axes = torch.stack([key, viewer, unit(key + viewer)])
     tints = torch.tensor([scene.key.color, person.clothing])
-    arrays = (
-        seen.face, seen.weights.T, _above_neckline(head, seen, person), head.faces, head.uv_faces,
-        head.uvs, head.eye, surface.values, texture.permute(1, 2, 0), shadow.solid_depth,
-        shadow.hair,
+    run(
+        shade_skin, seen.face, seen.weights.T.contiguous(), _above_neckline(head, seen, person),
+        head.faces, head.uv_faces, head.uvs, head.eye, surface.values,
+        texture.permute(1, 2, 0).contiguous(), shadow.solid_depth, shadow.hair, shadow.radius, axes,
+        tints, scene.key.softness, person.oiliness, person.lip_gloss, colors,
     )  # fmt: skip
-    shade_skin(
-        *(array.contiguous().numpy() for array in arrays),
-        shadow.radius,
-        axes.numpy(),
-        tints.numpy(),
-        scene.key.softness,
-        person.oiliness,
-        person.lip_gloss,
-        colors.numpy(),
-    )
     of_eye = F.pad(head.eye, (0, 1)).index_select(0, seen.face.clamp(max=len(head.faces)))
     of_eyes = torch.nonzero(of_eye).squeeze(1)
     for k, eye in enumerate(eyes, 1):
         pairs = of_eyes[of_eye.index_select(0, of_eyes) == k]
         if len(pairs) == 0:
             continue
-        values = _at_pairs(surface.values, head, seen, pairs)
-        globe = _at_pairs(head.eye_local, head, seen, pairs)
+        values = seen.at(pairs, surface.values, head.faces)
+        globe = seen.at(pairs, head.eye_local, head.faces)
         lit = shadow.lit(values[:, 6:9].T)
         color = shade_eye(person, scene, eye, globe, values[:, 3:6], 0.4 + 0.6 * lit)
         colors.index_copy_(1, pairs, color.T)
@@ -89,17 +81,8 @@ def shade(
 def _above_neckline(head: Template, seen: PixelFaces, person: Person) -> Tensor:
     """Metres above the border of the clothes at the pairs [P]; infinite far above."""
     heights = neckline_height(person, head.vertices.T).index_select(0, head.faces.flatten())
-    near = heights.view(-1, 3).amin(1) < ABOVE_CLOTH_M + _NEAR_NECKLINE_M
+    near = heights.view(-1, 3).amin(1) < ABOVE_CLOTH_M + NEAR_NECKLINE_M
     near = torch.nonzero(near.index_select(0, seen.face.clamp(max=len(near) - 1))).squeeze(1)
     above = torch.full((len(seen),), torch.inf)
-    place = _at_pairs(head.vertices, head, seen, near)
-    return above.index_copy_(0, near, neckline_height(person, place.T.contiguous()))
-
-
-def _at_pairs(values: Tensor, head: Template, seen: PixelFaces, pairs: Tensor) -> Tensor:
-    """Values [V, C] at the vertices, at some of the pairs: [N, C]."""
-    face = seen.face.index_select(0, pairs).clamp_(max=len(head.faces) - 1)
-    corners = head.faces.index_select(0, face)
-    a, b, c = (values.index_select(0, corner) for corner in corners.unbind(1))
-    wa, wb, wc = seen.weights.T.index_select(0, pairs).T[..., None]
-    return a * wa + b * wb + c * wc
+    place = seen.at(near, head.vertices, head.faces)
+    return above.index_copy_(0, near, neckline_height(person, place.T))

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from synthforge.mannequin.kernels import run
 from synthforge.mannequin.kernels.film import expose, finish
 from synthforge.mannequin.render.jpeg import compressed
 from synthforge.mannequin.render.maps import blurred, doubled
@@ -47,23 +48,16 @@ def _developed(scene: Scene, linear: Tensor) -> Tensor:
     balance = torch.tensor(scene.white_balance)[:, None, None]
     image = blurred(linear * (balance * exposure(scene)), scene.blur)
     luma = torch.empty(height, width)
-    expose(image.numpy(), scene.vignette, luma.numpy())
+    run(expose, image, scene.vignette, luma)
     # Cameras sharpen what is light and dark, and store colour more coarsely.
     image = blurred(image, _COARSE)
     span = _GRAIN_SIZE - height + 1
     top, left = scene.seed % span, scene.seed // 1024 % span
     grain = _grain(scene.coarse_grain)[:, top : top + height, left : left + width]
-    finish(
-        image.numpy(),
-        luma.numpy(),
-        grain.numpy(),
-        scene.seed // 7 % height,
-        scene.grain,
-        scene.saturation,
-        scene.sharpening,
-        scene.contrast,
-        _MIDDLE,
-    )
+    run(
+        finish, image, luma, grain, scene.seed // 7 % height, scene.grain, scene.saturation,
+        scene.sharpening, scene.contrast, _MIDDLE,
+    )  # fmt: skip
     return image
 
 
