@@ -6,12 +6,15 @@ Every entry is pushed through the normal CDF to a uniform.
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 # Linear RGB.
 RGB = tuple[float, float, float]
+Pair = tuple[float, float]
+Share = TypeVar("Share", float, Tensor)
 
 
 class Draws:
@@ -66,6 +69,10 @@ def ramp(low: float, high: float, x: float) -> float:
     """Smoothstep."""
     t = min(1.0, max(0.0, (x - low) / (high - low)))
     return t * t * (3 - 2 * t)
+
+
+def between(pair: Pair, share: Share) -> Share:
+    return pair[0] + (pair[1] - pair[0]) * share
 
 
 def mix(a: RGB, b: RGB, t: float) -> RGB:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from synthforge.landmarks import LEFT_EYE, RIGHT_EYE
+from synthforge.mannequin.draws import Pair
 from synthforge.mannequin.hair.hair import strand_colors
 from synthforge.mannequin.hair.roots import Roots, beard_roots, brow_roots
 from synthforge.mannequin.hair.scalp import Head
@@ -44,6 +45,18 @@ def _bent(root: Tensor, direction: Tensor, bend: Tensor, length: Tensor) -> Tens
     return (root.T[..., None] + straight.T[..., None] * s + curved.T[..., None] * s**2).contiguous()
 
 
+def _strands(
+    head: Head, points: Tensor, color: Tensor, shine: float, depth: Pair, kind: Tensor
+) -> Strands:
+    """Of curves [3, N, T] in the head's frame, none inside others."""
+    return Strands(head.frame.from_local(points), color, torch.ones(len(color)), shine, depth, kind)
+
+
+def _of_side(left: Tensor, of_left: str, of_right: str) -> Tensor:
+    """Class of each strand: uint8 [N], from which are on the subject's left, bool [N]."""
+    return torch.where(left, REGION_ID[of_left], REGION_ID[of_right]).to(torch.uint8)
+
+
 def _brows(person: Person, template: Template, head: Head) -> Strands:
     roots = brow_roots()
     along, across = roots.place.unbind(-1)
@@ -65,19 +78,8 @@ def _brows(person: Person, template: Template, head: Head) -> Strands:
     bend = torch.stack([0.1 * outward, -0.12 + 0 * along, -0.02 + 0 * along], -1)
     points = _bent(root + 0.0002 * normal, direction + 0.13 * normal, bend, length)
     color = points.new_tensor(person.brow_color) * exp(0.2 * roots.random[:, 3:4])
-    return Strands(
-        head.frame.from_local(points),
-        color,
-        torch.ones_like(color[:, 0]),
-        0.3,
-        (0.8, 0.25),
-        _of_side(outward > 0, "left_eyebrow", "right_eyebrow"),
-    )
-
-
-def _of_side(left: Tensor, of_left: str, of_right: str) -> Tensor:
-    """Class of each strand: uint8 [N], from which are on the subject's left, bool [N]."""
-    return torch.where(left, REGION_ID[of_left], REGION_ID[of_right]).to(torch.uint8)
+    kind = _of_side(outward > 0, "left_eyebrow", "right_eyebrow")
+    return _strands(head, points, color, 0.3, (0.8, 0.25), kind)
 
 
 def _lashes(person: Person, head: Head, landmarks: Tensor) -> Strands:
@@ -89,22 +91,11 @@ def _lashes(person: Person, head: Head, landmarks: Tensor) -> Strands:
         (left[[3, 2, 1, 0]], 1.0, True),
         (left[[3, 4, 5, 0]], 1.0, False),
     ]
-    lashes = [_lid_lashes(person, *lid) for lid in lids]
-    points = torch.cat(lashes, 1)
-    color = points.new_tensor(_LASH_COLOR).expand(points.shape[1], 3).contiguous()
-    of_right = sum(part.shape[1] for part in lashes[:2])
-    return Strands(
-        head.frame.from_local(points),
-        color,
-        torch.ones_like(color[:, 0]),
-        0.2,
-        (1.2, 0.3),
-        _of_side(
-            torch.arange(len(color)) >= of_right,
-            "left_eye_region",
-            "right_eye_region",
-        ),
-    )
+    points = torch.cat([_lid_lashes(person, *lid) for lid in lids], 1)
+    count = points.shape[1]
+    color = torch.tensor(_LASH_COLOR).repeat(count, 1)
+    kind = _of_side(torch.arange(count) >= count // 2, "left_eye_region", "right_eye_region")
+    return _strands(head, points, color, 0.2, (1.2, 0.3), kind)
 
 
 def _lid_lashes(person: Person, lid: Tensor, outward: float, upper: bool) -> Tensor:
@@ -133,14 +124,8 @@ def _stubble(person: Person, template: Template, head: Head) -> Strands:
     direction = unit(normal * 0.6 + normal.new_tensor((0, -0.7, 0)) + 0.35 * roots.random[:, 1:4])
     points = _bent(root, direction, 0 * direction, length)
     color = strand_colors(person.brow_color, person.hair.grey, roots.random, roots.random)
-    return Strands(
-        head.frame.from_local(points),
-        color,
-        torch.ones_like(color[:, 0]),
-        0.1,
-        (0.5, 0.2),
-        template.region.index_select(0, roots.face).to(torch.uint8),
-    )
+    kind = template.region.index_select(0, roots.face).to(torch.uint8)
+    return _strands(head, points, color, 0.1, (0.5, 0.2), kind)
 
 
 def _beard(person: Person, template: Template, head: Head) -> Strands:

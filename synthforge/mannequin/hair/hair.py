@@ -12,7 +12,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from synthforge.mannequin.draws import RGB
+from synthforge.mannequin.draws import RGB, between
 from synthforge.mannequin.hair.combing import Comb
 from synthforge.mannequin.hair.hair_styles import at_parting, growth_of, in_fringe, roots_kept
 from synthforge.mannequin.hair.rim import Rim
@@ -131,12 +131,12 @@ def strand_colors(color: RGB, grey: float, lock: Tensor, random: Tensor) -> Tens
 
 def _along_guides(comb: Comb, curves: Tensor, roots: Roots, guides: Roots, head: Head) -> Strands:
     """Strands beside their guides: root offset, clumping, curls and frizz added up."""
-    growth, style = comb.growth, comb.growth.style
+    hair, growth, style = comb.hair, comb.growth, comb.growth.style
     offset = (roots.posed(head.vertices, comb.head.faces) - curves[:, roots.guide, 0].T).T
     knots = style.knots
     s = steps(0, 1, knots)
     mean_length = float(mean(growth.length, 0))
-    turns = mean_length / growth.curl_length * 2 * math.pi
+    turns = mean_length / between(style.curl_length, hair.wave) * 2 * math.pi
     fade = (s / 0.25).clamp(max=1)
     phase = 2 * math.pi * (guides.random[roots.guide, 9] + 0.10 * roots.random[:, 9])
     basis = torch.stack(
@@ -156,9 +156,10 @@ def _along_guides(comb: Comb, curves: Tensor, roots: Roots, guides: Roots, head:
     e2 = cross(axis, e1, 0)
     # Every strand has as many turns: the shorter ones must be the tighter.
     shorter = (growth.length[roots.guide] / mean_length).clamp(max=1) ** 2
-    radius = growth.curl_radius * shorter * (1 + 0.3 * guides.random[roots.guide, 10])
+    radius = between(style.curl_radius, hair.wave) * shorter
+    radius = radius * (1 + 0.3 * guides.random[roots.guide, 10])
     cos, sin = cosine(phase) * radius, sine(phase) * radius
-    frizz = growth.frizz * growth.length[roots.guide]
+    frizz = (0.004 + 0.012 * hair.frizz**2 + style.frizz) * growth.length[roots.guide]
     amounts = torch.stack(
         [
             offset,
@@ -188,7 +189,7 @@ def _along_guides(comb: Comb, curves: Tensor, roots: Roots, guides: Roots, head:
     exposed = ((layer - layer.amin()) / (layer.amax() - layer.amin() + 1e-6)).clamp(0, 1)
     return Strands(
         points,
-        strand_colors(comb.hair.color, comb.hair.grey, guides.random[roots.guide], roots.random),
+        strand_colors(hair.color, hair.grey, guides.random[roots.guide], roots.random),
         0.35 + 0.65 * exposed,
         style.shine,
         _DEPTH,

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
 
 import torch
 from torch import Tensor
 
+from synthforge.mannequin.draws import Pair, between
 from synthforge.mannequin.hair.hairline import recession
 from synthforge.mannequin.hair.roots import Roots
 from synthforge.mannequin.person import Hair
 from synthforge.mannequin.render.arithmetic import exp, normal_cdf, sigmoid
 from synthforge.mannequin.render.template import Template
-
-Pair = tuple[float, float]
-Share = TypeVar("Share", float, Tensor)
 
 
 @dataclass(frozen=True)
@@ -131,13 +128,6 @@ class Growth:
     lift: Tensor
     layer: Tensor
     in_fringe: Tensor
-    curl_radius: float
-    curl_length: float
-    frizz: float
-
-
-def between(pair: Pair, share: Share) -> Share:
-    return pair[0] + (pair[1] - pair[0]) * share
 
 
 def roots_kept(hair: Hair, roots: Roots) -> Tensor:
@@ -203,7 +193,4 @@ def growth_of(hair: Hair, guides: Roots, head: Template) -> Growth:
         layer=(0.004 + (0.004 + 0.010 * hair.volume) * torch.sqrt(rank))
         * between(style.layer, top),
         in_fringe=fringe,
-        curl_radius=between(style.curl_radius, hair.wave),
-        curl_length=between(style.curl_length, hair.wave),
-        frizz=0.004 + 0.012 * hair.frizz**2 + style.frizz,
     )

@@ -150,12 +150,6 @@ def _jaw_y(head: Template) -> Tensor:
     return head.landmarks[4, 1] + 0.01
 
 
-def _grid(rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
-    """Every pair: [H * W] each."""
-    pairs = rows[:, None].expand(-1, len(columns)), columns.expand(len(rows), -1)
-    return pairs[0].flatten(), pairs[1].flatten()
-
-
 @functools.cache
 def _scalp_vertices(over_ears: bool) -> Tensor:
     """int64 [H * W]: the outermost vertex near each direction of Scalp.radius."""
@@ -164,19 +158,16 @@ def _scalp_vertices(over_ears: bool) -> Tensor:
     if not over_ears:
         ears = torch.tensor([REGION_ID["left_ear"], REGION_ID["right_ear"]])
         outer[head.faces[torch.isin(head.region, ears)].flatten()] = False
-    index = torch.nonzero(outer).squeeze(1)
     offset = head.vertices[outer] - _center(head)
-    polar, azimuth = _grid(steps(0, math.pi, _MAP[0]), steps(-math.pi, math.pi, _MAP[1]))
-    direction = torch.stack(
-        [sine(polar) * sine(azimuth), cosine(polar), sine(polar) * cosine(azimuth)], -1
-    )
-    radius = length(offset)
-    # The vertex at the smallest angle, but farther ones win by a little: ears, jaw.
-    best = [
-        (dot(towards, unit(offset)) + 0.15 * radius).argmax(1)
-        for towards in direction[:, None].split(1024)
-    ]
-    return index[torch.cat(best)]
+    own, radius = unit(offset), length(offset)
+    azimuth = steps(-math.pi, math.pi, _MAP[1])
+    best = []
+    for polar in steps(0, math.pi, _MAP[0]):
+        x, z = sine(polar) * sine(azimuth), sine(polar) * cosine(azimuth)
+        towards = torch.stack([x, cosine(polar).expand_as(x), z], -1)[:, None]
+        # The vertex at the smallest angle, but farther ones win by a little: ears, jaw.
+        best.append((dot(towards, own) + 0.15 * radius).argmax(1))
+    return torch.nonzero(outer).squeeze(1)[torch.cat(best)]
 
 
 @functools.cache
@@ -184,22 +175,16 @@ def _shoulder_vertices() -> Tensor:
     """int64 [H * W]: the outermost vertex near each height and azimuth of Shoulders.radius."""
     head = template()
     outer = (head.vertices[:, 1] < _jaw_y(head)) & (head.piece == Piece.SKIN)
-    index = torch.nonzero(outer).squeeze(1)
     x, y, z = head.vertices[outer].unbind(-1)
     z = z - _AXIS_Z
     radius = torch.sqrt(x * x + z * z)
-    direction = torch.stack([x / radius, z / radius], -1)
-    height, azimuth = _grid(
-        steps(float(_jaw_y(head)), _LOWEST_Y, _TRUNK_MAP[0]),
-        steps(-math.pi, math.pi, _TRUNK_MAP[1]),
-    )
-    best = []
-    for rows, columns in zip(
-        height[:, None].split(1024), azimuth[:, None].split(1024), strict=True
-    ):
-        along = sine(columns) * direction[:, 0] + cosine(columns) * direction[:, 1]
-        best.append((along - ((rows - y) / 0.1) ** 2 + 0.15 * radius).argmax(1))
-    return index[torch.cat(best)]
+    azimuth = steps(-math.pi, math.pi, _TRUNK_MAP[1])[:, None]
+    along = sine(azimuth) * (x / radius) + cosine(azimuth) * (z / radius)
+    best = [
+        (along - ((height - y) / 0.1) ** 2 + 0.15 * radius).argmax(1)
+        for height in steps(float(_jaw_y(head)), _LOWEST_Y, _TRUNK_MAP[0])
+    ]
+    return torch.nonzero(outer).squeeze(1)[torch.cat(best)]
 
 
 def _smoothed(radius: Tensor, size: tuple[int, int]) -> Tensor:

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+from scipy import ndimage
 from torch import Tensor
 
 from synthforge.mannequin.kernels.skin import TEXELS_AT_ONCE
 from synthforge.mannequin.render.skin_features import Points, skin_features
-from synthforge.mannequin.render.template import template
-from synthforge.mannequin.render.uv_grid import uv_grid
+from synthforge.mannequin.render.template import Template, template
+from synthforge.rasterizer import rasterize
 
 TEXTURE_SIZE = 768
 
@@ -51,14 +52,11 @@ class SkinMaps:
 @functools.cache
 def skin_maps() -> SkinMaps:
     """All maps at TEXTURE_SIZE."""
-    head = template()
-    grid = uv_grid(head, TEXTURE_SIZE)
-    piece = head.piece[head.faces[grid.face, 0]]
-    points = Points(head, grid.positions, grid.normals, head.region[grid.face], piece)
+    points, of_texel = _charted(template())
     features = skin_features(points)
 
     def layers(*names: str) -> Tensor:
-        return torch.stack([features[name].index_select(0, grid.source) for name in names])
+        return torch.stack([features[name].index_select(0, of_texel) for name in names])
 
     pigments = layers(*PIGMENT_MAPS)
     heights = layers("wrinkle_height", "pore_height", "lip_height")
@@ -70,6 +68,29 @@ def skin_maps() -> SkinMaps:
         hairline=layers("hair", "high", "thin"),
         present=(runs != 0).any(2).T.to(torch.uint8).contiguous(),
     )
+
+
+def _charted(head: Template) -> tuple[Points, Tensor]:
+    """The surface at the N texels that some chart of the UV layout covers; row 0 is v = 1.
+
+    And which of them each texel of the texture shows, int64 [S * S]: outside the charts the nearest
+    one, so that filtering never bleeds.
+    """
+    ndc = torch.cat([1 - 2 * head.uvs[:, :1], 2 * head.uvs[:, 1:] - 1], 1)
+    ndc = torch.cat([ndc, torch.ones(len(ndc), 1)], 1)[None]
+    seen = rasterize(ndc, head.uv_faces, TEXTURE_SIZE, TEXTURE_SIZE, perspective_correct=False)
+    corners = torch.cat([head.vertices, head.normals], 1)[head.faces]
+    covered = seen.covered[0]
+    texel = covered.flatten().nonzero().squeeze(1)
+    values = seen.interpolate(corners).view(-1, 6)[texel]
+    face = seen.face_ids.flatten()[texel]
+    piece = head.piece[head.faces[face, 0]]
+    rows, columns = ndimage.distance_transform_edt(
+        ~covered.numpy(), return_distances=False, return_indices=True
+    )
+    nearest = torch.from_numpy(rows.astype("int64") * TEXTURE_SIZE + columns).flatten()
+    number = torch.cumsum(covered.flatten(), 0) - 1
+    return Points(head, values[:, :3], values[:, 3:], head.region[face], piece), number[nearest]
 
 
 def _gradient(height: Tensor) -> Tensor:
