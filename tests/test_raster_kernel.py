@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from synthforge import raster_kernel, raster_torch
-from synthforge.mannequin.hair.strand_kernel import draw_strands
+from synthforge.mannequin.kernels.strands import draw_strands
 from synthforge.rasterizer import Fragments, pixel_centers, rasterize, resolve, visible
 
 CPU = torch.device("cpu")

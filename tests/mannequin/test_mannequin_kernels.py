@@ -10,10 +10,10 @@ from support_mannequin import Dome, depths_round, latent, rotation, samples, tra
 
 from synthforge.frames import UNITS_PER_METRE
 from synthforge.mannequin.hair import scalp
-from synthforge.mannequin.hair.strand_kernel import gather_seen, lay_along
 from synthforge.mannequin.hair.strands import Splat, Strands, shade_strands
 from synthforge.mannequin.kernels.maps import keep_off_head, read_around
 from synthforge.mannequin.kernels.shading import SHADOW_EXTENT
+from synthforge.mannequin.kernels.strands import gather_seen, lay_along
 from synthforge.mannequin.kernels.vertices import sum_normals
 from synthforge.mannequin.person import person_from
 from synthforge.mannequin.render import lighting

@@ -18,9 +18,9 @@ from synthforge.mannequin.hair.hair_styles import at_parting, growth_of, in_frin
 from synthforge.mannequin.hair.rim import Rim
 from synthforge.mannequin.hair.roots import GUIDES, Roots, scalp_roots
 from synthforge.mannequin.hair.scalp import Head, Shoulders, scalp_of, shoulders_of
-from synthforge.mannequin.hair.strand_kernel import lay_along
 from synthforge.mannequin.hair.strands import Strands
 from synthforge.mannequin.kernels import run
+from synthforge.mannequin.kernels.strands import lay_along
 from synthforge.mannequin.person import Person
 from synthforge.mannequin.render.arithmetic import (
     cosine,

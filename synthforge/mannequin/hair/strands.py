@@ -11,9 +11,9 @@ from torch import Tensor
 
 from flame_pytorch.lbs import fixed_order_sum
 from synthforge.camera import Camera
-from synthforge.mannequin.hair.strand_kernel import CELL, draw_strands, gather_seen
 from synthforge.mannequin.kernels import run
 from synthforge.mannequin.kernels.shading import SHADOW_EXTENT, shade_hair
+from synthforge.mannequin.kernels.strands import CELL, draw_strands, gather_seen
 from synthforge.mannequin.render.arithmetic import exp, length, product, turned
 from synthforge.mannequin.render.lighting import Shadow, ambient_cube
 from synthforge.mannequin.render.scene import Scene

@@ -17,8 +17,6 @@ _ONE = _F(1)
 _SINE = np.array(
     [(-1) ** k * math.tau ** (2 * k + 1) / math.factorial(2 * k + 1) for k in range(9)], np.float32
 )
-# Abramowitz & Stegun (1964), 4.4.49: within 1e-5 rad.
-_ARCTANGENT = np.array([0.9998660, -0.3302995, 0.1801410, -0.0851330, 0.0208351], np.float32)
 
 
 @compiled("float32[::1]", "float32[::1]")
@@ -46,21 +44,3 @@ def sines(x, result):
         for k in range(7, 0, -1):
             value = (value + _SINE[k]) * square
         result[i] = turns * (value + _SINE[0])
-
-
-@compiled("float32[::1]", "float32[::1]", "float32[::1]")
-def angles(y, x, result):
-    """Radians from the x axis to (x, y), [N] each, as atan2(y, x), into result [N]."""
-    for i in range(len(x)):
-        across, up = abs(x[i]), abs(y[i])
-        ratio = min(across, up) / max(max(across, up), _F(1e-30))
-        square = ratio * ratio
-        value = square * _ARCTANGENT[4]
-        for k in range(3, 0, -1):
-            value = (value + _ARCTANGENT[k]) * square
-        angle = ratio * (value + _ARCTANGENT[0])
-        if up > across:
-            angle = _F(math.pi / 2) - angle
-        if x[i] < 0:
-            angle = _F(math.pi) - angle
-        result[i] = -angle if y[i] < 0 else angle

@@ -1,4 +1,4 @@
-"""The loops of maps.py and panoramas.py, compiled as those of `raster_kernel` are."""
+"""The loops over two-dimensional maps and angles, compiled as those of `raster_kernel` are."""
 
 # mypy: disallow-untyped-defs=False
 
@@ -122,8 +122,8 @@ def resize(maps, result):
 
 
 @inlined
-def _turns(y, x):
-    """Angle of (x, y), in turns from -1/2 to 1/2."""
+def _angle(y, x):
+    """Radians from the x axis to (x, y), as atan2(y, x)."""
     across, up = abs(x), abs(y)
     ratio = min(across, up) / max(max(across, up), _F(1e-30))
     square = ratio * ratio
@@ -135,7 +135,20 @@ def _turns(y, x):
         angle = _F(np.pi / 2) - angle
     if x < 0:
         angle = _F(np.pi) - angle
-    return (-angle if y < 0 else angle) * _F(0.5 / np.pi)
+    return -angle if y < 0 else angle
+
+
+@compiled("float32[::1]", "float32[::1]", "float32[::1]")
+def angles(y, x, result):
+    """Set result [N] to _angle."""
+    for i in range(len(x)):
+        result[i] = _angle(y[i], x[i])
+
+
+@inlined
+def _turns(y, x):
+    """Angle of (x, y), in turns from -1/2 to 1/2."""
+    return _angle(y, x) * _F(0.5 / np.pi)
 
 
 @inlined
@@ -160,15 +173,20 @@ def read_cells(maps, columns, rows, values):
             values[channel, i] = _read(maps[channel], columns[i], rows[i])
 
 
+@inlined
+def _read_around(map_, x, y, z):
+    """Value of a map over polar angle and azimuth in a direction."""
+    height, width = map_.shape
+    column = (_F(2) * _turns(x, z) + _ONE) * (_F(width - 1) * _HALF)
+    row = _F(2) * _turns(np.sqrt(x * x + z * z), y) * _F(height - 1)
+    return _read(map_, column, row)
+
+
 @compiled("float32[:,::1]", "float32[:,::1]", "float32[::1]")
 def read_around(radius, offsets, values):
     """Set values [N] of a map over polar angle and azimuth in the directions of offsets [N, 3]."""
-    height, width = radius.shape
     for i in range(len(offsets)):
-        x, y, z = offsets[i, 0], offsets[i, 1], offsets[i, 2]
-        column = (_F(2) * _turns(x, z) + _ONE) * (_F(width - 1) * _HALF)
-        row = _F(2) * _turns(np.sqrt(x * x + z * z), y) * _F(height - 1)
-        values[i] = _read(radius, column, row)
+        values[i] = _read_around(radius, offsets[i, 0], offsets[i, 1], offsets[i, 2])
 
 
 @compiled("float32[:,::1]", "float32[::1]", "float32[:,::1]", "float32[::1]", "float32[::1]")
@@ -178,15 +196,11 @@ def keep_off_head(radius, center, points, layer, stand_off):
     radius: of the surface, over polar angle and azimuth. center: [4], x, y, z and y of the bottom.
     stand_off: set to how far they were off the layer, [N].
     """
-    height, width = radius.shape
     for i in range(len(points)):
         y = points[i, 1]
         across, up, ahead = points[i, 0] - center[0], y - center[1], points[i, 2] - center[2]
-        level = across * across + ahead * ahead
-        distance = np.sqrt(level + up * up)
-        column = (_F(2) * _turns(across, ahead) + _ONE) * (_F(width - 1) * _HALF)
-        row = _F(2) * _turns(np.sqrt(level), up) * _F(height - 1)
-        floor = _read(radius, column, row) + layer[i]
+        distance = np.sqrt(across * across + ahead * ahead + up * up)
+        floor = _read_around(radius, across, up, ahead) + layer[i]
         stand_off[i] = distance - floor
         if distance < floor and y > center[3]:
             grown = floor / distance

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from flame_pytorch.lbs import fixed_order_sum
 from synthforge.mannequin.kernels import run
-from synthforge.mannequin.kernels.arithmetic import angles, exps, sines
+from synthforge.mannequin.kernels.arithmetic import exps, sines
+from synthforge.mannequin.kernels.maps import angles
 
 
 def exp(x: Tensor) -> Tensor:

@@ -13,9 +13,9 @@ from synthforge.generator import Layers
 from synthforge.mannequin.hair.hairline import hairline_height, recession
 from synthforge.mannequin.hair.strands import Splat, Strands
 from synthforge.mannequin.kernels import run
+from synthforge.mannequin.kernels.layers import compose
 from synthforge.mannequin.person import Person
 from synthforge.mannequin.render.clothes import neckline_height
-from synthforge.mannequin.render.layers_kernel import compose
 from synthforge.mannequin.render.pixel_faces import PixelFaces
 from synthforge.mannequin.render.shading import NEAR_NECKLINE_M
 from synthforge.mannequin.render.template import Template, template

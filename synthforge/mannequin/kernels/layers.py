@@ -1,4 +1,4 @@
-"""The loop over pixels and their samples, compiled for the CPU as those of `raster_kernel` are."""
+"""The loop of render/layers.py, compiled as those of `raster_kernel` are."""
 
 # mypy: disallow-untyped-defs=False
 

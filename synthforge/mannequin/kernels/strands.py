@@ -1,4 +1,4 @@
-"""The loop over strands and their pixels, compiled for the CPU as those of `raster_kernel` are."""
+"""The loops of hair/strands.py and hair.py, compiled as those of `raster_kernel` are."""
 
 # mypy: disallow-untyped-defs=False
 
