@@ -125,7 +125,7 @@ def plain_skin(head, values, seen, texture, person, scene, shadow, above):
 def test_skin_and_cloth(draws, scene, shadow, monkeypatch):
     """On random faces, lit from all sides, above the neckline, at it and below."""
     head, person = template(), replace(person_from(latent(3)), lip_gloss=0.7)
-    face = torch.nonzero(head.eye == 0).squeeze(1)[::7]
+    face = torch.nonzero(head.eye == 0).squeeze(1)[::7].contiguous()
     weights = torch.rand(3, len(face), generator=draws)
     seen = PixelFaces(face, weights / weights.sum(0), face.float(), face)
     values = torch.cat([head.normals, head.normals.abs(), head.normals + 0.9, head.vertices * 4], 1)

@@ -20,10 +20,11 @@ _MESH_GLOBE = 16.6 / 12
 _IRIS_RADIUS = 0.475
 _PUPIL_RADIUS = 0.185
 _IRIS_DEPTH = 0.10
-_SCLERA = (0.50, 0.455, 0.43)
-_SCLERA_PIGMENT = (0.16, 0.18, 0.22)
-_VEINS = (0.62, 0.24, 0.20)
-_COLLAR = (0.14, 0.075, 0.03)
+_SCLERA = torch.tensor([0.50, 0.455, 0.43])
+_SCLERA_PIGMENT = torch.tensor([0.16, 0.18, 0.22])
+_VEINS = torch.tensor([0.62, 0.24, 0.20])
+_COLLAR = torch.tensor([0.14, 0.075, 0.03])
+_TO_VIEWER = torch.tensor([0.0, 0.0, 1.0])
 
 
 @dataclass(frozen=True)
@@ -44,35 +45,33 @@ def shade_eye(
     person: Person,
     scene: Scene,
     eye: Eye,
-    eye_local: Tensor,
+    globe: Tensor,
     ambient: Tensor,
     key_lit: Tensor,
 ) -> Tensor:
     """Linear RGB [N, 3] of an eyeball's pixels.
 
-    eye_local: [N, 3], position in eyeball radii, eyeball frame.
+    globe: [N, 3], position in eyeball radii, eyeball frame.
     ambient: [N, 3] environment irradiance; key_lit: [N] share of the key that arrives.
     """
-    like = eye_local.new_tensor
-    shade, poking = _under_lids(eye, turned(eye.head_rotation, eye_local))
-    globe = eye_local
-    eye_local = eye_local * _MESH_GLOBE
-    r = _radius(_refracted(eye_local, eye.rotation[2])) + (eye_local[:, 2] < 0).float()
+    shade, poking = _under_lids(eye, turned(eye.head_rotation, globe))
+    place = globe * _MESH_GLOBE
+    r = _radius(_refracted(place, eye.rotation[2])) + (place[:, 2] < 0).float()
     radius = _IRIS_RADIUS * person.iris_size
     iris = _iris(person, r / radius, r)
-    sclera = _sclera(person, eye_local[:, 0].abs())
+    sclera = _sclera(person, place[:, 0].abs())
     albedo = sclera + (iris - sclera) * smoothstep(radius + 0.022, radius - 0.022, r)[:, None]
 
-    cosine = dot(turned(eye.rotation, globe), like(scene.key.direction))
+    cosine = dot(turned(eye.rotation, globe), torch.tensor(scene.key.direction))
     diffuse = (0.35 + 0.65 * cosine).clamp(0) * key_lit
-    light = ambient + like(scene.key.color) * diffuse[:, None]
+    light = ambient + torch.tensor(scene.key.color) * diffuse[:, None]
 
     # The cornea bulges: its normal leaves the axis faster than the globe's.
     bulge = 1.1 * smoothstep(_IRIS_RADIUS * 1.25, _IRIS_RADIUS * 0.8, r)[:, None]
     cornea = unit(globe * torch.cat([1 + bulge, 1 + bulge, 1 + 0 * bulge], -1))
     glint = _reflection(scene, turned(eye.rotation, cornea), key_lit)
     color = albedo * light * shade[:, None] + glint * shade.clamp(0.25)[:, None]
-    skin = like(skin_albedo(person)) * light
+    skin = torch.tensor(skin_albedo(person)) * light
     return color + (skin - color) * poking[:, None]
 
 
@@ -108,9 +107,8 @@ def _refracted(eye_local: Tensor, towards_viewer: Tensor) -> Tensor:
 
 def _iris(person: Person, relative: Tensor, r: Tensor) -> Tensor:
     """Albedo [N, 3]: a brown collar round the pupil, a dark limbus."""
-    like = r.new_tensor
     collar = 0.35 * smoothstep(0.75, 0.35, relative)[:, None]
-    color = like(person.iris) * (1 - collar) + collar * like(_COLLAR)
+    color = torch.tensor(person.iris) * (1 - collar) + collar * _COLLAR
     color = color * (1 - 0.82 * smoothstep(0.80, 1.0, relative)[:, None])
     pupil = smoothstep(_PUPIL_RADIUS + 0.03, _PUPIL_RADIUS - 0.015, r)[:, None]
     return color * (1 - pupil) + 0.004 * pupil
@@ -119,20 +117,17 @@ def _iris(person: Person, relative: Tensor, r: Tensor) -> Tensor:
 def _sclera(person: Person, sideways: Tensor) -> Tensor:
     """Albedo [N, 3]: off-white, less so with dark skin, redder in the corners."""
     red = smoothstep(0.5, 0.95, sideways)[:, None] * (0.25 + 0.45 * person.sclera_redness)
-    like = sideways.new_tensor
-    white = like(_SCLERA) - person.melanin * like(_SCLERA_PIGMENT)
-    return white + (like(_VEINS) - white) * red
+    white = _SCLERA - person.melanin * _SCLERA_PIGMENT
+    return white + (_VEINS - white) * red
 
 
 def _reflection(scene: Scene, normal: Tensor, key_lit: Tensor) -> Tensor:
     """What the wet surface mirrors, [N, 3]: the surroundings and two windows."""
-    like = normal.new_tensor
-    mirror = normal * (2 * normal[:, 2:]) - like((0.0, 0.0, 1.0))
+    mirror = normal * (2 * normal[:, 2:]) - _TO_VIEWER
     light = scene.surroundings.reflected(mirror) * 0.9
     for lamp, gain in zip((scene.key, *scene.fills), (40.0, 18.0), strict=False):
         size = 0.09 + 0.13 * lamp.softness
         edge = 1 - 0.5 * (size * 1.5) ** 2, 1 - 0.5 * (size * 0.9) ** 2
-        window = gain * smoothstep(*edge, dot(mirror, like(lamp.direction)))
-        light = light + like(lamp.color) * (window * (0.35 + 0.65 * key_lit))[:, None]
-    fresnel = schlick(0.025, normal[:, 2])
-    return light * fresnel[:, None]
+        window = gain * smoothstep(*edge, dot(mirror, torch.tensor(lamp.direction)))
+        light = light + torch.tensor(lamp.color) * (window * (0.35 + 0.65 * key_lit))[:, None]
+    return light * schlick(0.025, normal[:, 2])[:, None]

@@ -26,6 +26,8 @@ from synthforge.rasterizer import rasterize
 
 # Share of the key's light on what surrounds a fold.
 _KEY_ON_FOLDS = 0.35
+# Share of red, green and blue light that neighbours in skin exchange.
+_SCATTERED = torch.tensor([0.75, 0.45, 0.25])
 _SHADOW_SIZE = 368
 _HAIR_SHADOW_SIZE = 128
 _FAR = 9.0
@@ -43,12 +45,11 @@ def fit_rotation(source: Tensor, target: Tensor) -> Tensor:
 
 def radiance(scene: Scene, view_directions: Tensor) -> Tensor:
     """Light arriving from directions [N, 3] (viewer axes): linear RGB [N, 3], without the key."""
-    like = view_directions.new_tensor
     total = scene.surroundings.radiance(view_directions)
     for light in scene.fills:
-        cosine = dot(view_directions, like(light.direction)).clamp(min=0)[:, None]
+        cosine = dot(view_directions, torch.tensor(light.direction)).clamp(min=0)[:, None]
         # A lobe whose irradiance on a facing surface is the light's colour.
-        total = total + like(light.color) * 2.5 * (cosine**2) ** 2
+        total = total + torch.tensor(light.color) * 2.5 * (cosine**2) ** 2
     return total
 
 
@@ -69,8 +70,7 @@ def irradiance(
     """Environment light at every vertex, with its shadows: linear RGB [V, 3].
 
     skin: albedo; folds are lit by the skin round them. normals: [V, 3] of the posed head, generator
-    frame. topology: of the head. Light scatters below the skin, red light farthest: neighbours
-    share it, red most.
+    frame. topology: of the head.
     """
     light = radiance(scene, turned(R_view_head, directions()))
     sums = torch.zeros(4, len(normals))
@@ -78,12 +78,11 @@ def irradiance(
     run(gather_light, normals.T.contiguous(), towards, light, visibility(), sums)
     *colors, sky = sums * (4 / DIRECTIONS)
     bare, blocked = torch.stack(colors, 1), (1 - sky).clamp_(min=0)[:, None]
-    like = bare.new_tensor
-    bare += blocked * (like(skin) * (mean(bare, 0) + _KEY_ON_FOLDS * like(scene.key.color)))
+    key = torch.tensor(scene.key.color)
+    bare += blocked * (torch.tensor(skin) * (mean(bare, 0) + _KEY_ON_FOLDS * key))
     near = neighbour_mean(bare, topology)
     far = neighbour_mean(near, topology)
-    share = like([0.75, 0.45, 0.25])
-    return bare + share * (0.5 * near + 0.5 * far - bare)
+    return bare + _SCATTERED * (0.5 * near + 0.5 * far - bare)
 
 
 @dataclass(frozen=True)

@@ -193,9 +193,12 @@ def _eyes(points: Points) -> Maps:
     distance = points.distance(torch.cat([curve, curve[:1]]), 0.032)
     opening = inside_polygon(points.mirrored[:, :2], curve[:, :2])
     on_lid = points.front * points.skin
-    upper = smoothstep(-0.0015, 0.0015, y - _lid_axis(x, mark))
+    # Above the line from the inner to the outer corner.
+    inner, outer = mark[42], mark[45]
+    along = ((x - inner[0]) / (outer[0] - inner[0])).clamp(-0.3, 1.3)
+    upper = smoothstep(-0.0015, 0.0015, y - (inner[1] + along * (outer[1] - inner[1])))
     bag = bell(x - eye[0] + 0.003, 0.015) * bell(y - eye[1] + 0.0115, 0.0060)
-    inner_corner = bell(x - mark[42, 0] + 0.003, 0.006) * bell(y - eye[1] + 0.001, 0.009)
+    inner_corner = bell(x - inner[0] + 0.003, 0.006) * bell(y - eye[1] + 0.001, 0.009)
     inside = opening * on_lid
     mouth = points.within("inner_mouth")
     return {
@@ -210,37 +213,24 @@ def _eyes(points: Points) -> Maps:
     }
 
 
-def _lid_axis(x: Tensor, mark: Tensor) -> Tensor:
-    """Height of the line from the inner to the outer eye corner at x."""
-    inner, outer = mark[42], mark[45]
-    t = ((x - inner[0]) / (outer[0] - inner[0])).clamp(-0.3, 1.3)
-    return inner[1] + t * (outer[1] - inner[1])
-
-
 def _mouth(points: Points, fine: Tensor, medium: Tensor) -> Maps:
-    """Lips with their lines and the dark line between them."""
+    """Lips with their lines and the dark line between them, and what is seen behind it."""
     mark = points.head.landmarks
     outline = smooth_curve(mark[OUTER_LIP], 60, closed=True)
     border = points.distance(torch.cat([outline, outline[:1]]), 0.05)
     corner_to_corner = [48, 60, 61, 62, 63, 64, 54]
     parting = points.distance(smooth_curve(mark[corner_to_corner], 32), 0.05)
+    teeth = points.made_of(Piece.UPPER_TEETH, Piece.LOWER_TEETH)
+    gums = points.made_of(Piece.UPPER_GUMS, Piece.LOWER_GUMS)
     lines = sine(points.positions[:, 0] * 5200 + 2.5 * medium) * 0.5 + 0.5 * fine
     return {
         "lip": points.lip * smoothstep(-0.0002, 0.0016, border),
         "lip_line": points.lip * bell(parting, 0.0013),
         "lip_height": lines * points.lip * 6e-5,
-        **_inside_mouth(points),
-    }
-
-
-def _inside_mouth(points: Points) -> Maps:
-    """What is seen between the lips: the back teeth lie in the cheeks' shadow."""
-    teeth = points.made_of(Piece.UPPER_TEETH, Piece.LOWER_TEETH)
-    gums = points.made_of(Piece.UPPER_GUMS, Piece.LOWER_GUMS)
-    return {
         "mouth_dark": points.within("inner_mouth") * (1 - teeth - gums),
         "tooth": teeth,
         "gum": gums,
+        # They lie in the cheeks' shadow.
         "teeth_back": teeth * smoothstep(0.016, 0.026, points.mirrored[:, 0]),
     }
 
