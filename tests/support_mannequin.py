@@ -50,7 +50,7 @@ def latent(seed, **attributes):
 def rotation(seed):
     """A random rotation [3, 3]."""
     q, _ = torch.linalg.qr(torch.randn(3, 3, generator=torch.Generator().manual_seed(seed)))
-    return q * torch.sign(torch.linalg.det(q))
+    return (q * torch.sign(torch.linalg.det(q))).contiguous()
 
 
 def depths_round(map_, x, y, radius, count):

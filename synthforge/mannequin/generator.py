@@ -210,7 +210,7 @@ class Mannequin:
         )
         if dress is not None:
             light = light * dress.shade[:, None]
-        surface = surface_of(head, body, light, shadow)
+        surface = surface_of(body, light, shadow)
         eyes = eyes_of(head, vertices, landmarks, R_view_gen, R_gen_head)
 
         size = image_size * _SUPERSAMPLING
@@ -220,7 +220,7 @@ class Mannequin:
         )
         faces_seen = pixel_faces(ndc[0], faces_drawn, face_ids[0])
         texture = skin_texture(person, faces_seen)
-        colors = shade(surface, faces_seen, texture, person, scene, shadow, R_view_gen, eyes)
+        colors = shade(head, surface, faces_seen, texture, person, scene, shadow, R_view_gen, eyes)
         z_seen = faces_seen.z
         kinds_of_faces = head.region.to(torch.uint8)
         if dress is not None:

@@ -22,7 +22,7 @@ from synthforge.mannequin.render.lighting import Light, Shadow, ambient_cube
 from synthforge.mannequin.render.occlusion import neighbour_mean, visibility
 from synthforge.mannequin.render.pixel_faces import PixelFaces, averaged, on_samples
 from synthforge.mannequin.render.scene import scene_from
-from synthforge.mannequin.render.shading import Surface, shade
+from synthforge.mannequin.render.shading import shade
 from synthforge.mannequin.render.skin_maps import PIGMENT_MAPS, skin_maps
 from synthforge.mannequin.render.template import template
 from synthforge.mannequin.render.tone_mapping import exposure, tone_map
@@ -135,7 +135,7 @@ def test_skin_and_cloth(draws, scene, shadow, monkeypatch):
     monkeypatch.setattr(
         "synthforge.mannequin.render.shading._above_neckline", lambda *arguments: above
     )
-    got = shade(Surface(head, values), seen, texture, person, scene, shadow, torch.eye(3), ())
+    got = shade(head, values, seen, texture, person, scene, shadow, torch.eye(3), ())
     expected = plain_skin(head, values, seen, texture, person, scene, shadow, above)
     close = torch.isclose(got, expected, atol=2e-3, rtol=2e-3).all(0)
     assert close.float().mean() > 0.999 and got.std() > 0.1
@@ -147,7 +147,7 @@ def test_what_is_not_the_head_and_eyes_without_eyeballs_stay_black(scene, shadow
     seen = PixelFaces(face, torch.full((3, 2), 1 / 3), face.float(), face)
     values, texture = torch.ones(len(head.vertices), 12), torch.ones(8, 64, 64)
     person = person_from(latent(3))
-    colors = shade(Surface(head, values), seen, texture, person, scene, shadow, torch.eye(3), ())
+    colors = shade(head, values, seen, texture, person, scene, shadow, torch.eye(3), ())
     assert (colors == 0).all()
 
 
@@ -266,8 +266,8 @@ def test_light_at_the_vertices():
     around = lighting.directions()
     light = lighting.radiance(scene, around @ turn.T)
     cosine = (around @ turn.T @ head.normals.T).clamp(min=0) * visibility()
-    bare = cosine.T @ light * (4 / lighting.DIRECTIONS)
-    blocked = (1 - cosine.sum(0) * (4 / lighting.DIRECTIONS)).clamp(min=0)[:, None]
+    bare = cosine.T @ light * (4 / len(around))
+    blocked = (1 - cosine.sum(0) * (4 / len(around))).clamp(min=0)[:, None]
     round_it = bare.mean(0) + 0.35 * torch.tensor(scene.key.color)
     bare = bare + blocked * torch.tensor([0.6, 0.4, 0.3]) * round_it
     a, b, c = (bare[corner] for corner in head.faces.T)

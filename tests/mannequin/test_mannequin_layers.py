@@ -58,7 +58,7 @@ def black_strands(image, *arguments, shade=generator_module.shade_strands):
 
 
 BLACK = {
-    "shade": lambda surface, seen, *_: torch.zeros(3, len(seen)),
+    "shade": lambda head, surface, seen, *_: torch.zeros(3, len(seen)),
     "shade_strands": black_strands,
 }
 

@@ -61,9 +61,9 @@ def shadow_of(body, hair=NOTHING, opacity=1e-4):
 
 def test_skin_that_faces_the_light_is_not_in_its_own_shadow(body):
     shadow = shadow_of(body)
-    surface = surface_of(template(), body, torch.zeros_like(body.vertices), shadow)
+    surface = surface_of(body, torch.zeros_like(body.vertices), shadow)
     facing = body.normals[template().faces, 2].amin(1) > 0.8
-    lit = shadow.lit(surface.values[template().faces[:, 0], 6:9].T)[facing]
+    lit = shadow.lit(surface[template().faces[:, 0], 6:9].T)[facing]
     assert facing.sum() > 200
     assert lit.mean() > 0.9
 
@@ -76,11 +76,11 @@ def test_black_skin_shows_the_highlight_alone(person, scene, body, camera):
     texture = skin_texture(person).clone()
     texture[:3] = 0
     shadow = shadow_of(body)
-    surface = surface_of(template(), body, torch.zeros_like(body.vertices), shadow)
+    surface = surface_of(body, torch.zeros_like(body.vertices), shadow)
 
     def shine(oiliness):
         oily = replace(person, oiliness=oiliness, clothing=(0.0, 0.0, 0.0))
-        return shade(surface, seen, texture, oily, scene, shadow, torch.eye(3), ())[0]
+        return shade(template(), surface, seen, texture, oily, scene, shadow, torch.eye(3), ())[0]
 
     dull, oily = shine(0.0), shine(1.0)
     normal = body.normals[template().faces].mean(1)[seen.face]

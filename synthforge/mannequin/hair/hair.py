@@ -19,7 +19,7 @@ from synthforge.mannequin.hair.rim import Rim
 from synthforge.mannequin.hair.roots import GUIDES, Roots, scalp_roots
 from synthforge.mannequin.hair.scalp import Head, Shoulders, scalp_of, shoulders_of
 from synthforge.mannequin.hair.strands import Strands
-from synthforge.mannequin.kernels import run
+from synthforge.mannequin.kernels import filled
 from synthforge.mannequin.kernels.strands import lay_along
 from synthforge.mannequin.person import Person
 from synthforge.mannequin.render.arithmetic import (
@@ -182,9 +182,8 @@ def _along_guides(comb: Comb, curves: Tensor, roots: Roots, guides: Roots, head:
     # In the generator's frame already: turning the sums would cost more.
     in_gen = head.frame.from_local(curves), head.frame.turned_from_local(amounts)
     lines, added = (part.permute(1, 2, 0).contiguous() for part in in_gen)
-    points = torch.empty(len(rank), knots, 3)
-    run(lay_along, lines, roots.guide, first, place - first, rank, added, basis, points)
-    points = points.permute(2, 0, 1)
+    arrays = lines, roots.guide, first, place - first, rank, added, basis
+    points = filled(lay_along, (len(rank), knots, 3), *arrays).permute(2, 0, 1)
     layer = growth.layer[roots.guide]
     exposed = ((layer - layer.amin()) / (layer.amax() - layer.amin() + 1e-6)).clamp(0, 1)
     return Strands(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from flame_pytorch.lbs import fixed_order_sum
 from synthforge.mannequin.head.pieces import Piece
-from synthforge.mannequin.kernels import run
+from synthforge.mannequin.kernels import filled, run
 from synthforge.mannequin.kernels.maps import keep_off_head, keep_off_trunk, read_around
 from synthforge.mannequin.render.arithmetic import (
     cosine,
@@ -105,9 +105,7 @@ class Scalp:
 
     def at(self, direction: Tensor) -> Tensor:
         """[N, 3] unit -> [N]."""
-        radius = torch.empty(len(direction))
-        run(read_around, self.radius[0], direction.contiguous(), radius)
-        return radius
+        return filled(read_around, (len(direction),), self.radius[0], direction.contiguous())
 
     def keep_out(self, p: Tensor, layer: Tensor) -> tuple[Tensor, Tensor]:
         """Points [N, 3] at least `layer` [N] above the skin, and how far they stand off it: [N]."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 
 
@@ -14,3 +15,10 @@ def run(loop: Callable[..., Any], *arguments: Any) -> None:
     Raises TypeError for a tensor of another type or layout than the loop was compiled for.
     """
     loop(*(a.numpy() if isinstance(a, Tensor) else a for a in arguments))
+
+
+def filled(loop: Callable[..., Any], shape: tuple[int, ...], *arguments: Any) -> Tensor:
+    """A new float32 tensor, 0 before, that `loop` sets: the last of its arguments."""
+    result = torch.zeros(shape)
+    run(loop, *arguments, result)
+    return result

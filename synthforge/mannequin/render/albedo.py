@@ -112,13 +112,8 @@ def _scalp_shade(person: Person) -> tuple[list[float], list[float]]:
     shaved, bald = hair.style == "buzz", hair.style == "bald"
     cover = (0.62 if shaved else 0.75) * (1 - 0.3 * hair.grey)
     pigment = _towards(mix(hair.color, _GREY_ROOTS, hair.grey), skin_log_albedo(person))
-    border = [
-        hair.hairline,
-        hair.thinning,
-        0.007 if shaved else 0.012,
-        float(bald),
-        1 / RECESSION_M,
-    ]
+    soft = 0.007 if shaved else 0.012
+    border = [hair.hairline, hair.thinning, soft, float(bald), 1 / RECESSION_M]
     return border, [cover * channel for channel in pigment]
 
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from flame_pytorch.lbs import fixed_order_sum
-from synthforge.mannequin.kernels import run
+from synthforge.mannequin.kernels import filled
 from synthforge.mannequin.kernels.arithmetic import exps, sines
 from synthforge.mannequin.kernels.maps import angles
 
@@ -52,9 +52,8 @@ def atan2(y: Tensor, x: Tensor) -> Tensor:
 
 def _of_each(loop: Callable[..., Any], *tensors: Tensor) -> Tensor:
     """The results of a compiled loop over the numbers of tensors of one shape."""
-    result = torch.empty(tensors[0].shape)
-    run(loop, *(x.float().contiguous().view(-1) for x in (*tensors, result)))
-    return result
+    flat = [x.float().contiguous().view(-1) for x in tensors]
+    return filled(loop, flat[0].shape, *flat).view(tensors[0].shape)
 
 
 def steps(low: float, high: float, count: int) -> Tensor:

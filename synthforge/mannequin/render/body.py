@@ -9,6 +9,7 @@ from torch import Tensor
 
 from synthforge.frames import UNITS_PER_METRE
 from synthforge.mannequin.head.pieces import Piece
+from synthforge.mannequin.kernels import filled
 from synthforge.mannequin.kernels.vertices import sum_normals
 from synthforge.mannequin.person import Person
 from synthforge.mannequin.render.arithmetic import length, mean, product, turned
@@ -16,7 +17,6 @@ from synthforge.mannequin.render.clothes import neckline_height
 from synthforge.mannequin.render.eye_shading import Eye
 from synthforge.mannequin.render.fields import smooth_curve, smoothstep
 from synthforge.mannequin.render.lighting import Shadow, fit_rotation
-from synthforge.mannequin.render.shading import Surface
 from synthforge.mannequin.render.template import Template
 from synthforge.mesh import unit
 
@@ -50,9 +50,7 @@ class Body:
 
 def clothed(head: Template, person: Person, vertices: Tensor, landmarks: Tensor) -> Body:
     """Dress a posed head: vertices [V, 3], landmarks [68, 3]."""
-    normals = torch.zeros_like(vertices)
-    sum_normals(vertices.contiguous().numpy(), head.faces.numpy(), normals.numpy())
-    normals = unit(normals)
+    normals = unit(filled(sum_normals, vertices.shape, vertices.contiguous(), head.faces))
     neckline = neckline_height(person, head.vertices.T)
     thickness = _CLOTH_M * UNITS_PER_METRE * smoothstep(0.003, -0.006, neckline)
     parted = length(landmarks[62] - landmarks[66]) / UNITS_PER_METRE
@@ -60,14 +58,18 @@ def clothed(head: Template, person: Person, vertices: Tensor, landmarks: Tensor)
     return Body(vertices + thickness[:, None] * normals, normals, shut)
 
 
-def surface_of(head: Template, body: Body, light: Tensor, shadow: Shadow) -> Surface:
-    """light: [V, 3], environment irradiance at the body's vertices."""
+def surface_of(body: Body, light: Tensor, shadow: Shadow) -> Tensor:
+    """What shading reads of a posed head, at its vertices: float32 [V, 12], generator frame.
+
+    Normal, environment irradiance, position in the shadow map, position. light: [V, 3], irradiance
+    before closed lips keep it out.
+    """
     grazing = 1 - turned(shadow.rotation, body.normals)[:, 2:].abs()
     lift = _SHADOW_LIFT + _GRAZING_LIFT * grazing - _SHUT_DEPTH * body.shut[:, None]
     lifted = body.vertices + lift * body.normals
     light = light * (1 - body.shut[:, None])
     in_shadow = shadow.to_light(lifted.T).T
-    return Surface(head, torch.cat([body.normals, light, in_shadow, body.vertices], 1))
+    return torch.cat([body.normals, light, in_shadow, body.vertices], 1)
 
 
 def eyes_of(

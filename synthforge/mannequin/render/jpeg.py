@@ -12,13 +12,13 @@ from synthforge.mannequin.render.maps import doubled
 
 _BLOCK = 8
 # Orthonormal DCT-II (Ahmed et al. 1974): row by frequency, column by place.
-_DCT = tuple(
-    tuple(
+_DCT = torch.tensor([
+    [
         math.sqrt((2 if k else 1) / _BLOCK) * math.cos(math.pi * k * (2 * n + 1) / (2 * _BLOCK))
         for n in range(_BLOCK)
-    )
+    ]
     for k in range(_BLOCK)
-)
+])  # fmt: skip
 
 
 def compressed(image: Tensor, step: float) -> Tensor:
@@ -39,12 +39,11 @@ def _quantized(planes: Tensor, step: float) -> Tensor:
     """Planes [C, H, W]. Quanta grow with frequency about as in ITU-T T.81, table K.1."""
     channels, height, width = planes.shape
     blocks = planes.reshape(channels, height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK)
-    matrix = planes.new_tensor(_DCT)
     frequency = torch.arange(_BLOCK)
     quantum = step * (1 + 0.45 * (frequency[:, None, None] + frequency))
-    spectrum = _transformed(_transformed(blocks, matrix, 2), matrix, 4)
+    spectrum = _transformed(_transformed(blocks, _DCT, 2), _DCT, 4)
     spectrum = torch.round(spectrum / quantum) * quantum
-    return _transformed(_transformed(spectrum, matrix.T, 2), matrix.T, 4).view(planes.shape)
+    return _transformed(_transformed(spectrum, _DCT.T, 2), _DCT.T, 4).view(planes.shape)
 
 
 def _transformed(blocks: Tensor, matrix: Tensor, dim: int) -> Tensor:

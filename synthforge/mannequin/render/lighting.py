@@ -9,17 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from synthforge.mannequin.draws import RGB
-from synthforge.mannequin.kernels import run
+from synthforge.mannequin.kernels import filled, run
 from synthforge.mannequin.kernels.shading import SHADOW_EXTENT, lit
 from synthforge.mannequin.kernels.vertices import fit, gather_light
 from synthforge.mannequin.render.arithmetic import dot, mean, turned, turned_planes, weighted_sum
-from synthforge.mannequin.render.occlusion import (
-    DIRECTIONS,
-    directions,
-    look_from,
-    neighbour_mean,
-    visibility,
-)
+from synthforge.mannequin.render.occlusion import directions, look_from, neighbour_mean, visibility
 from synthforge.mannequin.render.scene import Light, Scene
 from synthforge.mesh import Topology
 from synthforge.rasterizer import rasterize
@@ -73,10 +67,8 @@ def irradiance(
     frame. topology: of the head.
     """
     light = radiance(scene, turned(R_view_head, directions()))
-    sums = torch.zeros(4, len(normals))
-    towards = turned(R_gen_head, directions())
-    run(gather_light, normals.T.contiguous(), towards, light, visibility(), sums)
-    *colors, sky = sums * (4 / DIRECTIONS)
+    arrays = normals.T.contiguous(), turned(R_gen_head, directions()), light, visibility()
+    *colors, sky = filled(gather_light, (4, len(normals)), *arrays) * (4 / len(directions()))
     bare, blocked = torch.stack(colors, 1), (1 - sky).clamp_(min=0)[:, None]
     key = torch.tensor(scene.key.color)
     bare += blocked * (torch.tensor(skin) * (mean(bare, 0) + _KEY_ON_FOLDS * key))
@@ -107,16 +99,15 @@ class Shadow:
 
     def lit(self, points_light: Tensor) -> Tensor:
         """Share of the key light that reaches points [3, N] of `to_light` on skin: [N]."""
-        share = torch.empty(points_light.shape[1])
-        run(lit, points_light.contiguous(), self.solid_depth, self.hair, self.radius, share)
-        return share
+        maps = self.solid_depth, self.hair, self.radius
+        return filled(lit, points_light.shape[1:], points_light.contiguous(), *maps)
 
 
 def ambient_cube(scene: Scene, R_view_gen: Tensor) -> Tensor:
     """Irradiance on surfaces facing +x, +y, +z, -x, -y, -z of the generator frame: [6, 3]."""
     light = radiance(scene, turned(R_view_gen, directions()))
     cosine = torch.cat([directions(), -directions()], 1).clamp(min=0)
-    return (weighted_sum(cosine, light) * (4 / DIRECTIONS)).T.contiguous()
+    return (weighted_sum(cosine, light) * (4 / len(directions()))).T.contiguous()
 
 
 def key_shadow(

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthforge.mannequin.kernels import run
+from synthforge.mannequin.kernels import filled
 from synthforge.mannequin.kernels.maps import average_discs, blur, read_cells, resize
 
 
@@ -17,16 +17,13 @@ def read(maps: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
     Cell centres are whole numbers; beyond the border the border's value holds.
     """
-    values = torch.empty(len(maps), len(x))
-    run(read_cells, maps.contiguous(), x.contiguous(), y.contiguous(), values)
-    return values
+    arrays = (array.contiguous() for array in (maps, x, y))
+    return filled(read_cells, (len(maps), len(x)), *arrays)
 
 
 def resized(maps: Tensor, height: int, width: int) -> Tensor:
     """Bicubic (Keys 1981), [C, h, w] -> [C, height, width]; corner cells stay corners."""
-    result = torch.empty(len(maps), height, width)
-    run(resize, maps.contiguous(), result)
-    return result
+    return filled(resize, (len(maps), height, width), maps.contiguous())
 
 
 def doubled(maps: Tensor) -> Tensor:
@@ -47,9 +44,7 @@ def defocused(maps: Tensor, radius: float) -> Tensor:
     """
     reach = round(radius)
     halves = [round(math.sqrt(max(radius**2 - row**2, 0))) for row in range(reach + 1)]
-    result = torch.zeros(maps.shape)
-    run(average_discs, maps.contiguous(), np.array(halves), result)
-    return result
+    return filled(average_discs, maps.shape, maps.contiguous(), np.array(halves))
 
 
 def blurred(maps: Tensor, sigma: float) -> Tensor:
@@ -57,6 +52,4 @@ def blurred(maps: Tensor, sigma: float) -> Tensor:
     reach = max(1, round(3 * sigma))
     weights = np.array([math.exp(-0.5 * (k / sigma) ** 2) for k in range(reach + 1)])
     weights /= weights[0] + 2 * weights[1:].sum()
-    result = torch.empty(maps.shape)
-    run(blur, maps.contiguous(), weights.astype(np.float32), result)
-    return result
+    return filled(blur, maps.shape, maps.contiguous(), weights.astype(np.float32))

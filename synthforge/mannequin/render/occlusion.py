@@ -14,14 +14,14 @@ from torch import Tensor
 
 from flame_pytorch.lbs import apply
 from synthforge.landmarks import INNER_LIP
-from synthforge.mannequin.kernels import run
+from synthforge.mannequin.kernels import filled
 from synthforge.mannequin.kernels.vertices import sum_neighbours
 from synthforge.mannequin.render.arithmetic import cosine, mean, sine
 from synthforge.mannequin.render.template import Template, template
 from synthforge.mesh import Topology, cross, unit
 from synthforge.rasterizer import rasterize
 
-DIRECTIONS = 96
+_DIRECTIONS = 96
 _MAP_SIZE = 160
 _BIAS_M = 0.004
 # Half the width of the orthographic views, metres: holds head and shoulders however it is turned.
@@ -33,8 +33,8 @@ _MOUTH_DEPTH_M = 0.032
 @functools.cache
 def directions() -> Tensor:
     """float32 [D, 3], unit vectors spread evenly over the sphere (Fibonacci lattice)."""
-    index = torch.arange(DIRECTIONS) + 0.5
-    y = 1 - 2 * index / DIRECTIONS
+    index = torch.arange(_DIRECTIONS) + 0.5
+    y = 1 - 2 * index / _DIRECTIONS
     angle = index * (math.pi * (3 - math.sqrt(5)))
     radius = torch.sqrt(1 - y * y)
     return torch.stack([radius * cosine(angle), y, radius * sine(angle)], -1)
@@ -57,7 +57,8 @@ def look_from(direction: Tensor) -> Tensor:
 def visibility() -> Tensor:
     """float32 [D, V]: 1 where the direction sees the vertex of the neutral head, 0 where not."""
     head = template()
-    seen = _smooth(_visible_from(head), head.topology)
+    seen = _visible_from(head)
+    seen = 0.5 * seen + 0.5 * neighbour_mean(seen, head.topology)
     # The neutral mouth is shut; when it opens, light falls in from the front, less far back. How
     # far it is open, body.py knows.
     inside = head.in_mouth
@@ -95,13 +96,7 @@ def _visible_from(head: Template) -> Tensor:
     return torch.cat(rows).T.contiguous()
 
 
-def _smooth(values: Tensor, topology: Topology) -> Tensor:
-    """One step of averaging over mesh neighbours: [V, D] -> [V, D]."""
-    return 0.5 * values + 0.5 * neighbour_mean(values, topology)
-
-
 def neighbour_mean(values: Tensor, topology: Topology) -> Tensor:
     """Mean over the vertices that share a face: [V, C] -> [V, C]."""
-    sums = torch.zeros_like(values)
-    run(sum_neighbours, values, topology.faces, sums)
+    sums = filled(sum_neighbours, values.shape, values, topology.faces)
     return sums / (2 * topology.corner_count[:, None])

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from flame_pytorch.lbs import fixed_order_sum
 from synthforge.mannequin.draws import RGB
-from synthforge.mannequin.kernels import run
+from synthforge.mannequin.kernels import filled
 from synthforge.mannequin.kernels.maps import look
 from synthforge.mannequin.render.arithmetic import cosine, dot, sine, weighted_sum
 
@@ -95,9 +95,7 @@ def look_up(radiance: Tensor, directions: Tensor) -> Tensor:
 
     Bilinear; the seam behind is no border.
     """
-    light = torch.empty(directions.shape)
-    run(look, radiance.contiguous(), directions.contiguous(), light)
-    return light
+    return filled(look, directions.shape, radiance.contiguous(), directions.contiguous())
 
 
 @functools.cache

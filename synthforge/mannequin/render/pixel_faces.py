@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from synthforge.mannequin.kernels import run
+from synthforge.mannequin.kernels import filled, run
 from synthforge.mannequin.kernels.pixels import average, find_pairs, spread
 
 
@@ -65,6 +65,5 @@ def on_samples(seen: PixelFaces, colors: Tensor) -> tuple[Tensor, Tensor, Tensor
 def averaged(image: Tensor, covered: Tensor) -> Tensor:
     """Samples [3, 2S * 2S] and [2S * 2S] averaged over pixels: [4, S, S]."""
     size = math.isqrt(len(covered))
-    result = torch.empty(4, size // 2, size // 2)
-    run(average, image.view(3, size, size), covered.view(size, size), result)
-    return result
+    samples = image.view(3, size, size), covered.view(size, size)
+    return filled(average, (4, size // 2, size // 2), *samples)

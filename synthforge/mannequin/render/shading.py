@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -25,20 +24,9 @@ from synthforge.mesh import unit
 NEAR_NECKLINE_M = 0.010
 
 
-@dataclass(frozen=True)
-class Surface:
-    """A posed head ready to be shaded, generator frame.
-
-    values: float32 [V, 12], at the vertices: normal, environment irradiance, position in the shadow
-        map, position.
-    """
-
-    head: Template
-    values: Tensor
-
-
 def shade(
-    surface: Surface,
+    head: Template,
+    surface: Tensor,
     seen: PixelFaces,
     texture: Tensor,
     person: Person,
@@ -49,10 +37,9 @@ def shade(
 ) -> Tensor:
     """float32 [3, P], linear RGB of the P pairs of pixels and faces.
 
-    texture: [8, T, T] of albedo.skin_texture. eyes: the right and the left one; without them
-    eyeballs are black, as what is not the head is.
+    surface: [V, 12] of body.surface_of. texture: [8, T, T] of albedo.skin_texture. eyes: the right
+    and the left one; without them eyeballs are black, as what is not the head is.
     """
-    head = surface.head
     colors = torch.zeros(3, len(seen))
     key = turned(R_view_gen.T, R_view_gen.new_tensor(scene.key.direction))
     viewer = R_view_gen[2]
@@ -60,7 +47,7 @@ def shade(
     tints = torch.tensor([scene.key.color, person.clothing])
     run(
         shade_skin, seen.face, seen.weights.T.contiguous(), _above_neckline(head, seen, person),
-        head.faces, head.uv_faces, head.uvs, head.eye, surface.values,
+        head.faces, head.uv_faces, head.uvs, head.eye, surface,
         texture.permute(1, 2, 0).contiguous(), shadow.solid_depth, shadow.hair, shadow.radius, axes,
         tints, scene.key.softness, person.oiliness, person.lip_gloss, colors,
     )  # fmt: skip
@@ -70,7 +57,7 @@ def shade(
         pairs = of_eyes[of_eye.index_select(0, of_eyes) == k]
         if len(pairs) == 0:
             continue
-        values = seen.at(pairs, surface.values, head.faces)
+        values = seen.at(pairs, surface, head.faces)
         globe = seen.at(pairs, head.eye_local, head.faces)
         lit = shadow.lit(values[:, 6:9].T)
         color = shade_eye(person, scene, eye, globe, values[:, 3:6], 0.4 + 0.6 * lit)
