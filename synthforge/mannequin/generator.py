@@ -22,7 +22,6 @@ from synthforge.mannequin.head.baked import baked_head
 from synthforge.mannequin.people import LATENT_SIZE, PERSON_LATENTS, draw_people
 from synthforge.mannequin.person import person_from
 from synthforge.mannequin.render.albedo import skin_albedo, skin_texture
-from synthforge.mannequin.render.arithmetic import product
 from synthforge.mannequin.render.background import background
 from synthforge.mannequin.render.body import clothed, eyes_of, surface_of
 from synthforge.mannequin.render.layers import (
@@ -200,14 +199,7 @@ class Mannequin:
         shadow = key_shadow(
             scene.key, R_view_gen, vertices_drawn, faces_drawn, center, cast.flatten(1), opacity
         )
-        light = irradiance(
-            scene,
-            skin_albedo(person),
-            body.normals,
-            head.topology,
-            product(R_view_gen, R_gen_head),
-            R_gen_head,
-        )
+        light = irradiance(scene, skin_albedo(person), body.normals, R_view_gen, R_gen_head)
         if dress is not None:
             light = light * dress.shade[:, None]
         surface = surface_of(body, light, shadow)

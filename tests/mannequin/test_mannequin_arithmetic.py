@@ -54,7 +54,7 @@ def test_sums_and_products(draws, count):
     R, S = torch.randn(2, 3, 3, generator=draws)
     points = torch.randn(count, 3, generator=draws)
     assert torch.allclose(arithmetic.turned(R, points), points @ R.T, atol=1e-5)
-    assert torch.allclose(arithmetic.turned_planes(R, points.T), R @ points.T, atol=1e-5)
+    assert torch.allclose(arithmetic.product(R, points.T), R @ points.T, atol=1e-5)
     assert torch.allclose(arithmetic.product(R, S), R @ S, atol=1e-5)
 
 

@@ -65,10 +65,10 @@ def test_a_uniform_sky_gives_its_own_radiance_to_what_is_open(scene):
     head = template()
     grey = replace(scene, surroundings=Dome((0.5, 0.5, 0.5)), fills=())
     eye = torch.eye(3)
-    light = irradiance(grey, BLACK, head.normals, head.topology, eye, eye)
+    light = irradiance(grey, BLACK, head.normals, eye, eye)
     assert torch.allclose(light[nearest_vertex(30)], torch.full((3,), 0.5), atol=0.06)
     assert light.max() < 0.56
-    lit = irradiance(grey, (0.6, 0.3, 0.2), head.normals, head.topology, eye, eye)
+    lit = irradiance(grey, (0.6, 0.3, 0.2), head.normals, eye, eye)
     assert torch.allclose(lit[nearest_vertex(30)], light[nearest_vertex(30)], atol=0.04)
     inner_eye = nearest_vertex(39)
     assert lit[inner_eye, 0] > light[inner_eye, 0] + 0.05

@@ -19,11 +19,11 @@ from synthforge.mannequin.render.arithmetic import (
     dot,
     length,
     mean,
+    product,
     sigmoid,
     sine,
     steps,
     turned,
-    turned_planes,
 )
 from synthforge.mannequin.render.lighting import fit_rotation
 from synthforge.mannequin.render.template import Template, template
@@ -68,7 +68,7 @@ class Frame:
 
     def turned_from_local(self, offsets: Tensor) -> Tensor:
         """Differences of points, [3, N, T]."""
-        return turned_planes(self.rotation * self.scale, offsets)
+        return product(self.rotation * self.scale, offsets)
 
 
 @dataclass(frozen=True)

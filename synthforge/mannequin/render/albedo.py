@@ -28,6 +28,7 @@ _HEMOGLOBIN = (-0.05, -0.36, -0.30)
 _LIP_BLOOD = (-0.06, -0.40, -0.24)
 _CAROTENE = (0.0, -0.04, -0.15)
 _VEIN = (-0.34, -0.30, -0.20)
+_BEARD = (-0.42, -0.36, -0.26)
 _EYE_SHADOW = (0.09, 0.06, 0.06)
 # Linear RGB under grey hair.
 _GREY_ROOTS = (0.13, 0.125, 0.12)
@@ -70,9 +71,6 @@ def pigments(person: Person) -> dict[str, RGB]:
     blood = _HEMOGLOBIN
     lip_natural = _plus((_LIP_BLOOD, 1.05 * pale + 0.5), (_MELANIN, 0.12 * dark + 0.05))
     lip_painted = _towards(person.lip_color, skin)
-    lip = _plus((lip_natural, 1 - person.lipstick), (lip_painted, person.lipstick))
-    brow = _plus((_towards(person.brow_color, skin), 0.26 * person.brow_density))
-    shadow = _plus(((-0.42, -0.36, -0.26), 0.62 * person.stubble * pale + 0.2 * person.stubble))
     black = (-1.7, -1.8, -1.8)
     return {
         "base": skin,
@@ -85,14 +83,14 @@ def pigments(person: Person) -> dict[str, RGB]:
         "ear_red": _plus((blood, 0.45)),
         "under_eye": _plus((_VEIN, 0.9 * person.under_eye + 0.08), (_MELANIN, 0.06 * dark)),
         "lid": _plus((blood, 0.28), (_MELANIN, 0.02 + 0.03 * dark)),
-        "lip": lip,
+        "lip": _plus((lip_natural, 1 - person.lipstick), (lip_painted, person.lipstick)),
         "lip_line": (-0.75, -0.85, -0.8),
         **{f"freckles_{k}": _plus((_MELANIN, 0.24 * x)) for k, x in enumerate(person.freckles)},
         **{f"spots_{k}": _plus((_MELANIN, 0.07 * x)) for k, x in enumerate(person.spots)},
         **{f"moles_{k}": _plus((_MELANIN, 0.5 * x)) for k, x in enumerate(person.moles)},
         "pores": _plus((_MELANIN, -0.022 * person.pores), (blood, -0.08 * person.pores)),
-        "beard_shadow": shadow,
-        "brow_shadow": brow,
+        "beard_shadow": _plus((_BEARD, 0.62 * person.stubble * pale + 0.2 * person.stubble)),
+        "brow_shadow": _plus((_towards(person.brow_color, skin), 0.26 * person.brow_density)),
         "lash_line": _plus((black, 0.36 + 0.35 * person.eyeliner)),
         "eye_shadow": _plus((_towards(_EYE_SHADOW, skin), 0.24 * person.eye_shadow)),
         "eyeliner": _plus((black, 1.3 * person.eyeliner)),

@@ -82,8 +82,8 @@ def turned(R: Tensor, x: Tensor) -> Tensor:
     return torch.stack([row[0] * a + row[1] * b + row[2] * c for row in R], -1)
 
 
-def turned_planes(R: Tensor, x: Tensor) -> Tensor:
-    """R [3, 3] @ x for points [3, ...]."""
+def product(R: Tensor, x: Tensor) -> Tensor:
+    """R [3, 3] @ x [3, ...]."""
     a, b, c = x
     return torch.stack([row[0] * a + row[1] * b + row[2] * c for row in R])
 
@@ -91,8 +91,3 @@ def turned_planes(R: Tensor, x: Tensor) -> Tensor:
 def weighted_sum(weights: Tensor, values: Tensor) -> Tensor:
     """weights [K, N] and values [K, C] -> [C, N]: values^T @ weights."""
     return torch.stack([fixed_order_sum(weights * v[:, None], 0) for v in values.unbind(1)])
-
-
-def product(A: Tensor, B: Tensor) -> Tensor:
-    """A @ B of [3, 3] matrices."""
-    return turned_planes(A, B)

@@ -12,10 +12,9 @@ from synthforge.mannequin.draws import RGB
 from synthforge.mannequin.kernels import filled, run
 from synthforge.mannequin.kernels.shading import SHADOW_EXTENT, lit
 from synthforge.mannequin.kernels.vertices import fit, gather_light
-from synthforge.mannequin.render.arithmetic import dot, mean, turned, turned_planes, weighted_sum
+from synthforge.mannequin.render.arithmetic import dot, mean, product, turned, weighted_sum
 from synthforge.mannequin.render.occlusion import directions, look_from, neighbour_mean, visibility
 from synthforge.mannequin.render.scene import Light, Scene
-from synthforge.mesh import Topology
 from synthforge.rasterizer import rasterize
 
 # Share of the key's light on what surrounds a fold.
@@ -54,26 +53,21 @@ def schlick(f0: float, cosine: Tensor) -> Tensor:
 
 
 def irradiance(
-    scene: Scene,
-    skin: RGB,
-    normals: Tensor,
-    topology: Topology,
-    R_view_head: Tensor,
-    R_gen_head: Tensor,
+    scene: Scene, skin: RGB, normals: Tensor, R_view_gen: Tensor, R_gen_head: Tensor
 ) -> Tensor:
     """Environment light at every vertex, with its shadows: linear RGB [V, 3].
 
     skin: albedo; folds are lit by the skin round them. normals: [V, 3] of the posed head, generator
-    frame. topology: of the head.
+    frame.
     """
-    light = radiance(scene, turned(R_view_head, directions()))
+    light = radiance(scene, turned(product(R_view_gen, R_gen_head), directions()))
     arrays = normals.T.contiguous(), turned(R_gen_head, directions()), light, visibility()
     *colors, sky = filled(gather_light, (4, len(normals)), *arrays) * (4 / len(directions()))
     bare, blocked = torch.stack(colors, 1), (1 - sky).clamp_(min=0)[:, None]
     key = torch.tensor(scene.key.color)
     bare += blocked * (torch.tensor(skin) * (mean(bare, 0) + _KEY_ON_FOLDS * key))
-    near = neighbour_mean(bare, topology)
-    far = neighbour_mean(near, topology)
+    near = neighbour_mean(bare)
+    far = neighbour_mean(near)
     return bare + _SCATTERED * (0.5 * near + 0.5 * far - bare)
 
 
@@ -162,7 +156,7 @@ def _box(maps: Tensor, radius: float) -> Tensor:
 
 def _to_light(points_gen: Tensor, rotation: Tensor, center: Tensor) -> Tensor:
     """[3, N] generator -> [3, N] of `Shadow.to_light`."""
-    turned = turned_planes(rotation * (1 / SHADOW_EXTENT), points_gen - center[:, None])
+    turned = product(rotation * (1 / SHADOW_EXTENT), points_gen - center[:, None])
     turned[2] += 2.0
     return turned
 

@@ -18,7 +18,7 @@ from synthforge.mannequin.kernels import filled
 from synthforge.mannequin.kernels.vertices import sum_neighbours
 from synthforge.mannequin.render.arithmetic import cosine, mean, sine
 from synthforge.mannequin.render.template import Template, template
-from synthforge.mesh import Topology, cross, unit
+from synthforge.mesh import cross, unit
 from synthforge.rasterizer import rasterize
 
 _DIRECTIONS = 96
@@ -58,7 +58,7 @@ def visibility() -> Tensor:
     """float32 [D, V]: 1 where the direction sees the vertex of the neutral head, 0 where not."""
     head = template()
     seen = _visible_from(head)
-    seen = 0.5 * seen + 0.5 * neighbour_mean(seen, head.topology)
+    seen = 0.5 * seen + 0.5 * neighbour_mean(seen)
     # The neutral mouth is shut; when it opens, light falls in from the front, less far back. How
     # far it is open, body.py knows.
     inside = head.in_mouth
@@ -96,7 +96,8 @@ def _visible_from(head: Template) -> Tensor:
     return torch.cat(rows).T.contiguous()
 
 
-def neighbour_mean(values: Tensor, topology: Topology) -> Tensor:
-    """Mean over the vertices that share a face: [V, C] -> [V, C]."""
+def neighbour_mean(values: Tensor) -> Tensor:
+    """Mean over the head's vertices that share a face: [V, C] -> [V, C]."""
+    topology = template().topology
     sums = filled(sum_neighbours, values.shape, values, topology.faces)
     return sums / (2 * topology.corner_count[:, None])
