@@ -116,14 +116,17 @@ class Mannequin:
         vertices = self._placed(mesh_flame.vertices)
         landmarks = self._placed(mesh_flame.landmarks)
         z, camera = z.cpu(), camera.to("cpu")
-        images, layers = zip(
-            *(
-                self._draw(head, z[i], vertices[i], landmarks[i], camera[i : i + 1])
-                for i in range(len(z))
-            ),
-            strict=True,
+        drawn = [
+            self._draw(head, z[i], vertices[i], landmarks[i], camera[i : i + 1])
+            for i in range(len(z))
+        ]
+        images, layers = zip(*drawn, strict=True)
+        # The bare head's.
+        seen = rasterize(
+            camera.to_ndc(vertices), head.faces, _DEPTH_SIZE, _DEPTH_SIZE, perspective_correct=True
         )
-        z_depth, covered = _head_depth(head, vertices, camera)
+        covered = seen.covered[:, None].float()
+        z_depth = torch.where(seen.covered, seen.z, 0.0)[:, None]
         ray_distance = camera.ray_distance(z_depth)
         axis = (torch.arange(_DEPTH_SIZE) + 0.5).float()
         rows, columns = torch.meshgrid(axis, axis, indexing="ij")
@@ -239,12 +242,3 @@ def _before(shares: Tensor, behind: Tensor, scene: Scene) -> Tensor:
     # Mixed as tones, not as light: a bright backdrop would eat edges and thin hair.
     behind = behind / (1 + shares[3:] * exposure(scene) * behind)
     return shares[:3] + (1 - shares[3:]) * behind
-
-
-def _head_depth(head: Template, vertices: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
-    """z-depth and coverage of the bare head, float32 [B, 1, h, h] each."""
-    fragments = rasterize(
-        camera.to_ndc(vertices), head.faces, _DEPTH_SIZE, _DEPTH_SIZE, perspective_correct=True
-    )
-    covered = fragments.covered[:, None]
-    return torch.where(covered, fragments.z[:, None], 0.0), covered.float()

@@ -87,16 +87,15 @@ def _roots(head: Template, face: Tensor, bary: Tensor, place: Tensor, random: Te
 def scalp_roots() -> Roots:
     """Roots of the scalp's hair; the first GUIDES are the guides."""
     head = template()
-    center = mean(head.vertices[head.faces], 1)
-    height = hairline_height(center)
+    near = hairline_height(mean(head.vertices[head.faces], 1)) > -0.012
     outside = [REGION_ID[n] for n in ("scalp", "forehead", "face", "neck", "neck_back")]
-    grows = (height > -0.012) & torch.isin(head.region, torch.tensor(outside))
+    grows = near & torch.isin(head.region, torch.tensor(outside))
     roots = _on_surface(head, grows.float(), SCALP_ROOTS, _SEED)
-    height = hairline_height(roots.position)
-    kept = roots.take(height + 0.0015 * roots.random[:, 11] > 0)
+    above = hairline_height(roots.position)
+    roots = replace(roots, place=torch.stack([above, 0 * above], -1))
+    kept = roots.take(above + 0.0015 * roots.random[:, 11] > 0)
     _, nearest = cKDTree(kept.position[:GUIDES].numpy()).query(kept.position.numpy())
-    place = torch.stack([hairline_height(kept.position), kept.place[:, 1]], -1)
-    return replace(kept, place=place, guide=torch.from_numpy(nearest))
+    return replace(kept, guide=torch.from_numpy(nearest))
 
 
 @functools.cache
@@ -108,13 +107,12 @@ def beard_roots() -> Roots:
     column = (uv[:, 0] * TEXTURE_SIZE).long().clamp(0, TEXTURE_SIZE - 1)
     row = ((1 - uv[:, 1]) * TEXTURE_SIZE).long().clamp(0, TEXTURE_SIZE - 1)
     density = zone[row * TEXTURE_SIZE + column]
-    corners = head.vertices[head.faces]
+    x, y, _ = mean(head.vertices[head.faces], 1).unbind(-1)
     mouth_parts = [REGION_ID[n] for n in ("upper_lip", "lower_lip", "inner_mouth")]
     lips = torch.isin(head.region, torch.tensor(mouth_parts))
     density = torch.where(lips | head.eyeball[head.faces[:, 0]], 0.0, density)
-    density = density * smoothstep(-0.036, -0.012, mean(corners, 1)[:, 1] - head.landmarks[8, 1])
+    density = density * smoothstep(-0.036, -0.012, y - head.landmarks[8, 1])
     density = torch.where(density > 0.12, density, 0.0)
-    x, y, _ = mean(corners, 1).unbind(-1)
     mouth = head.landmarks[54]
     moustache = (y > mouth[1]) & (x.abs() < mouth[0])
     roots = _on_surface(head, density * (1 + 1.5 * moustache), _BEARD_ROOTS, _SEED + 1)
