@@ -196,11 +196,17 @@ class Mannequin:
             faces_drawn = torch.cat([dress.head_faces, dress.worn.faces + len(body.vertices)])
         groups = grow_hair(person, head, own, rim) + facial_hair(person, head, own, marks)
         center = own.frame.origin
-        cast = groups[0].points[:, ::2, ::2]
+        cast = groups[0].points[::2, ::2]
         # A strand's area, shared by its points.
-        opacity = 2 * _STRAND_WIDTH * groups[0].mean_length / cast.shape[2]
+        opacity = 2 * _STRAND_WIDTH * groups[0].mean_length / cast.shape[1]
         shadow = key_shadow(
-            scene.key, R_view_gen, vertices_drawn, faces_drawn, center, cast.flatten(1), opacity
+            scene.key,
+            R_view_gen,
+            vertices_drawn,
+            faces_drawn,
+            center,
+            cast.flatten(0, 1),
+            opacity,
         )
         light = irradiance(scene, skin_albedo(person), body.normals, R_view_gen, R_gen_head)
         if dress is not None:

@@ -49,12 +49,12 @@ def test_hair_grows_and_leaves_the_eyes_free(style):
         assert group.color.shape == (len(group), 3)
         assert group.color.min() >= 0 and group.color.max() <= 1
     scalp_hair = groups[0].points
-    in_front = scalp_hair[2] > eyes[:, 2].amin()
+    in_front = scalp_hair[..., 2] > eyes[:, 2].amin()
     for side in (eyes[:6], eyes[6:]):
         low, high = side.amin(0), side.amax(0)
         over = in_front
         for axis in (0, 1):
-            over = over & (scalp_hair[axis] > low[axis]) & (scalp_hair[axis] < high[axis])
+            over = over & (scalp_hair[..., axis] > low[axis]) & (scalp_hair[..., axis] < high[axis])
         assert over.any(1).float().mean() < 0.002
 
 
@@ -66,8 +66,8 @@ def test_hair_turns_with_the_head(style):
     R, shift = rotation(4), torch.tensor([0.1, -0.2, 0.05])
     still = grown(styled(style), vertices)[0]
     turned = grown(styled(style), vertices @ R.T + shift)[0]
-    expected = torch.einsum("ij,jnt->int", R, still.points) + shift[:, None, None]
-    error = (turned.points - expected).norm(dim=0)
+    expected = still.points @ R.T + shift
+    error = (turned.points - expected).norm(dim=-1)
     assert error.median() < 1e-4
     assert (error < 5e-3).float().mean() > 0.99
     assert torch.equal(turned.color, still.color)
@@ -80,7 +80,7 @@ def test_hair_is_in_proportion_to_the_head(style):
     vertices = place_in_generator(head.vertices)
     full = grown(styled(style), vertices)[0]
     small = grown(styled(style), 0.75 * vertices)[0]
-    assert (small.points - 0.75 * full.points).norm(dim=0).median() < 1e-4
+    assert (small.points - 0.75 * full.points).norm(dim=-1).median() < 1e-4
 
 
 @pytest.mark.parametrize("style", ["bob", "long"])
@@ -95,7 +95,7 @@ def test_long_hair_lies_on_neck_and_shoulders(style, turn):
     person = styled(style)
     person = replace(person, hair=replace(person.hair, length=1.0, part_side=0.2))
     vertices = place_in_generator(vertices)
-    points = grown(person, vertices)[0].points[:, ::20, ::3].flatten(1).T
+    points = grown(person, vertices)[0].points[::20, ::3].flatten(0, 1)
     normals = vertex_normals(vertices, head.topology)
     low = place_in_generator(head.landmarks)[8, 1]
     skin = torch.isin(torch.arange(len(vertices)), head.faces[head.region == REGION_ID["neck"]])
@@ -118,7 +118,7 @@ def test_facial_hair_is_of_the_class_and_side_it_grows_on():
         (brows, "left_eyebrow", "right_eyebrow"),
         (lashes, "left_eye_region", "right_eye_region"),
     ):
-        is_left = group.points[0, :, 0] > 0
+        is_left = group.points[:, 0, 0] > 0
         assert (group.kind[is_left] == REGION_ID[left]).all() and is_left.any()
         assert (group.kind[~is_left] == REGION_ID[right]).all() and (~is_left).any()
     skin = ("face", "neck", "nose", "upper_lip")
@@ -167,7 +167,7 @@ def test_splat_is_a_z_buffer_of_points():
     camera = support_mannequin.samples(1)[2]
     groups = [
         Strands(
-            points=0.25 * torch.randn(3, count, 4, generator=generator),
+            points=0.25 * torch.randn(count, 4, 3, generator=generator),
             color=torch.zeros(count, 3),
             exposed=torch.ones(count),
             shine=1.0,
@@ -181,7 +181,7 @@ def test_splat_is_a_z_buffer_of_points():
 
     nearest = {}
     for g, group in enumerate(groups):
-        pixels, z = camera.project(group.points.permute(1, 2, 0).reshape(1, -1, 3), size)
+        pixels, z = camera.project(group.points.reshape(1, -1, 3), size)
         knots = torch.cat([pixels[0], z[0, :, None]], 1).view(len(group), 4, 3)
         for strand, span in itertools.product(range(len(group)), range(3)):
             start, end = knots[strand, span], knots[strand, span + 1]
@@ -210,11 +210,11 @@ def test_strands_cover_without_gaps_and_by_their_number():
     size = 64
     camera = support_mannequin.samples(1)[2]
     y = torch.linspace(-0.3, 0.3, 3)
-    line = torch.stack([0 * y, y, 0 * y])[:, None]
+    line = torch.stack([0 * y, y, 0 * y], 1)
 
     def drawn(count):
         strands = Strands(
-            line.expand(-1, count, -1), torch.zeros(count, 3), torch.ones(count), 0.0, (0.5, 0.5)
+            line.repeat(count, 1, 1), torch.zeros(count, 3), torch.ones(count), 0.0, (0.5, 0.5)
         )
         return splat([strands], camera, size, torch.full((size * size,), 99.0))[0]
 

@@ -154,7 +154,7 @@ def test_what_is_not_the_head_and_eyes_without_eyeballs_stay_black(scene, shadow
 def test_hair(draws, scene, shadow):
     """Points along bent strands, over an image that is there already."""
     count, spans, center = 500, 4, torch.tensor([0.0, 0.1, 0.0])
-    points = torch.randn(3, count, spans + 1, generator=draws) * 0.3
+    points = torch.randn(count, spans + 1, 3, generator=draws) * 0.3
     color, exposed = torch.rand(count, 3, generator=draws), torch.rand(count, generator=draws)
     group = Strands(points, color, exposed, 8.0, (1.0, 1.0))
     strand = torch.randperm(count, generator=draws).int()
@@ -162,7 +162,7 @@ def test_hair(draws, scene, shadow):
     image, covered = torch.rand(3, count, generator=draws), torch.rand(count, generator=draws)
     seen = Splat(torch.randperm(count, generator=draws), strand, along, passed, along)
     span = (along * spans).long()
-    start, end = points[:, strand.long(), span], points[:, strand.long(), span + 1]
+    start, end = points[strand.long(), span].T, points[strand.long(), span + 1].T
     position, tangent = torch.lerp(start, end, along * spans - span), unit(end - start, 0)
     outward = unit(position - center[:, None], 0)
     key = torch.tensor(KEY.direction)
@@ -314,7 +314,7 @@ def test_distance_of_hair_from_head_and_trunk(draws):
 
     part = scalp.Frame(rotation(3), torch.tensor([0.1, 0.2, 0.3]), p[0], torch.tensor(2.0))
     shoulders = scalp.Shoulders(part, radius[None], torch.tensor(0.05))
-    posed = part.from_local(p.T[..., None])[..., 0].T.contiguous()
+    posed = part.from_local(p)
     local = part.to_local(shoulders.keep_out(posed, layer))
     x, z = p[:, 0], p[:, 2] - scalp._AXIS_Z
     row = (0.05 - y) / (0.05 - scalp._LOWEST_Y) * 5

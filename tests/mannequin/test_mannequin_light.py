@@ -88,7 +88,7 @@ def test_the_far_side_of_the_head_is_in_shadow():
     head = template()
     vertices = place_in_generator(head.vertices)
     key = Light((0.0, 0.0, 1.0), (1.0, 1.0, 1.0), 0.2)
-    away = vertices.new_full((3, 1), 50.0)
+    away = vertices.new_full((1, 3), 50.0)
     shadow = key_shadow(
         key, torch.eye(3), vertices, head.faces, vertices.mean(0), away, torch.tensor(1e-4)
     )

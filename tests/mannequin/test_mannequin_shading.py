@@ -25,7 +25,7 @@ from synthforge.rasterizer import visible
 
 SIZE = 128
 FRONT = Light((0.0, 0.0, 1.0), (1.0, 1.0, 1.0), 0.0)
-NOTHING = torch.full((3, 1), 50.0)
+NOTHING = torch.full((1, 3), 50.0)
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def test_hair_shades_the_skin_behind_it(body):
     """Through its density on skin, and through its depth on hair."""
     front = body.vertices[body.vertices[:, 2].argmax()]
     spread = 0.05 * torch.randn(2000, 3, generator=torch.Generator().manual_seed(0))
-    curtain = (front + torch.tensor([0.0, 0.0, 0.1]) + spread * torch.tensor([1, 1, 0.1])).T
+    curtain = front + torch.tensor([0.0, 0.0, 0.1]) + spread * torch.tensor([1, 1, 0.1])
     bare, behind = shadow_of(body), shadow_of(body, curtain, opacity=2e-4)
     point = behind.to_light(front[:, None] + torch.tensor([[0.0], [0.0], [0.012]]))
     assert bare.lit(point) > 0.95 and transmitted(bare, point) > 0.95
@@ -128,7 +128,7 @@ def test_hair_has_the_colour_of_the_person_s(person, scene, body, camera):
     group = grow_hair(red, head, own)[0]
     image = torch.zeros(3, SIZE * SIZE)
     seen = splat([group], camera, SIZE, torch.full((SIZE * SIZE,), 99.0))[0]
-    shadow = shadow_of(body, group.points.flatten(1)[:, ::50])
+    shadow = shadow_of(body, group.points.flatten(0, 1)[::50])
     sky = replace(scene, surroundings=Dome((1.0, 1.0, 1.0)))
     covered = torch.zeros(SIZE * SIZE)
     shade_strands(image, covered, group, seen, sky, shadow, torch.eye(3), own.frame.origin)
@@ -139,8 +139,8 @@ def test_hair_has_the_colour_of_the_person_s(person, scene, body, camera):
 def test_strands_shine_along_the_light(scene, camera):
     """Kajiya-Kay: light across the fibre is mirrored, light along it is not."""
     length = torch.linspace(-0.1, 0.1, 5)
-    lying = torch.stack([length, 0 * length, 0 * length])[:, None]
-    towards = torch.stack([0 * length, 0.3 * length, length])[:, None]
+    lying = torch.stack([length, 0 * length, 0 * length], 1)[None]
+    towards = torch.stack([0 * length, 0.3 * length, length], 1)[None]
     shadow = shadow_of_nothing()
 
     def brightness(points):
@@ -157,7 +157,7 @@ def test_strands_shine_along_the_light(scene, camera):
 def test_thin_strands_let_the_skin_through(scene, camera):
     """More so at the tip than at the root; coverage grows as the image does."""
     length = torch.linspace(-0.1, 0.1, 5)
-    points = torch.stack([length, 0 * length, 0 * length])[:, None]
+    points = torch.stack([length, 0 * length, 0 * length], 1)[None]
     size = SIZE * SIZE
 
     def painted(depth, behind):
@@ -182,6 +182,6 @@ def test_thin_strands_let_the_skin_through(scene, camera):
 def shadow_of_nothing():
     faces = torch.tensor([[0, 1, 2]])
     return key_shadow(
-        FRONT, torch.eye(3), NOTHING.T.expand(3, 3), faces, torch.zeros(3), NOTHING,
+        FRONT, torch.eye(3), NOTHING.expand(3, 3), faces, torch.zeros(3), NOTHING,
         torch.tensor(1e-4),
     )  # fmt: skip

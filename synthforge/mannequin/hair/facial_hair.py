@@ -39,16 +39,16 @@ def facial_hair(
 
 
 def _bent(root: Tensor, direction: Tensor, bend: Tensor, length: Tensor) -> Tensor:
-    """Parabolas: [N, 3] roots, directions and bends, [N] lengths -> [3, N, T]."""
-    s = steps(0, 1, _KNOTS)
+    """Parabolas: [N, 3] roots, directions and bends, [N] lengths -> [N, T, 3]."""
+    s = steps(0, 1, _KNOTS)[:, None]
     straight, curved = length[:, None] * direction, length[:, None] * bend
-    return (root.T[..., None] + straight.T[..., None] * s + curved.T[..., None] * s**2).contiguous()
+    return root[:, None] + straight[:, None] * s + curved[:, None] * s**2
 
 
 def _strands(
     head: Head, points: Tensor, color: Tensor, shine: float, depth: Pair, kind: Tensor
 ) -> Strands:
-    """Of curves [3, N, T] in the head's frame, none inside others."""
+    """Of curves [N, T, 3] in the head's frame, none inside others."""
     return Strands(head.frame.from_local(points), color, torch.ones(len(color)), shine, depth, kind)
 
 
@@ -91,15 +91,15 @@ def _lashes(person: Person, head: Head, landmarks: Tensor) -> Strands:
         (left[[3, 2, 1, 0]], 1.0, True),
         (left[[3, 4, 5, 0]], 1.0, False),
     ]
-    points = torch.cat([_lid_lashes(person, *lid) for lid in lids], 1)
-    count = points.shape[1]
+    points = torch.cat([_lid_lashes(person, *lid) for lid in lids])
+    count = len(points)
     color = torch.tensor(_LASH_COLOR).repeat(count, 1)
     kind = _of_side(torch.arange(count) >= count // 2, "left_eye_region", "right_eye_region")
     return _strands(head, points, color, 0.2, (1.2, 0.3), kind)
 
 
 def _lid_lashes(person: Person, lid: Tensor, outward: float, upper: bool) -> Tensor:
-    """Lashes along a lid's four landmarks [4, 3], outer corner first: [3, N, T], head frame."""
+    """Lashes along a lid's four landmarks [4, 3], outer corner first: [N, T, 3], head frame."""
     count = _LASHES if upper else _LASHES // 3
     wobble = sine(2.4 * torch.arange(count))
     along = steps(0.02, 0.98, count) + 0.011 * wobble

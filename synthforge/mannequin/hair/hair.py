@@ -76,7 +76,7 @@ def grow_hair(
 def _grow_guides(
     comb: Comb, guides: Roots, shoulders: Shoulders, head: Head, rim: Rim | None
 ) -> Tensor:
-    """Curves of the guides, head frame: [3, G, T].
+    """Curves of the guides, head frame: [G, T, 3].
 
     Each step turns a guide from its heading towards the combed direction, and moves it out of the
     head and the shoulders if it got inside.
@@ -114,7 +114,7 @@ def _grow_guides(
             near = (length(comb.knot - p)[:, None] / 0.03).clamp(max=1)
             p = curve[-1] + (p - curve[-1]) * near
         curve.append(p)
-    return torch.stack(curve, -1).transpose(0, 1).contiguous()
+    return torch.stack(curve, 1)
 
 
 def strand_colors(color: RGB, grey: float, lock: Tensor, random: Tensor) -> Tensor:
@@ -132,7 +132,7 @@ def strand_colors(color: RGB, grey: float, lock: Tensor, random: Tensor) -> Tens
 def _along_guides(comb: Comb, curves: Tensor, roots: Roots, guides: Roots, head: Head) -> Strands:
     """Strands beside their guides: root offset, clumping, curls and frizz added up."""
     hair, growth, style = comb.hair, comb.growth, comb.growth.style
-    offset = (roots.posed(head.vertices, comb.head.faces) - curves[:, roots.guide, 0].T).T
+    offset = roots.posed(head.vertices, comb.head.faces) - curves[roots.guide, 0]
     knots = style.knots
     s = steps(0, 1, knots)
     mean_length = float(mean(growth.length, 0))
@@ -149,27 +149,25 @@ def _along_guides(comb: Comb, curves: Tensor, roots: Roots, guides: Roots, head:
             s * sine(9.0 * s * math.pi + 1.0),
         ]
     )
-    random = roots.random.T
-    axis = unit(curves[:, roots.guide, -1] - curves[:, roots.guide, 0], 0)
-    helper = torch.stack([axis[1], axis[2], axis[0]])
-    e1 = unit(cross(axis, helper, 0), 0)
-    e2 = cross(axis, e1, 0)
+    axis = unit(curves[roots.guide, -1] - curves[roots.guide, 0])
+    e1 = unit(cross(axis, axis.roll(-1, 1)))
+    e2 = cross(axis, e1)
     # Every strand has as many turns: the shorter ones must be the tighter.
     shorter = (growth.length[roots.guide] / mean_length).clamp(max=1) ** 2
     radius = between(style.curl_radius, hair.wave) * shorter
     radius = radius * (1 + 0.3 * guides.random[roots.guide, 10])
-    cos, sin = cosine(phase) * radius, sine(phase) * radius
-    frizz = (0.004 + 0.012 * hair.frizz**2 + style.frizz) * growth.length[roots.guide]
+    cos, sin = ((wave * radius)[:, None] for wave in (cosine(phase), sine(phase)))
+    frizz = (0.004 + 0.012 * hair.frizz**2 + style.frizz) * growth.length[roots.guide, None]
     amounts = torch.stack(
         [
             offset,
-            random[0:3] * style.spread,
+            roots.random[:, 0:3] * style.spread,
             e1 * cos + e2 * sin,
             e2 * cos - e1 * sin,
-            random[3:6] * frizz,
-            random[4:7] * frizz * 0.6,
+            roots.random[:, 3:6] * frizz,
+            roots.random[:, 4:7] * frizz * 0.6,
         ],
-        -1,
+        1,
     )
     rank = (normal_cdf(roots.random[:, 11]) * _ENDS).long().clamp(0, _ENDS - 1)
     # Cut to _ENDS lengths.
@@ -180,10 +178,9 @@ def _along_guides(comb: Comb, curves: Tensor, roots: Roots, guides: Roots, head:
     place = torch.stack(places)
     first = place.long().clamp(max=_GUIDE_KNOTS - 2)
     # In the generator's frame already: turning the sums would cost more.
-    in_gen = head.frame.from_local(curves), head.frame.turned_from_local(amounts)
-    lines, added = (part.permute(1, 2, 0).contiguous() for part in in_gen)
+    lines, added = head.frame.from_local(curves), head.frame.turned_from_local(amounts)
     arrays = lines, roots.guide, first, place - first, rank, added, basis
-    points = filled(lay_along, (len(rank), knots, 3), *arrays).permute(2, 0, 1)
+    points = filled(lay_along, (len(rank), knots, 3), *arrays)
     layer = growth.layer[roots.guide]
     exposed = ((layer - layer.amin()) / (layer.amax() - layer.amin() + 1e-6)).clamp(0, 1)
     return Strands(
@@ -204,9 +201,8 @@ def _bun(comb: Comb, roots: Roots, head: Head) -> Strands:
     center = comb.knot + unit((comb.knot - comb.scalp.center)[None])[0] * (0.5 * size)
     a = unit(random[:, 0:3] + random.new_tensor((0, 0.6, 0.0)))
     b = unit(cross(a, unit(random[:, 4:7])))
-    angle = steps(0, 1.1 * math.pi, knots)
-    points = radius[..., None] * (a[..., None] * cosine(angle) + b[..., None] * sine(angle))
-    points = (points + center[:, None]).transpose(0, 1).contiguous()
+    angle = steps(0, 1.1 * math.pi, knots)[:, None]
+    points = radius[:, None] * (a[:, None] * cosine(angle) + b[:, None] * sine(angle)) + center
     exposed = ((radius[:, 0] - radius.amin()) / (radius.amax() - radius.amin())).clamp(0, 1)
     colors = strand_colors(comb.hair.color, comb.hair.grey, random, random)
     return Strands(head.frame.from_local(points), colors, 0.2 + 0.8 * exposed, 1.0, _DEPTH)

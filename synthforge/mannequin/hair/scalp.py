@@ -19,7 +19,6 @@ from synthforge.mannequin.render.arithmetic import (
     dot,
     length,
     mean,
-    product,
     sigmoid,
     sine,
     steps,
@@ -58,17 +57,16 @@ class Frame:
         return cls(rotation, origin, origin_local, torch.sqrt(spread / spread_local))
 
     def to_local(self, points: Tensor) -> Tensor:
-        """[N, 3] -> [N, 3]."""
+        """[..., 3] -> [..., 3]."""
         return turned(self.rotation.T, points - self.origin) / self.scale + self.origin_local
 
     def from_local(self, points: Tensor) -> Tensor:
-        """[3, N, T] -> [3, N, T]."""
-        moved = points - self.origin_local[:, None, None]
-        return self.turned_from_local(moved) + self.origin[:, None, None]
+        """[..., 3] -> [..., 3]."""
+        return self.turned_from_local(points - self.origin_local) + self.origin
 
     def turned_from_local(self, offsets: Tensor) -> Tensor:
-        """Differences of points, [3, N, T]."""
-        return product(self.rotation * self.scale, offsets)
+        """Differences of points, [..., 3]."""
+        return turned(self.rotation * self.scale, offsets)
 
 
 @dataclass(frozen=True)

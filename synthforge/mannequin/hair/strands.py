@@ -24,7 +24,7 @@ from synthforge.visible import HAIR
 class Strands:
     """N curves of T control points, root first.
 
-    points: float32 [3, N, T], generator frame.
+    points: float32 [N, T, 3], generator frame.
     color: float32 [N, 3], linear RGB albedo.
     exposed: float32 [N], 0 deep inside the hair to 1 on its outside.
     shine: strength of the highlights.
@@ -40,19 +40,14 @@ class Strands:
     kind: int | Tensor = HAIR
 
     @property
-    def by_strand(self) -> Tensor:
-        """`points` as they are drawn fastest, [N, T, 3]."""
-        return self.points.permute(1, 2, 0).contiguous()
-
-    @property
     def mean_length(self) -> Tensor:
         """Generator units; of every 16th strand."""
-        points = self.points[:, ::16]
-        spans = length(points[:, :, 1:] - points[:, :, :-1], 0)
+        points = self.points[::16]
+        spans = length(points[:, 1:] - points[:, :-1])
         return fixed_order_sum(spans.flatten(), 0) / len(spans)
 
     def __len__(self) -> int:
-        return self.points.shape[1]
+        return len(self.points)
 
 
 @dataclass(frozen=True)
@@ -83,7 +78,7 @@ def splat(groups: list[Strands], camera: Camera, size: int, z_behind: Tensor) ->
     ends = list(itertools.accumulate(len(group) for group in groups))
     for group, end in zip(groups, ends, strict=True):
         run(
-            draw_strands, group.by_strand, projection, end - len(group), behind, nearest, strands,
+            draw_strands, group.points, projection, end - len(group), behind, nearest, strands,
             along, layers,
         )  # fmt: skip
 
@@ -121,7 +116,7 @@ def shade_strands(
     """
     key = turned(R_view_gen.T, torch.tensor(scene.key.direction))
     run(
-        shade_hair, seen.pixel, seen.strand, seen.along, seen.passed, group.by_strand, group.color,
+        shade_hair, seen.pixel, seen.strand, seen.along, seen.passed, group.points, group.color,
         group.exposed, group.shine, ambient_cube(scene, R_view_gen),
         torch.stack([key, R_view_gen[2]]), torch.tensor(scene.key.color), center,
         shadow.rotation * (1 / SHADOW_EXTENT), shadow.center, shadow.depth, shadow.radius, image,

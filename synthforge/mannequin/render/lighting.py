@@ -113,7 +113,7 @@ def key_shadow(
     strands_gen: Tensor,
     opacity: Tensor,
 ) -> Shadow:
-    """The key light's shadow map of a mesh [V, 3] and of points of its hair [3, N].
+    """The key light's shadow map of a mesh [V, 3] and of points of its hair [N, 3].
 
     opacity: [], how much light one point of the hair stops, in squared generator units.
     """
@@ -127,7 +127,7 @@ def key_shadow(
     solid = torch.where(fragments.covered[0], fragments.z[0], _FAR)
     # What lies beside the map is looked up on its border: it is lit.
     solid[[0, -1]] = solid[:, [0, -1]] = _FAR
-    points = _to_light(strands_gen, rotation, center)
+    points = _to_light(strands_gen.T, rotation, center)
     depth = solid.clone().view(-1)
     depth.scatter_reduce_(0, _texel(points, _SHADOW_SIZE), points[2], "amin")
     hair_texel = _texel(points, _HAIR_SHADOW_SIZE)

@@ -42,7 +42,7 @@ def draw_lenses(
     """
     placed = []
     for lens in lenses:
-        vertices = frame.from_local(lens.shape.vertices.T[..., None])[..., 0].T
+        vertices = frame.from_local(lens.shape.vertices)
         placed.append((camera.to_ndc(vertices[None])[0], lens))
     placed.sort(key=lambda pair: -float(pair[0][:, 2].amin()))
     R_view_gen = camera.R_view_gen[0]

@@ -43,7 +43,7 @@ class Worn:
 def worn_of(parts: list[Part], frame: Frame) -> Worn:
     """frame: of the head, see scalp.Frame."""
     whole = joined([part.shape for part in parts])
-    vertices = frame.from_local(whole.vertices.T[..., None])[..., 0].T.contiguous()
+    vertices = frame.from_local(whole.vertices)
     topology = Topology(whole.faces, vertices[:0, :2], whole.faces)
     counts = [len(part.shape.faces) for part in parts]
     each = torch.arange(len(parts), device=vertices.device).repeat_interleave(

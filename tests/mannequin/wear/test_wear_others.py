@@ -115,7 +115,7 @@ def test_hair_stays_under_the_hat():
         person = replace(person, hair=hat.hair)
         scalp = scalp_of(template(), posed.own, False)
         free, pressed = (
-            group[0].points[:, :, ::4].flatten(1)
+            group[0].points[:, ::4].flatten(0, 1)
             for group in (
                 grow_hair(person, template(), posed.own),
                 grow_hair(person, template(), posed.own, hat.rim),
@@ -123,7 +123,7 @@ def test_hair_stays_under_the_hat():
         )
         heights = []
         for points in (free, pressed):
-            local = posed.own.frame.to_local(points.T)
+            local = posed.own.frame.to_local(points)
             above = local[hat.rim.above(local) > 0.008]
             offset = above - scalp.center
             distance = offset.norm(dim=1)
