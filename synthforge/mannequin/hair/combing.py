@@ -21,10 +21,6 @@ def _smooth(x: Tensor, at: float | Tensor, slope: float) -> Tensor:
     return sigmoid((x - at) * slope)
 
 
-def _constant(p: Tensor, x: float, y: float, z: float) -> Tensor:
-    return p.new_tensor((x, y, z)).expand_as(p)
-
-
 @dataclass(frozen=True)
 class Comb:
     """What the fields read: the person's hair, roots [G, 3] on the template, and the posed head."""
@@ -55,10 +51,10 @@ class Comb:
         sweep = 2.0 * x + 0.35 * self.hair.part_side
         return torch.stack([sweep, -0.6 + 0 * x, 0.6 + 0 * x], 1)
 
-    # The fields that styles name: directions at p [G, 3], not normalised: [G, 3].
+    # The fields that styles name: directions at p [G, 3], not normalised: [G, 3], or [3] for all.
 
     def _down(self, p: Tensor) -> Tensor:
-        return _constant(p, 0.0, -1.0, 0.0)
+        return torch.tensor((0.0, -1.0, 0.0))
 
     def _out(self, p: Tensor) -> Tensor:
         return unit(p - self.scalp.center)
@@ -71,7 +67,7 @@ class Comb:
     def _front(self, p: Tensor) -> Tensor:
         """Front hair: forward with a fringe, else up and aside."""
         aside = (0.8 * self.hair.part_side, 0.9, -0.2)
-        way = _constant(p, *((0.0, 0.0, 0.5) if self.hair.fringe else aside))
+        way = torch.tensor((0.0, 0.0, 0.5) if self.hair.fringe else aside)
         return way * _smooth(p[:, 2:3], -0.02, 60)
 
     def _parted(self, p: Tensor) -> Tensor:
@@ -81,7 +77,7 @@ class Comb:
         fallen = torch.maximum(
             _smooth(p[:, 0:1].abs(), 0.052, 150), _smooth(-p[:, 2:3], 0.115, 150)
         )
-        return across * (1 - fallen) + fallen * _constant(p, 0.0, -1.0, -0.1)
+        return across * (1 - fallen) + fallen * torch.tensor((0.0, -1.0, -0.1))
 
     def _off_cheek(self, p: Tensor) -> Tensor:
         """Behind the cheek, beside the face."""
@@ -92,13 +88,13 @@ class Comb:
         return beside * torch.cat([0.4 * torch.sign(p[:, :1]), 0 * y, -1.2 + 0 * y], 1)
 
     def _off_face(self, p: Tensor) -> Tensor:
-        return _constant(p, 0.0, 1.2, -0.9) * _smooth(self.root[:, 2:3], 0.0, 150)
+        return torch.tensor((0.0, 1.2, -0.9)) * _smooth(self.root[:, 2:3], 0.0, 150)
 
     def _past_shoulder(self, p: Tensor) -> Tensor:
         """Below the jaw in front of the shoulder or behind it."""
         way = torch.where(self.root[:, 2:3] > -0.055, 1.0, -0.7)
         below = _smooth(-p[:, 1:2], -0.012 - self.head.landmarks[4, 1], 150)
-        return below * way * _constant(p, 0.0, 0.0, 1.0)
+        return below * way * torch.tensor((0.0, 0.0, 1.0))
 
     def _back(self, p: Tensor) -> Tensor:
         """Up from the forehead and back."""
