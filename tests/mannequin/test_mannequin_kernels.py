@@ -11,6 +11,7 @@ from support_mannequin import Dome, depths_round, latent, rotation, samples, tra
 from synthforge.frames import UNITS_PER_METRE
 from synthforge.mannequin.hair import scalp
 from synthforge.mannequin.hair.strands import Splat, Strands, shade_strands
+from synthforge.mannequin.kernels import filled
 from synthforge.mannequin.kernels.maps import keep_off_head, read_around
 from synthforge.mannequin.kernels.shading import SHADOW_EXTENT
 from synthforge.mannequin.kernels.strands import gather_seen, lay_along
@@ -48,6 +49,17 @@ def shadow(draws):
     solid, depth = 1.5 + torch.rand(2, 40, 40, generator=draws)
     hair = torch.stack([1.5 + torch.rand(16, 16, generator=draws), torch.rand(16, 16)], -1)
     return Shadow(rotation(5), torch.tensor([0.1, -0.1, 0.0]), depth, 0.03, solid, hair)
+
+
+def test_a_tensor_that_a_loop_would_read_wrongly_is_refused(draws):
+    """Transposed, or of another type: nothing is copied, or a result would be lost."""
+    vertices, faces = torch.rand(3, 3, generator=draws), torch.tensor([[0, 1, 2]])
+    normals = filled(sum_normals, (3, 3), vertices, faces)
+    a, b, c = vertices
+    assert torch.allclose(normals, torch.linalg.cross(b - a, c - a).expand(3, 3), atol=1e-6)
+    for wrong in (vertices.T, vertices.double()):
+        with pytest.raises(TypeError, match="No matching definition"):
+            filled(sum_normals, (3, 3), wrong, faces)
 
 
 def sampled(maps, x, y):
