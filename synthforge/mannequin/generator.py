@@ -121,7 +121,7 @@ class Mannequin:
             for i in range(len(z))
         ]
         images, layers = zip(*drawn, strict=True)
-        # The bare head's.
+        # Depth and coverage of the bare head.
         seen = rasterize(
             camera.to_ndc(vertices), head.faces, _DEPTH_SIZE, _DEPTH_SIZE, perspective_correct=True
         )
@@ -200,13 +200,7 @@ class Mannequin:
         # A strand's area, shared by its points.
         opacity = 2 * _STRAND_WIDTH * groups[0].mean_length / cast.shape[1]
         shadow = key_shadow(
-            scene.key,
-            R_view_gen,
-            vertices_drawn,
-            faces_drawn,
-            center,
-            cast.flatten(0, 1),
-            opacity,
+            scene.key, R_view_gen, vertices_drawn, faces_drawn, center, cast.flatten(0, 1), opacity
         )
         light = irradiance(scene, skin_albedo(person), body.normals, R_view_gen, R_gen_head)
         if dress is not None:
