@@ -19,7 +19,7 @@ class Dome:
     facing: tuple[float, float, float]
 
     def radiance(self, directions):
-        return directions.new_tensor(self.facing).expand(len(directions), 3)
+        return directions.new_tensor(self.facing).repeat(len(directions), 1)
 
     reflected = radiance
 
