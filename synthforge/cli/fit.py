@@ -24,8 +24,8 @@ Example:
 def fit(photographs: Path, output: Path) -> None:
     """Recover the heads in a folder of photographs, for generate's --like.
 
-    The largest face of each: pose, place in the frame, expression and shape of the built-in head.
-    Beside the file comes a sheet of overlays, to look at.
+    Of each face that is found: pose, place in the frame, expression and shape of the built-in
+    head. Beside the file comes a sheet of overlays, to look at.
     """
     if output.suffix != ".npz":
         raise OneLine(f"{output} should end in .npz")
@@ -47,8 +47,8 @@ def fit(photographs: Path, output: Path) -> None:
     started()
     paths = photographs_in(photographs)
     looked = list(tqdm(find_faces(paths), total=len(paths), unit="photo", desc="Looking"))
-    faces = [face for face in looked if face is not None]
-    without = [path.name for path, face in zip(paths, looked, strict=True) if face is None]
+    faces = [face for found in looked for face in found]
+    without = [path.name for path, found in zip(paths, looked, strict=True) if not found]
     for name in without:
         click.echo(f"No face: {click.format_filename(name)}", err=True)
     if not faces:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -26,6 +27,8 @@ _SEARCHES = (
     (0.4, (1.0, 1.8, 0.6), (0, -40, 40)),
     (0.3, (1.0, 1.8), (-80, 80)),
 )
+# Where all faces are wanted, after the first: small ones are seen in parts of the image.
+_PARTS = (0.5, (0.5,), (0,), (0.25, 0.5, 0.75))
 _MOST_CANDIDATES = 3
 _LEAST_SCORE = 0.5
 
@@ -43,20 +46,64 @@ class FaceMesh:
 
 def face_mesh(image: NDArray[np.uint8]) -> FaceMesh | None:
     """The mesh of the face in uint8 [H, W, 3] RGB that is largest and surest, or None."""
-    for least_score, sides, rolls_deg in _SEARCHES:
-        views = [_view(image, side, roll_deg) for side in sides for roll_deg in rolls_deg]
-        found = [face for view in views for face in find_faces(image, view, least_score)]
-        found.sort(key=lambda face: -face.score * face.view.side)
-        for face in found[:_MOST_CANDIDATES]:
-            mesh = _fit(image, face.view)
+    for search in _SEARCHES:
+        for view in _found(image, *search)[:_MOST_CANDIDATES]:
+            mesh = _fit(image, view)
             if mesh.score > _LEAST_SCORE:
                 return mesh
     return None
 
 
-def _view(image: NDArray[np.uint8], side: float, roll_deg: float) -> Square:
+def face_meshes(image: NDArray[np.uint8]) -> list[FaceMesh]:
+    """The meshes of all faces in uint8 [H, W, 3] RGB; the first is that of `face_mesh`.
+
+    Searched for in the whole image and in nine parts of it; if there are none, as `face_mesh` does.
+    """
+    first, *others = _SEARCHES
+    for searches in ((first, _PARTS), *((search,) for search in others)):
+        meshes: list[FaceMesh] = []
+        for view in (view for search in searches for view in _found(image, *search)):
+            mesh = _fit(image, view)
+            if mesh.score > _LEAST_SCORE and not any(_same(mesh, other) for other in meshes):
+                meshes.append(mesh)
+        if meshes:
+            return meshes
+    return []
+
+
+def _found(
+    image: NDArray[np.uint8],
+    least_score: float,
+    sides: tuple[float, ...],
+    rolls_deg: tuple[float, ...],
+    places: tuple[float, ...] = (0.5,),
+) -> list[Square]:
+    """Views of faces. places: where middles of what is searched lie across and down the image."""
+    views = [
+        _view(image, side, roll_deg, (x, y))
+        for side in sides
+        for roll_deg in rolls_deg
+        for x, y in itertools.product(places, repeat=2)
+    ]
+    faces = [face for view in views for face in find_faces(image, view, least_score)]
+    faces.sort(key=lambda face: -face.score * face.view.side)
+    return [face.view for face in faces]
+
+
+def _same(mesh: FaceMesh, other: FaceMesh) -> bool:
+    """Whether the middle of one lies inside the box of another: faces hide no larger part."""
+    low, high = mesh.points_px.min(0), mesh.points_px.max(0)
+    middle = (low + high) / 2
+    inside = (other.points_px.min(0) < middle) & (middle < other.points_px.max(0))
+    return bool(inside.all())
+
+
+def _view(
+    image: NDArray[np.uint8], side: float, roll_deg: float, middle: tuple[float, float]
+) -> Square:
     height, width = image.shape[:2]
-    return Square(width / 2, height / 2, side * max(height, width), math.radians(roll_deg))
+    x, y = middle
+    return Square(x * width, y * height, side * max(height, width), math.radians(roll_deg))
 
 
 def _fit(image: NDArray[np.uint8], view: Square) -> FaceMesh:

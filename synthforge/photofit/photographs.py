@@ -1,4 +1,4 @@
-"""Photographs in a folder, and the points of the face in each."""
+"""Photographs in a folder, and the points of the faces in each."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from synthforge.detectors.face_mesh import face_mesh
+from synthforge.detectors.face_mesh import face_meshes
 from synthforge.errors import ConfigError
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 _MAX_BYTES = 2**27
+# Of a face from brows to chin; smaller ones don't show their expression.
+_LEAST_PX = 32
 
 
 @dataclass(frozen=True)
 class Photograph:
-    """A photograph in its frame: the square of its longer side round its middle.
+    """A face in a photograph, whose frame is the square of its longer side round its middle.
 
     image: uint8 [H, W, 3] RGB. points_px: float64 [468, 2], of the image, centres at +0.5, in
     MediaPipe's order.
@@ -59,14 +61,16 @@ def photographs_in(folder: Path) -> list[Path]:
     return found
 
 
-def find_faces(paths: list[Path]) -> Iterator[Photograph | None]:
-    """The largest face of each photograph; None where none is found or it cannot be read."""
+def find_faces(paths: list[Path]) -> Iterator[list[Photograph]]:
+    """The faces of each photograph, the largest first; none if it cannot be read."""
     for path in paths:
         image = _read(path)
-        mesh = None if image is None else face_mesh(image)
-        yield (
-            None if image is None or mesh is None else Photograph(path.name, image, mesh.points_px)
-        )
+        meshes = [] if image is None else face_meshes(image)
+        yield [
+            Photograph(path.name, image, mesh.points_px)
+            for mesh in meshes
+            if image is not None and np.ptp(mesh.points_px, axis=0).max() >= _LEAST_PX
+        ]
 
 
 def _read(path: Path) -> NDArray[np.uint8] | None:

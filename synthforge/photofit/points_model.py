@@ -56,3 +56,21 @@ class PointsModel:
         sums = self._sums[self._points, self._joints]
         terms = lbs.apply(R_joint[:, self._joints], rest) + sums[:, None] * t_joint[:, self._joints]
         return terms.new_zeros(len(terms), len(self), 3).index_add(1, self._points, terms)
+
+    def directions(self, pose_rad: Tensor) -> Tensor:
+        """[B, N, 3, n_shape + n_expression]: how far each coefficient moves each point of heads in
+        this pose. Points are linear in them."""
+        batch, count = len(pose_rad), self.n_shape + self.n_expression
+        R = lbs.rotation_matrix(pose_rad.unflatten(1, (5, 3)))
+        joints = self.joint_dirs.movedim(-1, 0).repeat(batch, 1, 1)
+        R_joint, t_joint = lbs.pose_joints(R.repeat_interleave(count, 0), joints, self.parents)
+        t_joint = t_joint.unflatten(0, (batch, count))
+        R_joint = R_joint.unflatten(0, (batch, count))[:, 0]
+        moved = R.new_zeros(batch, len(self), 3, count)
+        for joint in range(len(self.parents)):
+            terms = self._joints == joint
+            points, rest = self._points[terms], self._directions[terms, :, :count]
+            turned = torch.einsum("bij,njc->bnic", R_joint[:, joint], rest)
+            shift = t_joint[:, :, joint].transpose(1, 2)[:, None]
+            moved[:, points] += turned + self._sums[points, joint][:, None, None] * shift
+        return moved

@@ -16,6 +16,7 @@ from synthforge.mannequin.framing import face_box
 from synthforge.mannequin.head.baked import ACTIONS, EXPRESSION_ACTIONS, baked_head
 from synthforge.mannequin.head.points import built_in_schemes
 from synthforge.photofit.photographs import Photograph
+from synthforge.photofit.point_errors import mesh_errors
 from synthforge.photofit.points_model import PointsModel
 from synthforge.photofit.priors import face_actions_prior
 from synthforge.photofit.solve import Recovered, recover
@@ -43,10 +44,9 @@ def built_in_points() -> PointsModel:
 
 
 def fit_photographs(photographs: Sequence[Photograph]) -> Fitted:
-    """Recover the heads of some photographs, all at once."""
+    """Recover the heads in some photographs, all at once."""
     points = torch.from_numpy(np.stack([each.points for each in photographs]))
-    weights = torch.ones(points.shape[1])
-    found = recover(built_in_points(), face_actions_prior(), points, weights)
+    found = recover(built_in_points(), face_actions_prior(), points, mesh_errors())
     recovered = [
         each.px(seen) for each, seen in zip(photographs, found.points.numpy(), strict=True)
     ]

@@ -17,15 +17,15 @@ from flame_pytorch.lbs import rotation_matrix
 from synthforge.camera import Camera
 from synthforge.frames import UNITS_PER_METRE, place_in_generator
 from synthforge.photofit.closed_form import scaled_orthography
+from synthforge.photofit.point_errors import PointErrors, face_frame
 from synthforge.photofit.points_model import PointsModel
 from synthforge.photofit.priors import Prior
 
 # Shape coefficients that are recovered; the others stay 0.
 SHAPES = 40
 _ITERATIONS = 10
-# Detected points are off by so much of the outer-eye distance, and neighbours are off together: so
-# many points say no more than one.
-_SD, _ALIKE = 0.03, 3.0
+# Bound of a shape coefficient.
+_MOST_SHAPE = 4
 # A step is halved so often before a face is left as it is.
 _HALVINGS = 5
 # Faces at once.
@@ -75,80 +75,74 @@ def recover(
     model: PointsModel,
     prior: Prior,
     points: Tensor,
-    weights: Tensor,
+    errors: PointErrors,
     to_gen: Callable[[Tensor], Tensor] = place_in_generator,
 ) -> Recovered:
     """Heads whose points are seen at `points` [B, N, 2], frame widths from the frame's top left.
 
-    weights: [N], inverse variances against each other; their mean is 1. to_gen: places points
-    of the FLAME frame in the generator's world.
+    errors: of the points seen. to_gen: places points of the FLAME frame in the generator's world;
+    affine.
     """
-    parts = [
-        _recover(model, prior, chunk.double(), weights.double(), to_gen)
-        for chunk in points.split(_CHUNK)
-    ]
+    solver = _Solver(model, prior, errors, to_gen)
+    parts = [solver.recover(chunk.double()) for chunk in points.split(_CHUNK)]
     return Recovered(*(torch.cat([getattr(p, n) for p in parts]) for n in vars(parts[0])))
 
 
-def _recover(
-    model: PointsModel,
-    prior: Prior,
-    points: Tensor,
-    weights: Tensor,
-    to_gen: Callable[[Tensor], Tensor],
-) -> Recovered:
-    batch, shapes = len(points), min(SHAPES, model.n_shape)
-    size = _CAMERA + shapes + len(prior.slope)
-    shape_columns = slice(_CAMERA, _CAMERA + shapes)
-    expression_columns = slice(_CAMERA + shapes, size)
-    low, high = points.new_full((size,), -torch.inf), points.new_full((size,), torch.inf)
-    low[shape_columns], high[shape_columns] = -4, 4
-    low[expression_columns], high[expression_columns] = prior.low, prior.high
-    precision = points.new_zeros(size, size)
-    precision[shape_columns, shape_columns] = torch.eye(shapes, dtype=points.dtype)
-    precision[expression_columns, expression_columns] = prior.precision
-    slope = points.new_zeros(size)
-    slope[expression_columns] = prior.slope
+class _Solver:
+    def __init__(
+        self,
+        model: PointsModel,
+        prior: Prior,
+        errors: PointErrors,
+        to_gen: Callable[[Tensor], Tensor],
+    ) -> None:
+        self.model, self.errors, self.to_gen = model, errors, to_gen
+        shapes = min(SHAPES, model.n_shape)
+        size = _CAMERA + shapes + len(prior.slope)
+        self.shape = slice(_CAMERA, _CAMERA + shapes)
+        self.expression = slice(_CAMERA + shapes, size)
+        self.start = torch.zeros(size, dtype=torch.float64)
+        self.start[self.expression] = prior.start
+        self.low, self.high = self.start - torch.inf, self.start + torch.inf
+        self.low[self.shape], self.high[self.shape] = -_MOST_SHAPE, _MOST_SHAPE
+        self.low[self.expression], self.high[self.expression] = prior.low, prior.high
+        self.slope = torch.zeros_like(self.start)
+        self.slope[self.expression] = prior.slope
+        self.precision = torch.zeros(size, size, dtype=torch.float64)
+        self.precision[self.shape, self.shape] = torch.eye(shapes, dtype=torch.float64)
+        self.precision[self.expression, self.expression] = prior.precision
+        # Unknowns that points are not linear in, and the coefficients, in which they are.
+        self.turning = [*range(_CAMERA), size - 1]
+        self.linear = list(range(_CAMERA, size - 1))
 
-    def unpack(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        shape = torch.nn.functional.pad(x[:, shape_columns], (0, model.n_shape - shapes))
-        expression = x[:, expression_columns]
-        return shape, expression[:, :-1], expression[:, -1]
+    @torch.no_grad()
+    def recover(self, points: Tensor) -> Recovered:
+        """points: float64 [B, N, 2]."""
+        x = self.start.repeat(len(points), 1)
+        rest = self.model(*self._coefficients(x[:1]), x.new_zeros(1, 15))[0]
+        frame = face_frame(rest, points)
+        x[:, :_CAMERA] = self._closed_form(rest, points)
 
-    def projected(x: Tensor) -> Tensor:
-        shape, expression, jaw = unpack(x)
-        placed = to_gen(model(shape, expression, _pose(x[:, _ROTATION], jaw)))
-        camera = straight_camera(x[:, _FOCAL].exp(), x[:, _CENTER])
-        return camera.project(placed, 1)[0]
+        def residuals(x: Tensor) -> Tensor:
+            off = self._projected(x) - points
+            return self.errors.residuals(off, x[:, _CAMERA:], frame)
 
-    x = points.new_zeros(batch, size)
-    x[:, expression_columns] = prior.start
-    x[:, :_CAMERA] = _closed_form(model, prior, points, weights, to_gen)
-    extent = points.amax(1) - points.amin(1)
-    # The outer-eye distance is half of a face's height and more, whatever its turn.
-    unit = extent.amax(1) * 0.5 * _SD * _ALIKE**0.5
-    scale = weights.sqrt() / unit[:, None]
+        def cost(x: Tensor, r: Tensor) -> Tensor:
+            prior = x @ self.slope + ((x @ self.precision) * x).sum(1) / 2
+            return (r * r).sum(1) / 2 + prior
 
-    def residuals(x: Tensor) -> Tensor:
-        return ((projected(x) - points) * scale[..., None]).flatten(1)
-
-    def cost(x: Tensor, r: Tensor) -> Tensor:
-        return (r * r).sum(1) / 2 + x @ slope + ((x @ precision) * x).sum(1) / 2
-
-    offset = points.new_zeros(size)
-    with torch.no_grad():
         r = residuals(x)
         best = cost(x, r)
         for _ in range(_ITERATIONS):
-            J = torch.func.jacfwd(lambda d, x=x: residuals(x + d))(offset)
-            gradient = torch.einsum("bmp,bm->bp", J, r) + slope + x @ precision
-            H = J.transpose(1, 2) @ J + precision
-            held = ((x <= low) & (gradient > 0)) | ((x >= high) & (gradient < 0))
+            J = self.errors.jacobian(self._jacobian(x), _CAMERA, frame)
+            gradient = torch.einsum("bmp,bm->bp", J, r) + self.slope + x @ self.precision
+            H = J.transpose(1, 2) @ J + self.precision
+            held = ((x <= self.low) & (gradient > 0)) | ((x >= self.high) & (gradient < 0))
             free = (~held).to(x)
             H = H * free[:, :, None] * free[:, None] + torch.diag_embed(held.to(x))
             step = -torch.linalg.solve(H, (gradient * free)[..., None])[..., 0]
             for _ in range(_HALVINGS):
-                moved = torch.clamp(x + step, low, high)
+                moved = torch.clamp(x + step, self.low, self.high)
                 moved_r = residuals(moved)
                 moved_cost = cost(moved, moved_r)
                 better = moved_cost < best
@@ -158,40 +152,66 @@ def _recover(
                 step = torch.where(better[:, None], 0, step / 2)
                 if better.all():
                     break
-        shape, expression, jaw = unpack(x)
+        shape, expression = self._coefficients(x)
         neck, focal, center = x[:, _ROTATION], x[:, _FOCAL].exp(), x[:, _CENTER]
-        return Recovered(neck, focal, center, shape, expression, jaw, projected(x))
+        return Recovered(neck, focal, center, shape, expression, x[:, -1], self._projected(x))
+
+    def _coefficients(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        shape = x[:, self.shape]
+        missing = self.model.n_shape - shape.shape[1]
+        return torch.nn.functional.pad(shape, (0, missing)), x[:, self.expression][:, :-1]
+
+    def _projected(self, x: Tensor) -> Tensor:
+        """[B, N, 2], frame widths."""
+        posed = self.model(*self._coefficients(x), _pose(x[:, _ROTATION], x[:, -1]))
+        return self._seen(x, posed)
+
+    def _seen(self, x: Tensor, points_flame: Tensor) -> Tensor:
+        camera = straight_camera(x[:, _FOCAL].exp(), x[:, _CENTER])
+        return camera.project(self.to_gen(points_flame), 1)[0]
+
+    def _jacobian(self, x: Tensor) -> Tensor:
+        """Of _projected, [B, N, 2, P]."""
+
+        def turned(some: Tensor) -> Tensor:
+            return self._projected(x.index_copy(1, turning, x[:, turning] + some))
+
+        turning = torch.tensor(self.turning)
+        J = x.new_zeros(*x.shape[:1], len(self.model), 2, x.shape[1])
+        J[..., self.turning] = torch.func.jacfwd(turned)(x.new_zeros(len(turning)))
+        pose = _pose(x[:, _ROTATION], x[:, -1])
+        posed = self.model(*self._coefficients(x), pose)
+
+        def shifted(shift: Tensor) -> Tensor:
+            return self._seen(x, posed + shift)
+
+        by_point = torch.func.jacfwd(shifted)(x.new_zeros(3))
+        moved = self.model.directions(pose)
+        shapes = self.shape.stop - self.shape.start
+        used = [*range(shapes), *range(self.model.n_shape, moved.shape[-1])]
+        J[..., self.linear] = by_point @ moved[..., used]
+        return J
+
+    def _closed_form(self, rest: Tensor, points: Tensor) -> Tensor:
+        """Rotation vector, log focal length and principal point, [B, 6], of the average head."""
+        weights = self.errors.sd**-2
+        R, scale, _ = scaled_orthography(rest, points, weights)
+        neck = _rotation_vector(R)
+        x = self.start.repeat(len(points), 1)
+        x[:, _ROTATION] = neck
+        posed = self.model(*self._coefficients(x), _pose(neck, x[:, -1]))
+        camera = straight_camera(x.new_ones(len(x)), x[:, _CENTER])
+        seen, depth = camera.project(self.to_gen(posed), 1)
+        focal = scale * depth.mean(1) / UNITS_PER_METRE
+        w = weights / weights.sum()
+        center = ((points - focal[:, None, None] * seen) * w[:, None]).sum(1)
+        return torch.cat([neck, focal.log()[:, None], center], 1)
 
 
 def _pose(neck: Tensor, jaw: Tensor) -> Tensor:
     none = torch.zeros_like(neck)
     opening = torch.stack([jaw, none[:, 0], none[:, 0]], 1)
     return torch.cat([none, neck, opening, none, none], 1)
-
-
-def _closed_form(
-    model: PointsModel,
-    prior: Prior,
-    points: Tensor,
-    weights: Tensor,
-    to_gen: Callable[[Tensor], Tensor],
-) -> Tensor:
-    """Rotation vector, log focal length and principal point, [B, 6], of the average head."""
-    zeros = points.new_zeros
-    shape, expression = zeros(1, model.n_shape), prior.start[None, :-1]
-    rest = model(shape, expression, zeros(1, 15))
-    R, scale, _ = scaled_orthography(rest[0], points, weights)
-    neck = _rotation_vector(R)
-    one = points.new_ones(len(points))
-    camera = straight_camera(one, zeros(len(points), 2))
-    many_shapes, many = (part.expand(len(points), -1) for part in (shape, expression))
-    seen, depth = camera.project(
-        to_gen(model(many_shapes, many, _pose(neck, zeros(len(points))))), 1
-    )
-    focal = scale * depth.mean(1) / UNITS_PER_METRE
-    w = weights / weights.sum()
-    center = ((points - focal[:, None, None] * seen) * w[:, None]).sum(1)
-    return torch.cat([neck, focal.log()[:, None], center], 1)
 
 
 def _rotation_vector(R: Tensor) -> Tensor:

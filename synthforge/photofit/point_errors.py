@@ -1,0 +1,90 @@
+"""How a detector's points lie against a head's own: what tools/measure_point_errors.py measured.
+
+Errors are seen in the face's frame: roll is undone, and the unit is a decimetre of the average
+head.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from synthforge.photofit.closed_form import scaled_orthography
+
+_FILE = "point_errors.npz"
+UNIT_M = 0.1
+# Neighbours err together: so many points say no more than one.
+_ALIKE = 9.0
+
+
+@dataclass(frozen=True)
+class FaceFrame:
+    """Frames of B faces. A: [B, 2, 2], offsets in the image to the face's frame (x right, y down).
+    turn: [B, 3], 1 and where the head's z axis points there."""
+
+    A: Tensor
+    turn: Tensor
+
+
+def face_frame(rest: Tensor, points: Tensor) -> FaceFrame:
+    """From the average head's points [N, 3], metres, and points seen [B, N, 2]."""
+    R, scale, _ = scaled_orthography(rest, points, torch.ones_like(rest[:, 0]))
+    x, z = R[:, :2, 0], R[:, :2, 2]
+    c, s = (x / torch.linalg.vector_norm(x, dim=1, keepdim=True)).unbind(1)
+    A = torch.stack([c, -s, s, c], 1).unflatten(1, (2, 2)) / (scale * UNIT_M)[:, None, None]
+    one = torch.ones_like(c)
+    turn = torch.stack([one, c * z[:, 0] + s * z[:, 1], c * z[:, 1] - s * z[:, 0]], 1)
+    return FaceFrame(A, turn)
+
+
+@dataclass(frozen=True)
+class PointErrors:
+    """Of N points of a head with C coefficients, in the face's frame; all float64.
+
+    A detector puts points at those of the head plus: offset [3, N, 2], linear in FaceFrame.turn;
+    response [C, N, 2], linear in the coefficients, since it draws unusual heads towards the
+    average; and chance, of standard deviation sd [N] in each coordinate.
+    """
+
+    offset: Tensor
+    response: Tensor
+    sd: Tensor
+
+    @classmethod
+    def alike(cls, points: int, coefficients: int, sd: float) -> PointErrors:
+        """Chance alone, as large for every point."""
+        zeros = torch.zeros(points, 2, dtype=torch.float64)
+        offset, response = zeros.expand(3, -1, -1), zeros.expand(coefficients, -1, -1)
+        return cls(offset, response, torch.full_like(zeros[:, 0], sd))
+
+    def residuals(self, off: Tensor, coefficients: Tensor, frame: FaceFrame) -> Tensor:
+        """In standard deviations, [B, 2 N]. off: [B, N, 2], the head's points less those detected,
+        in the image. coefficients: [B, C]."""
+        seen = torch.einsum("bij,bnj->bni", frame.A, off)
+        mean = torch.einsum("bf,fni->bni", frame.turn, self.offset)
+        mean = mean + torch.einsum("bc,cni->bni", coefficients, self.response)
+        return ((seen + mean) * self._scale[:, None]).flatten(1)
+
+    def jacobian(self, J: Tensor, first: int, frame: FaceFrame) -> Tensor:
+        """Of `residuals`, [B, 2 N, P]. J: [B, N, 2, P], of off, by P unknowns; from `first` on
+        they are the coefficients."""
+        seen = torch.einsum("bij,bnjp->bnip", frame.A, J)
+        seen[..., first:] += self.response.permute(1, 2, 0)
+        return (seen * self._scale[:, None, None]).flatten(1, 2)
+
+    @property
+    def _scale(self) -> Tensor:
+        return 1 / (self.sd * _ALIKE**0.5)
+
+
+def mesh_errors() -> PointErrors:
+    """Of the 468 points of `face_mesh` against the built-in head's scheme mediapipe468."""
+    path = resources.files(__package__) / _FILE
+    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+        arrays = {name: torch.from_numpy(file[name].astype(np.float64)) for name in file.files}
+    response = torch.einsum("ck,kni->cni", arrays["coefficients"], arrays["responses"])
+    return PointErrors(arrays["offset"], response, arrays["sd"])
