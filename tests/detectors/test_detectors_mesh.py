@@ -13,7 +13,7 @@ import torch
 
 from synthforge.config import IMAGE_SIZE
 from synthforge.detectors import build_detector
-from synthforge.detectors.face_mesh import face_mesh
+from synthforge.detectors.face_mesh import face_mesh, face_meshes
 from synthforge.detectors.landmarks68 import WEIGHTS, landmarks_of
 from synthforge.frames import place_in_generator
 from synthforge.landmarks import FLIP
@@ -130,3 +130,16 @@ def test_the_nets_are_those_that_notice_names():
         content = resources.files("synthforge.detectors").joinpath(name).read_bytes()
         assert hashlib.sha256(content).hexdigest() in source
         assert name in (ROOT / "NOTICE").read_text()
+
+
+def test_all_faces_of_an_image_are_found(seen):
+    first, second = seen[0][:2].numpy()
+    small = cv2.resize(second, (128, 128), interpolation=cv2.INTER_AREA)
+    image = np.full((512, 1024, 3), 120, np.uint8)
+    image[:, :512], image[320:448, 820:948] = first, small
+    meshes = face_meshes(image)
+    assert len(meshes) == 2
+    np.testing.assert_array_equal(meshes[0].points_px, face_mesh(image).points_px)
+    alone = face_mesh(second).points_px / 4 + [820, 320]
+    assert np.linalg.norm(meshes[1].points_px - alone, axis=1).mean() < 2
+    assert face_meshes(np.full((200, 300, 3), 120, np.uint8)) == []
