@@ -10,13 +10,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from synthforge.detectors.face_mesh import face_meshes
+from synthforge.detectors.face_mesh import FaceMesh, face_meshes
 from synthforge.errors import ConfigError
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 _MAX_BYTES = 2**27
 # Of a face from brows to chin; smaller ones don't show their expression.
 _LEAST_PX = 32
+# Share of the points inside the image: the others are guessed.
+_LEAST_INSIDE = 0.75
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,15 @@ def find_faces(paths: list[Path]) -> Iterator[list[Photograph]]:
         yield [
             Photograph(path.name, image, mesh.points_px)
             for mesh in meshes
-            if image is not None and np.ptp(mesh.points_px, axis=0).max() >= _LEAST_PX
+            if image is not None and _shown(image, mesh)
         ]
+
+
+def _shown(image: NDArray[np.uint8], mesh: FaceMesh) -> bool:
+    """Whether a face is large enough, and not cut in half by the image's border."""
+    points = mesh.points_px
+    inside = ((points >= 0) & (points <= image.shape[1::-1])).all(1).mean()
+    return bool(np.ptp(points, axis=0).max() >= _LEAST_PX and inside >= _LEAST_INSIDE)
 
 
 def _read(path: Path) -> NDArray[np.uint8] | None:

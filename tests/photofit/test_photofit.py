@@ -186,7 +186,8 @@ def invoke(*arguments):
 def test_the_command(planted, tmp_path, monkeypatch):
     first, second, third = (FaceMesh(p, 1.0) for p in planted[2][:3].double().numpy() * 128)
     tiny = FaceMesh(third.points_px * 0.1, 1.0)
-    seen = iter([[], [first, second], [third], [tiny]])
+    cut = FaceMesh(third.points_px - [third.points_px[:, 0].mean(), 0], 1.0)
+    seen = iter([[], [first, second], [third, cut], [tiny]])
     monkeypatch.setattr(photographs, "face_meshes", lambda image: next(seen))
     for name in "abcd":
         cv2.imwrite(str(tmp_path / f"{name}.png"), np.full((128, 128, 3), 90, np.uint8))
