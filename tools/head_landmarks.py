@@ -29,20 +29,21 @@ _AT = {
 }  # fmt: skip
 # How far annotators' points lie from those, mm outwards and up. Measured: where dlib's detector,
 # which learned from annotators, puts its points in images of this head, less the same in
-# photographs with annotators' points; MediaPipe's as a second opinion.
+# photographs with annotators' points; and where a net that learned from this head puts its points
+# in those photographs.
 _MOVED = {
-    27: (0.0, -2.3), 28: (0.0, -2.5), 29: (0.0, -1.9), 30: (0.0, 2.0),
-    33: (0.0, -0.8), 34: (-1.2, 2.2), 35: (-1.8, 3.5),
-    42: (-0.4, -1.0), 43: (-0.8, 0.0), 44: (-0.5, 0.0), 45: (-2.2, 0.1), 46: (-0.5, 0.0),
-    47: (-1.4, 0.0),
-    51: (0.0, -0.9), 52: (-1.7, 0.0), 53: (-2.2, 0.7), 54: (-1.2, -0.4),
-    55: (0.8, -2.0), 56: (-2.6, -2.5), 57: (0.0, -2.5),
-    63: (-2.2, 1.0), 64: (-2.4, -1.0), 65: (-1.5, -0.3), 66: (0.0, -0.7),
+    27: (0.0, -2.3), 28: (0.0, -1.7), 29: (0.0, -0.9), 30: (0.0, 2.4),
+    33: (0.0, -0.5), 34: (-1.6, 2.4), 35: (-2.6, 3.6),
+    42: (-0.5, -0.8), 43: (-1.5, 0.1), 44: (-1.0, 0.2), 45: (-3.2, 0.5), 46: (-1.4, 0.2),
+    47: (-2.2, 0.2),
+    51: (0.0, -1.4), 52: (-2.0, 0.0), 53: (-3.2, 0.5), 54: (-2.2, -1.7),
+    55: (-0.1, -2.7), 56: (-3.0, -2.0), 57: (0.0, -1.5),
+    63: (-2.8, 1.0), 64: (-3.4, -2.3), 65: (-1.8, 0.0), 66: (0.0, 0.0),
 }  # fmt: skip
 # Those that are moved across the skin as it is seen from the front.
 _FROM_FRONT = (*range(27, 36), 51, 57, 66)
 # The left brow's points: frontal x (mm), and how high between its middle (0) and upper edge (1).
-_BROW = {22: (13.0, 0.5), 23: (24.5, 1.0), 24: (36.0, 1.0), 25: (48.0, 1.0), 26: (56.5, 0.0)}
+_BROW = {22: (14.0, 0.5), 23: (25.3, 1.0), 24: (37.5, 1.0), 25: (50.0, 1.0), 26: (58.5, 0.0)}
 _FACE = ("face", "forehead", "eye_region", "eye_region+forehead", "scalp", "nose")
 _ROWS = 40
 # Places on a triangle that are tried for the outline, and directions round the face.
@@ -54,6 +55,28 @@ _TOLERANCE = 0.2 * MM
 _EAR_Z = -38.0 * MM
 # Steps of the outline over which its length is smoothed.
 _SMOOTH = 7
+# Where annotators' points lie from the even ones, measured likewise: degrees of yaw to mm along the
+# line, towards the subject's left, and outwards, as seen; subject's right to left.
+_JAW_ALONG = {
+    0: (0.9, 0.9, 0.9, 1.3, 2.2, 1.6, 1.9, 1.9, 0, -1.9, -1.9, -1.6, -2.2, -1.3, -0.9, -0.9, -0.9),
+    14: (-2.2, -1.5, -2.5, -0.8, 0.8, 1.3, 2.5, 3,
+         0.8, -1.4, -0.3, -0.8, -1.5, -2.7, -3, -1.8, -2.3),
+    24: (-2.1, -3.2, -2.7, -1.6, 0, 1.6, 2.9, 2.4,
+         -1.2, -2.7, -2.1, -3.7, -3.7, -4.5, -4.5, -2.5, -3.7),
+    34: (-2.7, -4.8, -3.8, -3.2, -1.9, -0.9, 1.3, 1.4,
+         -2, -5, -5.5, -6.8, -5.8, -5.3, -4.3, -2.3, -3),
+}  # fmt: skip
+_JAW_OUT = {
+    0: (1, 0.2, -0.5, 1, 0.5, -0.8, -0.7, 1.4, 1.6, 1.4, -0.7, -0.8, 0.5, 1, -0.5, 0.2, 1),
+    14: (0.2, -0.6, -0.7, 0.4, -0.8, -2.3, -1, 1.6,
+         0.8, 0.8, -1.2, 0, 0.8, 0.2, -0.8, -0.4, 0.5),
+    24: (-1.2, -1.6, -1.4, -1.1, -2.4, -3, -0.4, 2.1,
+         0.9, 0.4, -0.8, 0.2, 0.6, 0.6, -0.8, 0.3, 0),
+    34: (-1.7, -1.9, -0.6, -0.6, -1, -1.4, 0.6, 2.4,
+         0.9, 0.8, 0.4, 0.8, 0.4, 0.6, -0.6, 0.4, -0.5),
+}  # fmt: skip
+# Of the skin this near to such a place, as seen, the foremost counts.
+_NEAR = 0.5 * MM
 # The jaw line's 8 even steps down to the chin begin so far above the middle of the eyes.
 _ABOVE_EYES = 4.0 * MM
 _MENTON = 5171
@@ -157,12 +180,18 @@ def _from_front(points: Array, faces: Ids, allowed: Ids, target: Array) -> tuple
     return int(allowed[best]), np.clip(bary[best], 0, 1)
 
 
+def _between(table: dict[int, tuple[float, ...]], at: float) -> Array:
+    """A table's rows, interpolated at a key between theirs."""
+    columns = zip(*table.values(), strict=True)
+    return np.array([np.interp(at, list(table), column) for column in columns])
+
+
 def _cross(a: Array, b: Array) -> Array:
     return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
 
 
 class _Outline:
-    """The face's outline in a parallel projection."""
+    """The face's outline in a parallel projection, and annotators' points by it."""
 
     def __init__(self, mesh: HeadMesh, region: Ids, points: Array) -> None:
         ids = [REGION_ID[name] for name in _FACE]
@@ -176,12 +205,7 @@ class _Outline:
         corners = points[mesh.faces[self.face]]
         self.points = (corners * self.bary[..., None]).sum(1)
         _, y, z = self.points.T
-        chosen = (z > _EAR_Z) & (y > _EDGE_Y + _EDGE_SLOPE * z)
-        self.bary, self.face, self.points = (
-            self.bary[chosen],
-            self.face[chosen],
-            self.points[chosen],
-        )
+        self.above_edge = (z > _EAR_Z) & (y > _EDGE_Y + _EDGE_SLOPE * z)
         self.eyes_y = points[mesh.base[[13363, 13376]], 1].mean()
         self.menton = points[mesh.base[_MENTON]]
 
@@ -192,7 +216,7 @@ class _Outline:
         seen = (self.points - _CENTER) @ turn.T
         chin = (self.menton - _CENTER) @ turn.T
         angle = np.arctan2(seen[:, 0], -seen[:, 1])
-        radius = np.hypot(seen[:, 0], seen[:, 1])
+        radius = np.where(self.above_edge, np.hypot(seen[:, 0], seen[:, 1]), 0)
         slot = ((angle + np.pi) / (2 * np.pi) * _DIRECTIONS).astype(int) % _DIRECTIONS
         best = np.full(_DIRECTIONS, -1)
         farthest = np.zeros(_DIRECTIONS)
@@ -209,5 +233,15 @@ class _Outline:
         right = np.linspace(0, length[middle], 9)
         left = np.linspace(length[middle], length[-1], 9)
         at = np.concatenate([right, left[1:]])
-        picked = line[np.abs(length[:, None] - at).argmin(0)]
+        even = seen[line[np.abs(length[:, None] - at).argmin(0)], :2]
+        tangent = np.gradient(even, axis=0)
+        tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
+        outwards = tangent @ np.array([[0.0, -1.0], [1.0, 0.0]])
+        along, out = (_between(table, np.degrees(yaw)) for table in (_JAW_ALONG, _JAW_OUT))
+        moved = even + (along[:, None] * tangent + out[:, None] * outwards) * MM
+        picked = []
+        for target in moved:
+            distance = np.linalg.norm(seen[:, :2] - target, axis=1)
+            near = np.flatnonzero(distance < distance.min() + _NEAR)
+            picked.append(near[seen[near, 2].argmax()])
         return self.face[picked], self.bary[picked]

@@ -32,9 +32,9 @@ _CORNER_X = 0.0245
 # Base vertices that lie inside the mouth and behind the lids.
 _IN_MOUTH, _IN_LEFT_SOCKET, _IN_RIGHT_SOCKET = 605, 7846, 1154
 # Middle of the brow and its half height by frontal x.
-BROW_MIDDLE = np.array([(10, 17, 27, 37, 45, 56), (37.7, 39.3, 41.3, 42.3, 41.2, 36.6)])
-BROW_HALF = np.array([(10, 17, 30, 42, 56), (2.7, 3.5, 3.6, 3.2, 1.2)])
-_BROW_ENDS = (11.5, 56.0)
+BROW_MIDDLE = np.array([(10, 18, 28, 38.5, 47, 58.5), (37.7, 39.4, 41.5, 42.6, 41.4, 36.6)])
+BROW_HALF = np.array([(10, 18, 31, 44, 58.5), (2.7, 3.5, 3.6, 3.2, 1.2)])
+_BROW_ENDS = (12.0, 58.5)
 # From the front, closed along the midline.
 _NOSE = np.array(
     [

@@ -40,7 +40,7 @@ from synthforge.mannequin.render.pixel_faces import (
 from synthforge.mannequin.render.scene import Scene, scene_from
 from synthforge.mannequin.render.shading import shade
 from synthforge.mannequin.render.template import Template, template
-from synthforge.mannequin.render.tone_mapping import exposure, tone_map
+from synthforge.mannequin.render.tone_mapping import exposure, metered, tone_map
 from synthforge.mannequin.wear.dress import dressed
 from synthforge.mannequin.wear.lenses import draw_lenses
 from synthforge.mannequin.wear.outfit import outfit_of
@@ -152,7 +152,8 @@ class Mannequin:
         self, head: Template, z: Tensor, vertices: Tensor, landmarks: Tensor, camera: Camera
     ) -> tuple[Tensor, Layers]:
         """The image [3, S, S] and its layers [1, S, S]."""
-        scene = scene_from(z[PERSON_LATENTS:])
+        skin = skin_albedo(person_from(z[:PERSON_LATENTS]))
+        scene = metered(scene_from(z[PERSON_LATENTS:]), skin)
         shares, seen, kinds, covers = self._drawn(
             head, z, scene, vertices, landmarks, camera, _IMAGE_SIZE
         )

@@ -12,7 +12,7 @@ from synthforge.mannequin.render.lighting import Light, fit_rotation, irradiance
 from synthforge.mannequin.render.occlusion import directions, look_from, visibility
 from synthforge.mannequin.render.scene import scene_from
 from synthforge.mannequin.render.template import template
-from synthforge.mannequin.render.tone_mapping import tone_map
+from synthforge.mannequin.render.tone_mapping import exposure, metered, tone_map
 
 BLACK = (0.0, 0.0, 0.0)
 
@@ -111,6 +111,13 @@ def test_more_light_is_a_brighter_image(scene):
     clean = replace(scene, grain=0.0, vignette=0.0)
     luma = tone_map(clean, ramp).mean((0, 1))
     assert (luma.diff() > -1e-4).all()
+
+
+def test_a_camera_exposes_longer_for_dark_skin_but_not_in_full(scene):
+    fair, dark = (0.45, 0.31, 0.25), (0.13, 0.08, 0.06)
+    assert metered(scene, fair).exposure == scene.exposure
+    longer = exposure(metered(scene, dark)) / exposure(scene)
+    assert 1.3 < longer < 0.75 * sum(fair) / sum(dark)
 
 
 def test_grain_is_as_strong_as_the_scene_says_and_shows_in_the_shadows(scene):

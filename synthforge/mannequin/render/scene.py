@@ -77,7 +77,7 @@ def scene_from(z: Tensor) -> Scene:
     exposure = d.bell(-0.12, 0.40)
     # A few are far too dark or too bright.
     dark, bright, amount = d.chance(0.10), d.chance(0.05), d.u()
-    exposure += bright * (0.15 + 0.30 * amount) - dark * (0.25 + 0.55 * amount)
+    exposure += bright * (0.15 + 0.30 * amount) - dark * (0.2 + 0.4 * amount)
     flashed = d.chance(_FLASHED)
     place, key, fills, white_balance = _lighting(d, flashed)
     coarse, small, defocus = d.chance(0.4), d.chance(_SMALL), d.u()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import math
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from synthforge.mannequin.draws import RGB
 from synthforge.mannequin.kernels import run
 from synthforge.mannequin.kernels.film import expose, finish
 from synthforge.mannequin.render.jpeg import compressed
@@ -20,6 +22,8 @@ _GRAIN_SIZE = 640
 _COARSE = 1.2
 # Pivot of the contrast.
 _MIDDLE = 0.45
+# A camera makes up for this share of what skin's albedo lacks of fair skin's.
+_METERED, _FAIR = 0.5, 0.28
 
 
 @functools.cache
@@ -61,8 +65,14 @@ def _developed(scene: Scene, linear: Tensor) -> Tensor:
     return image
 
 
+def metered(scene: Scene, skin: RGB) -> Scene:
+    """`scene` as a camera exposes it for a face: longer, the darker the skin (linear RGB) is."""
+    lacking = max(0.0, math.log(_FAIR * 3 / sum(skin)))
+    return replace(scene, exposure=scene.exposure * math.exp(_METERED * lacking))
+
+
 def exposure(scene: Scene) -> float:
-    """Image value of a radiance of 1: automatic, reads the light and not the person."""
+    """Image value of a radiance of 1: automatic, by the light."""
     ambient = sum(scene.surroundings.facing) / 3
     # By how much a light comes from the camera's side. Not less for one from the side, or pale skin
     # that faces it would be white.

@@ -117,3 +117,20 @@ def test_children_are_smaller():
 def test_estimates_want_a_hundred_coefficients():
     with pytest.raises(ValueError, match="100"):
         estimate_attributes(np.zeros((2, 50)))
+
+
+def test_brows_spread_as_in_photographs():
+    """Gap of the inner ends, and how the outer ends lie, in outer-eye distances."""
+    head, (_, coefficients) = baked_head(), drawn(400)
+    points = head.embedding.static_faces, head.embedding.static_bary.astype(float)[..., None]
+    corners = head.model.faces[points[0]]
+    mean = (head.model.v_template[corners] * points[1]).sum(1)
+    moved = (head.model.shapedirs[corners][..., :100] * points[1][..., None]).sum(1)
+    seen = mean + np.einsum("pck,bk->bpc", moved, coefficients)
+    eyes = seen[:, 28, 0] - seen[:, 19, 0]
+    gap = (seen[:, 5, 0] - seen[:, 4, 0]) / eyes
+    assert 0.026 < gap.std() < 0.045
+    middle = (seen[:, 19] + seen[:, 28])[:, None] / 2
+    ends = (seen[:, [0, 9]] - middle) / eyes[:, None, None]
+    assert (ends[..., :2].std(0) > 0.018).all() and (ends[..., :2].std(0) < 0.05).all()
+    assert np.corrcoef(ends[:, 0, 1], ends[:, 1, 1])[0, 1] > 0.6

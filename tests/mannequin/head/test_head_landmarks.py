@@ -72,7 +72,7 @@ def test_proportions_are_those_of_photographs(landmarks):
     assert np.abs(landmarks[[0, 16], 1] - level).max() < 0.05 * eyes
     assert below_eyes(8) == pytest.approx(1.25, abs=0.04)
     assert below_eyes(33) == pytest.approx(0.53, abs=0.03)
-    assert below_eyes([62, 66]).mean() == pytest.approx(0.73, abs=0.03)
+    assert below_eyes([62, 66]).mean() == pytest.approx(0.76, abs=0.03)
     assert below_eyes([19, 24]).mean() == pytest.approx(-0.28, abs=0.03)
     assert width(31, 35) == pytest.approx(0.33, abs=0.04)
     assert width(39, 42) == pytest.approx(0.45, abs=0.04)
@@ -130,7 +130,7 @@ def test_contour_follows_the_outline(head, degrees):
     skin_across = skin[:, 0] * np.cos(yaw) + skin[:, 2] * np.sin(yaw)
     for point, out in zip(row[10:], across[10:], strict=True):
         level = np.abs(skin[:, 1] - point[1]) < 0.003
-        assert skin_across[level].max() - out < 0.006
+        assert skin_across[level].max() - out < 0.007
 
 
 def test_all_regions_are_there_and_mirrored(head):
