@@ -57,7 +57,7 @@ def test_wflw98_lies_where_its_layout_says():
     ours, ibug = points("wflw98"), points("ibug70")
     np.testing.assert_allclose(ours[:33:2], ibug[:17], atol=1e-6)
     steps = np.linalg.norm(np.diff(ours[:33], axis=0), axis=1)
-    assert steps.min() > 0.002 and steps.max() < 0.016
+    assert steps.min() > 0.002 and steps.max() < 0.02
     same = {51: 27, 54: 30, 55: 31, 59: 35, 76: 48, 82: 54, 85: 57, 88: 60, 92: 64, 94: 66}
     same |= {60: 36, 64: 39, 68: 42, 72: 45, 33: 17, 37: 21, 42: 22, 46: 26, 96: 68, 97: 69}
     for wflw, there in same.items():
