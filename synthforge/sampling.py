@@ -24,7 +24,7 @@ from synthforge.sampling_config import SamplingConfig
 # Part of every dataset's recipe. Raise it when the same recipe gives other samples: other draws,
 # another geometry or labelling, another drawing by the mannequin or by Next3D's code. Rounding
 # that README.md allows for is no reason.
-SAMPLE_FORMAT = 5
+SAMPLE_FORMAT = 6
 
 # Never renumber: the number is part of every dataset's seed.
 _STREAMS = {

@@ -24,8 +24,8 @@ bitwise_and
 _MOVES = """
 _has_compatible_shallow_copy_type _unique2 alias arange cat clone contiguous copy_ detach
 detach_ diag empty empty_like expand expand_as eye fill_ flatten flip full full_like gather
-index index_copy index_copy_ index_fill_ index_put_ is_nonzero item lift_fresh masked_fill_ meshgrid movedim
-narrow new_zeros nonzero
+index index_copy index_copy_ index_fill_ index_put_ is_nonzero item lift_fresh masked_fill_ meshgrid
+movedim narrow new_zeros nonzero
 numpy_T ones ones_like pad permute rand randint randn randperm repeat repeat_interleave reshape
 resolve_conj resolve_neg roll select slice split split_with_sizes squeeze stack t to transpose
 unbind unflatten uniform_ unique_dim unsqueeze view view_as zero_ zeros zeros_like
