@@ -48,7 +48,7 @@ _EYE_REGION = np.array(
 # Where the lower lip's red ends: below the mesh's own border, at the landmarks. Its corner's height
 # beyond.
 _LOWER_LIP = np.array(
-    [(0, 7.3, 13, 16, 20, 23.5, 25.6), (-54.5, -53.8, -52.6, -51.6, -49.7, -47.2, -45.2)]
+    [(0, 7.3, 13, 16, 20, 23.5, 25.6), (-55.1, -54.4, -53.2, -52.2, -50.3, -47.8, -45.8)]
 )
 _LID_CENTER, _LID_RADII = np.array([31.6, 22.0]), np.array([20.6, 13.0])
 # Height by azimuth round the head's axis: hairline from forehead by temple, sideburn and ear to
