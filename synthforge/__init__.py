@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from synthforge.assembly import Rig, build_rig
+    from synthforge.batches import make_samples
     from synthforge.camera import Camera
     from synthforge.config import PartsConfig, RunConfig
     from synthforge.dataset.face_dataset import FaceDataset
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from synthforge.dataset.verify.verify import verify
     from synthforge.distributions import Range
     from synthforge.errors import UserError
-    from synthforge.pipeline import make_samples
     from synthforge.sampling import SampleId
     from synthforge.sampling_config import SamplingConfig
 
@@ -41,7 +41,7 @@ _HOMES = {
     "StoredSample": "dataset.read",
     "UserError": "errors",
     "build_rig": "assembly",
-    "make_samples": "pipeline",
+    "make_samples": "batches",
     "verify": "dataset.verify.verify",
 }
 

@@ -167,10 +167,10 @@ def model_files(paths: AssetPaths) -> tuple[Assets, list[Finding]]:
 def self_test(paths: AssetPaths, generator: str) -> Iterator[Finding]:
     """Draw one sample, encode it, and check it as `synthforge verify` does."""
     from synthforge.assembly import build_rig
+    from synthforge.batches import make_samples
     from synthforge.dataset.sample import encode_sample
     from synthforge.dataset.verify.sample_check import Expected, check_sample
     from synthforge.labels import CORE
-    from synthforge.pipeline import make_samples
     from synthforge.sampling import SampleId
 
     start = time.monotonic()

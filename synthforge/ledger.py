@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from synthforge.batches import Rejection
 from synthforge.config import RunConfig
 from synthforge.dataset.sink import Sink
 from synthforge.errors import UserError
-from synthforge.pipeline import Rejection, Report
+from synthforge.pipeline import Report
 from synthforge.plan import plan
 from synthforge.sampling import SampleId
 

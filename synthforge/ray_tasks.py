@@ -21,13 +21,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from synthforge.assembly import Rig
+from synthforge.batches import Rejection
 from synthforge.config import RunConfig
 from synthforge.cpus import threads_a_process, threads_environment
 from synthforge.dataset.folder import DatasetError
 from synthforge.dataset.sink import Sink
 from synthforge.errors import ConfigError, picklable
 from synthforge.ledger import Drawing, Ledger, WorkerError
-from synthforge.pipeline import Rejection, Report, draw_into
+from synthforge.pipeline import Report, draw_into
 
 # How long a node may take to answer when a run begins.
 _ANSWER_S = 10.0

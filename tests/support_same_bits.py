@@ -37,9 +37,9 @@ def draw(batch):
     import torch
 
     from synthforge.assembly import Rig
+    from synthforge.batches import make_samples
     from synthforge.generators.mannequin import mannequin_parts
     from synthforge.labels import EXTRAS
-    from synthforge.pipeline import make_samples
     from synthforge.sampling import SampleId
     from synthforge.sampling_config import MANNEQUIN_SAMPLING, WEAR
 

@@ -12,11 +12,12 @@ from support_fake_generator import fake_rig, picky
 
 from synthforge.alignment import AlignmentMLP
 from synthforge.assembly import Rig
+from synthforge.batches import make_samples
 from synthforge.config import RunConfig
 from synthforge.dataset.write import DatasetWriter
 from synthforge.labels import EXTRAS
 from synthforge.mannequin.generator import Mannequin
-from synthforge.pipeline import InProcess, draw_into, generate_dataset, make_samples
+from synthforge.pipeline import InProcess, draw_into, generate_dataset
 from synthforge.plan import plan
 from synthforge.sampling import SampleId
 from synthforge.sampling_config import MANNEQUIN_SAMPLING

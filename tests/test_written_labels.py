@@ -19,6 +19,7 @@ from support_ray_casting import cast, flame
 
 from synthforge.alignment import AlignmentMLP
 from synthforge.assembly import Rig
+from synthforge.batches import make_samples
 from synthforge.dataset.write import DatasetWriter
 from synthforge.detectors import Detector
 from synthforge.distributions import Range
@@ -26,7 +27,6 @@ from synthforge.grid import FACTORS
 from synthforge.mannequin import baked_head
 from synthforge.mannequin.head.pieces import Piece
 from synthforge.mannequin.people import draw_people
-from synthforge.pipeline import make_samples
 from synthforge.regions import REGIONS
 from synthforge.sampling import SampleId
 from synthforge.sampling_config import NEXT3D_SAMPLING, WEAR

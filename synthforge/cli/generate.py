@@ -101,6 +101,7 @@ def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any
     )
     limit_threads(parts)
     from synthforge.assembly import build_rig, check_labels
+    from synthforge.batches import make_samples
     from synthforge.dataset.card import dataset_card
     from synthforge.dataset.contact_sheet import SAMPLES, write_contact_sheet
     from synthforge.dataset.shards.record import REJECTED
@@ -109,7 +110,7 @@ def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any
     from synthforge.dataset.write import DatasetWriter
     from synthforge.engines import pick_engine
     from synthforge.given_files import record_of
-    from synthforge.pipeline import Summary, generate_dataset, make_samples
+    from synthforge.pipeline import Summary, generate_dataset
     from synthforge.plan import inside
     from synthforge.sampling import SampleId
 

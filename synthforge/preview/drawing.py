@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from synthforge import annotate
 from synthforge.assembly import Rig
+from synthforge.batches import make_samples
 from synthforge.dataset.folder import ANNOTATIONS, DatasetError
 from synthforge.dataset.sample import Sample, encode_sample
 from synthforge.generators.known import GENERATORS
 from synthforge.labels import CORE
 from synthforge.mesh import vertex_normals
-from synthforge.pipeline import make_samples
 from synthforge.preview.glb import encode_glb
 from synthforge.preview.view import View
 from synthforge.rasterizer import rasterize

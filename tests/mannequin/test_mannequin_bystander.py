@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from synthforge.assembly import Rig
+from synthforge.batches import make_samples
 from synthforge.generators.mannequin import mannequin_parts
 from synthforge.mannequin.bystander import BYSTANDER_SIZE, bystander_of
 from synthforge.mannequin.people import PERSON_LATENTS
 from synthforge.mannequin.render.scene import scene_from
-from synthforge.pipeline import make_samples
 from synthforge.regions import BACKGROUND
 from synthforge.sampling import SampleId
 from synthforge.sampling_config import MANNEQUIN_SAMPLING

@@ -276,9 +276,9 @@ def test_what_lies_over_hair_is_seen_first(drawn):
 def test_every_class_that_is_drawn_occurs_in_200_samples():
     """Also every class of the sets that people train for, but for those said not to be drawn."""
     from synthforge.assembly import build_rig
+    from synthforge.batches import make_samples
     from synthforge.config import PartsConfig
     from synthforge.parsing import PARSINGS
-    from synthforge.pipeline import make_samples
     from synthforge.sampling import SampleId
     from synthforge.visible import VISIBLE
 
