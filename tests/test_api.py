@@ -10,7 +10,7 @@ from pathlib import Path
 import synthforge
 
 ROOT = Path(__file__).parent.parent
-DOCS = (ROOT / "docs/api.md").read_text()
+README, DOCS = ((ROOT / name).read_text() for name in ("README.md", "docs/api.md"))
 
 
 def test_the_docs_list_every_public_name_by_its_docstring():
@@ -42,7 +42,9 @@ def test_the_packages_are_typed():
 
 
 def test_the_examples_name_what_is_public():
-    for block in re.findall(r"```python\n(.*?)```", DOCS, re.DOTALL):
-        for node in ast.walk(ast.parse(block)):
-            if isinstance(node, ast.ImportFrom) and node.module == "synthforge":
-                assert {alias.name for alias in node.names} <= {*synthforge.__all__}
+    lines = re.findall(r"^ *(from synthforge.* import .*)$", README + DOCS, re.MULTILINE)
+    assert len(lines) >= 3
+    for line in lines:
+        (node,) = ast.parse(line).body
+        assert node.module == "synthforge"
+        assert {alias.name for alias in node.names} <= {*synthforge.__all__}
