@@ -23,7 +23,7 @@ from typing import Any
 
 import torch
 
-from synthforge import pipeline
+from synthforge import batches, pipeline
 from synthforge.assembly import Rig, build_rig
 from synthforge.config import PartsConfig, RunConfig
 from synthforge.dataset import sink
@@ -34,7 +34,7 @@ from synthforge.workers import Workers
 # Functions by the name that their callers look up: every one but the last runs inside a run.
 STAGES = {
     "draw": [(pipeline, "start_batch"), (pipeline, "finish_batch")],
-    "labels": [(pipeline, "rasterize"), (pipeline, "label")],
+    "labels": [(batches, "rasterize"), (batches, "label")],
     "encode": [(sink, "encode_sample")],
     "write": [(sink, "write_together")],
 }
