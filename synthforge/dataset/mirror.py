@@ -21,6 +21,7 @@ _REGIONS = ("seg", "seg_id", "seg_visible")
 _SAME = (
     *("depth_range", "fov_deg", "pitch_rad", "age_years", "sex", "weight", "ancestry"),
     *("glasses", "headwear", "mask", "earrings", "occluders", "bystanders"),
+    *("hair", "hair_color"),
     *("identity", "expression", "view", "light", "seed", "index", "attempt", "mse"),
 )
 _SIDES = ("Left", "Right")

@@ -16,6 +16,7 @@ from synthforge.dataset.sample import Sample
 from synthforge.dataset.shards.write import ShardWriter
 from synthforge.dataset.target import LocalTarget
 from synthforge.dataset.write import DatasetWriter
+from synthforge.labels import NUMBERS
 from synthforge.landmarks import FLIP
 from synthforge.pose import euler_deg
 from synthforge.regions import BACKGROUND, FLIP_PAIRS, PALETTE, REGION_ID
@@ -246,6 +247,11 @@ def test_flames_coefficients_have_no_mirror_image():
     card = {"recipe": {"image_size": SIZE}}
     with pytest.raises(DatasetError, match="flame_exp, flame_shape cannot be mirrored"):
         Mirror(card).check(["images", "flame_exp", "flame_shape"])
+
+
+def test_every_other_number_has_a_mirror_image():
+    numbers = [name for name in NUMBERS if name not in ("z", "flame_shape")]
+    Mirror(CARD).check(numbers)
 
 
 def test_classes_of_other_sets_trade_sides_by_their_names():
