@@ -35,7 +35,8 @@ def is_own(headers: Headers, host: str) -> bool:
         name = urlsplit(f"//{asked}").hostname or ""
     except (LookupError, ValueError):  # none, several, or no host
         return False
-    if not _is_address(name) and name not in ("localhost", host.lower(), socket.gethostname()):
+    own = "localhost", host.lower(), socket.gethostname().lower()
+    if not _is_address(name) and name not in own:
         return False
     return origin is None or origin.lower() in (
         f"http://{asked}".lower(),

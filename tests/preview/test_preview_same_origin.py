@@ -12,7 +12,7 @@ from websockets.datastructures import Headers
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from synthforge.config import ConfigError
+from synthforge.errors import ConfigError
 from synthforge.preview.page import LocalServer
 from synthforge.preview.same_origin import is_own, only_own
 
@@ -50,6 +50,11 @@ def test_own(headers):
 @pytest.mark.parametrize("headers", FOREIGN, ids=str)
 def test_foreign(headers):
     assert not is_own(Headers(headers), "127.0.0.1")
+
+
+def test_the_machine_s_name_may_have_capitals(monkeypatch):
+    monkeypatch.setattr(socket, "gethostname", lambda: "Lab-PC")
+    assert is_own(Headers({"Host": "lab-pc:8080", "Origin": "http://lab-pc:8080"}), "0.0.0.0")
 
 
 def test_two_origins_are_foreign():
