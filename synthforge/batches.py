@@ -82,6 +82,8 @@ def start_batch(
     """Have a batch generated. On CUDA it is queued, on that stream, and not waited for."""
     parameters = rig.generator.draw(ids, rig.sampling)
     camera = parameters.camera
+    if stream is not None:  # weights, and what is kept between batches, come from there
+        stream.wait_stream(torch.cuda.current_stream(rig.device))
     with torch.cuda.stream(stream):
         parameters, camera = parameters.to(rig.device), camera.to(rig.device)
         mesh_flame = rig.head.mesh(parameters, camera)

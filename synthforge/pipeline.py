@@ -177,6 +177,4 @@ def draw(
 @cache
 def _generator_stream(device: torch.device) -> torch.cuda.Stream:
     """One for all ranges: torch keeps freed memory for the stream that it was allocated on."""
-    stream = torch.cuda.Stream(device)
-    stream.wait_stream(torch.cuda.current_stream(device))
-    return stream
+    return torch.cuda.Stream(device)
