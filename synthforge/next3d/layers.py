@@ -35,7 +35,8 @@ def _once(sources: tuple[Tensor, ...], name: object, make: Callable[[], Tensor])
     state = [(source.data_ptr(), source._version) for source in sources]
     kept: dict[object, Any] = _kept.setdefault(sources[0], {})
     if name not in kept or kept[name][0] != state:
-        kept[name] = state, make()
+        with torch.inference_mode(False), torch.no_grad():  # gradients may flow past it later
+            kept[name] = state, make()
     return kept[name][1]
 
 

@@ -217,6 +217,17 @@ def test_what_is_kept_of_weights_follows_them(layer, batch, dtype):
         before = after
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_gradients_flow_past_what_was_kept_in_inference_mode(dtype):
+    module = layers.SynthesisLayer(6, 5, 8, 16)
+    support.fill(module, "unit.same.")
+    x, w = unit("x8").to(dtype), unit("w").clone().requires_grad_()
+    with torch.inference_mode():
+        module(x, w)
+    module(x, w).float().sum().backward()
+    assert torch.isfinite(w.grad).all() and w.grad.any()
+
+
 class Seen(TorchDispatchMode):
     """Operations on any of these tensors."""
 
