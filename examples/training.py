@@ -61,7 +61,9 @@ def train_net(
     optimizer = torch.optim.AdamW(net.parameters(), 3e-3, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps + 1)
     # bfloat16 where the processor has it; elsewhere it would be slower.
-    half = device.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    half = device.type == "cuda" or (
+        torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    )
     losses, scores = [], []
     with tqdm(total=steps, desc="Training", unit="step") as bar:
         for step in range(1, steps + 1):

@@ -12,11 +12,12 @@ from support_samples import assert_same
 from synthforge import batches
 from synthforge.alignment import AlignmentMLP
 from synthforge.assembly import Rig
-from synthforge.config import IMAGE_SIZE, NEXT3D_SAMPLING
+from synthforge.config import IMAGE_SIZE
 from synthforge.generator import GeneratorOutput
 from synthforge.labels import EXTRAS
 from synthforge.rasterizer import rasterize
 from synthforge.sampling import SampleId
+from synthforge.sampling_config import NEXT3D_SAMPLING
 
 
 @pytest.mark.parametrize("bounds", [(3, None), (1, None)])

@@ -194,6 +194,7 @@ def _responses(
     }.items():
         shape = [len(PHENOTYPE_VARIATIONS[factor]) for factor in factors]
         table = np.zeros((*shape, COMPONENTS))
+        # Changes of our own, which come last, have no label.
         for label, response in zip(labels, project, strict=False):
             kind, _, rest = label.partition(":")
             if kind == block:

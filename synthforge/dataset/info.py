@@ -139,7 +139,7 @@ def _drawn(dataset: Dataset) -> Iterator[str]:
         yield _row("like", text)
     for name in HAIR:
         if asked.get(name):
-            yield _row(name.replace("_", " "), f"one of {', '.join(asked[name])}")
+            yield _row(name.replace("_", " "), f"one of {', '.join(map(str, asked[name]))}")
     title = f"of {len(places)} samples" if len(places) < len(dataset.indices) else "of all samples"
     yield _row("drawn", f"{'lowest':>9}{'median':>9}{'highest':>9}   asked for   ({title})")
     for key, (name, is_angle) in _RANGES.items():

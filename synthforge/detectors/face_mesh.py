@@ -55,9 +55,10 @@ def face_mesh(image: NDArray[np.uint8]) -> FaceMesh | None:
 
 
 def face_meshes(image: NDArray[np.uint8]) -> list[FaceMesh]:
-    """The meshes of all faces in uint8 [H, W, 3] RGB; the first is that of `face_mesh`.
+    """The meshes of all faces in uint8 [H, W, 3] RGB: those seen in the whole image first, the
+    largest and surest at their head, then those seen only in one of nine parts of it.
 
-    Searched for in the whole image and in nine parts of it; if there are none, as `face_mesh` does.
+    If there are none, they are searched for as `face_mesh` goes on.
     """
     first, *others = _SEARCHES
     for searches in ((first, _PARTS), *((search,) for search in others)):

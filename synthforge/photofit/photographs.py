@@ -15,7 +15,7 @@ from synthforge.errors import ConfigError
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 _MAX_BYTES = 2**27
-# Of a face from brows to chin; smaller ones don't show their expression.
+# Larger side of the points' box, pixels; smaller faces don't show their expression.
 _LEAST_PX = 32
 # Share of the points inside the image: the others are guessed.
 _LEAST_INSIDE = 0.75
@@ -64,7 +64,8 @@ def photographs_in(folder: Path) -> list[Path]:
 
 
 def find_faces(paths: list[Path]) -> Iterator[list[Photograph]]:
-    """The faces of each photograph, the largest first; none if it cannot be read."""
+    """The faces of each photograph as `face_meshes` has them, without those that are too small or
+    mostly outside; none if it cannot be read."""
     for path in paths:
         image = _read(path)
         meshes = [] if image is None else face_meshes(image)

@@ -23,15 +23,19 @@ _ALIKE = 9.0
 
 @dataclass(frozen=True)
 class FaceFrame:
-    """Frames of B faces. A: [B, 2, 2], offsets in the image to the face's frame (x right, y down).
-    turn: [B, 3], 1 and where the head's z axis points there."""
+    """Frames of B faces; float64.
+
+    A: [B, 2, 2], from offsets in the image to the face's frame, both x right, y down. turn: [B, 3],
+    1 and the head's unit z axis in that frame, x right, y up.
+    """
 
     A: Tensor
     turn: Tensor
 
 
 def face_frame(rest: Tensor, points: Tensor) -> FaceFrame:
-    """From the average head's points [N, 3], metres, and points seen [B, N, 2]."""
+    """rest: [N, 3], the average head's points, FLAME frame, metres. points: [B, N, 2], where they
+    are seen, y down, in any unit."""
     R, scale, _ = scaled_orthography(rest, points, torch.ones_like(rest[:, 0]))
     x, z = R[:, :2, 0], R[:, :2, 2]
     c, s = (x / torch.linalg.vector_norm(x, dim=1, keepdim=True)).unbind(1)

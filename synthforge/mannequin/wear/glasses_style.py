@@ -122,4 +122,4 @@ def _lens_colors(d: Draws, tinted: bool) -> tuple[tuple[RGB, RGB], RGB]:
         return ((0.97, 0.975, 0.965),) * 2, (r, g, b)
     upper = mix(tint, (0.55, 0.5, 0.48), 0.5 * light * light)
     lower = mix(upper, (0.85, 0.82, 0.78), 0.75) if gradient else upper
-    return (lower, upper), mix(coating, coating, 0) if coated else (0.06, 0.06, 0.06)
+    return (lower, upper), coating if coated else (0.06, 0.06, 0.06)
