@@ -20,9 +20,9 @@ EACH = 200  # steps from a validation to the next
 _OPTIONS = (
     click.argument("dataset", type=FOLDER),
     click.option("--out", type=click.Path(path_type=Path), required=True, help="A folder."),
-    click.option("--samples", type=int, help="Use the first so many.  [default: all]"),
-    click.option("--steps", type=int, default=3000, show_default=True),
-    click.option("--batch_size", type=int, default=48, show_default=True),
+    click.option("--samples", type=click.IntRange(2), help="The first so many.  [default: all]"),
+    click.option("--steps", type=click.IntRange(1), default=3000, show_default=True),
+    click.option("--batch_size", type=click.IntRange(1), default=48, show_default=True),
     click.option("--seed", type=int, default=0, show_default=True),
 )
 
