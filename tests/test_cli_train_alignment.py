@@ -119,7 +119,8 @@ def test_a_head_drawn_where_it_is_placed_needs_no_alignment(rig, output):
     assert rig.asked[-1] is True
     (told,) = [line for line in lines if "needs no alignment" in line]
     assert "draws the head exactly where it is placed" in told
-    assert "Nothing to align: depth error 0.00 mm, coverage 1.00 without training" in lines
+    told = "Nothing to align: depth error 0.00 mm, coverage 1.00, "
+    assert any(line.startswith(told) for line in lines)
     assert not any(line.startswith(("Before:", "After:")) for line in lines)
     mlp, _ = read_alignment(output)
     points = torch.rand(9, 3, generator=torch.Generator().manual_seed(0)) - 0.5

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from synthforge.cli.launch import started
-from synthforge.cli.options import AutoOrCount, Command, PathOption, TargetOption, asset_options
+from synthforge.cli.options import (
+    AutoOrCount,
+    Command,
+    OneLine,
+    PathOption,
+    TargetOption,
+    asset_options,
+)
 from synthforge.config import AssetPaths, RunConfig
 from synthforge.cpus import one_thread, usable_cores
 from synthforge.generators.known import GENERATORS
@@ -67,6 +74,9 @@ def verify(
     (SHA-256), and agrees with the others: regions and depth with the keypoints and the camera.
     Prints what is wrong, by the number of the sample.
     """
+    for option, path in (("like", like), ("alignment", alignment)):
+        if path is not None and not fix:
+            raise OneLine(f"--{option} names the file that --fix draws with; give --fix as well")
     from synthforge.dataset.target import open_target, read_card
 
     card = read_card(open_target(dataset))

@@ -53,7 +53,8 @@ class SampleSource:
             "head": self.head.fingerprint,
             "sampling": asdict(self.sampling),
             "seed": self.seed,
-            "detector": self.detector.name if self.detector else "none",
+            # The spread is measured with the detector's points: a change of it tells of theirs.
+            "detector": [self.detector.name, *self.detector.spread] if self.detector else None,
         }
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
         return f"{self.generator.name}-{digest[:16]}"

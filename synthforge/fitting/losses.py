@@ -133,8 +133,8 @@ def alignment_losses(
 
 def term_names(samples: Samples) -> list[str]:
     """Names of the terms that `alignment_losses` gives for these samples."""
-    names = [entry.name for entry in fields(LossWeights)]
-    return names if samples.keypoints_px is not None else names[:-1]
+    absent = "keypoints" if samples.keypoints_px is None else None
+    return [entry.name for entry in fields(LossWeights) if entry.name != absent]
 
 
 def robust(squared: Tensor, scale: float) -> Tensor:

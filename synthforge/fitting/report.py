@@ -33,11 +33,12 @@ _SCORES = {
     "nme_percent": ("NME", "%"),
     "depth_error_mm": ("depth error", " mm"),
     "coverage": ("coverage", ""),
+    "loss": ("loss", ""),
 }
 
 
 def describe_scores(scores: Mapping[str, float]) -> str:
-    """ "NME 2.31%, depth error 1.20 mm, coverage 0.99", of those that there are."""
+    """ "NME 2.31%, depth error 1.20 mm, coverage 0.99, loss 0.87", of those that there are."""
     return ", ".join(
         f"{label} {scores[name]:.2f}{unit}"
         for name, (label, unit) in _SCORES.items()
@@ -56,7 +57,7 @@ def write_curves(path: Path, before: Mapping[str, float], history: Sequence[Epoc
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    shown = [name for name in ("nme_percent", "depth_error_mm") if name in before]
+    shown = [name for name in ("loss", "nme_percent", "depth_error_mm") if name in before]
     figure = Figure(figsize=(4.2 * (1 + len(shown)), 3.4), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, 1 + len(shown))
@@ -70,7 +71,8 @@ def write_curves(path: Path, before: Mapping[str, float], history: Sequence[Epoc
         label, unit = _SCORES[name]
         values = [before[name], *(epoch.scores[name] for epoch in history)]
         axis.plot([0, *epochs], values, color="tab:red", marker=".")
-        axis.set(title=f"Validation {label} [{unit.strip()}]", xlabel="epoch")
+        in_unit = f" [{unit.strip()}]" if unit else ""
+        axis.set(title=f"Validation {label}{in_unit}", xlabel="epoch")
         axis.set_ylim(bottom=0)
     for axis in axes:
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))

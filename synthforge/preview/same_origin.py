@@ -61,7 +61,10 @@ def only_own(host: str) -> Iterator[None]:
     """
     serve, guarded = websockets_server.serve, []
 
-    def serve_own(*arguments: Any, process_request: Any, **settings: Any) -> Any:
+    def serve_own(*arguments: Any, process_request: Any = None, **settings: Any) -> Any:
+        if process_request is None:
+            return serve(*arguments, **settings)
+
         def check(connection: ServerConnection, request: Request) -> Any:
             if not is_own(request.headers, host):
                 return connection.respond(http.HTTPStatus.FORBIDDEN, "Not from this page.\n")

@@ -132,10 +132,18 @@ def test_files_of_another_depth_size_are_drawn_again(source, tmp_path):
     assert torch.equal(first.z_depth, second.z_depth)
 
 
-def test_samples_of_a_detector_and_without_one_do_not_mix(source, tmp_path):
+def test_samples_of_a_detector_and_without_one_do_not_mix(source, tmp_path, monkeypatch):
+    detector = oracle(source.generator)
+    others = (
+        None,
+        detector,
+        replace(detector, name="other"),
+        replace(detector, spread=(0.1,) * 68),
+    )
+    assert len({replace(source, detector=each).key for each in others}) == 4
+    monkeypatch.setattr(SampleSource, "key", "fake-0123456789abcdef")
     load_samples(source, [0], tmp_path)
-    # By its name the key is the same.
-    seeing = replace(source, detector=replace(oracle(source.generator), name="none"))
+    seeing = replace(source, detector=detector)
     said = []
     assert load_samples(seeing, [0], tmp_path, say=said.append).keypoints_px is not None
     assert "holds 'keypoints_px' as no tensor, expected F32 [68, 2]" in said[0]

@@ -52,6 +52,7 @@ def test_files_that_have_moved_are_given_anew(root, tmp_path):
     alignment = tmp_path / "alignment.safetensors"
     weights = alignment.read_bytes()
     write_alignment(alignment, 0.02)
+    assert "give --fix as well" in run("verify", root, "--like", like, expect=2)
     output = run("verify", root, "--fix", "--like", like, expect=2)
     assert "alignment.safetensors is another file than --alignment was" in output
     assert contents(root) == damaged
