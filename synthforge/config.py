@@ -131,8 +131,11 @@ class PartsConfig:
 
 def _check_like(overrides: Mapping[str, Any]) -> None:
     """Raises ConfigError for what says the same as --like."""
-    taken: tuple[str, ...] = (*POSE, *FRAMING, "fov_deg", "expression", "jaw_rad")
-    if overrides["like"].identity:
+    like = overrides["like"]
+    taken: tuple[str, ...] = (*POSE, *FRAMING, "expression", "jaw_rad")
+    if "framing" in like.arrays:
+        taken = (*taken, "fov_deg")
+    if like.identity:
         taken = (*taken, "shape", *ATTRIBUTES)
     for name in taken:
         if name in overrides:

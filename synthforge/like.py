@@ -2,15 +2,23 @@
 
 An .npz of plain arrays, of N faces:
 
-format        int64 (1,), 1
+format        int64 (1,): 1, they are of the built-in head; 2, of FLAME
 angles_rad    float32 (N, 3), yaw, pitch and roll of the head before the camera: see synthforge.pose
-framing       float32 (N, 3), face_size, offset_x and offset_y of config.SamplingConfig
-fov_deg       float32 (N,), diagonal field of view at the built-in head's distance
-face_actions  float32 (N, 52), 0 to 1, in the order of ACTIONS
 shape         float32 (N, 100), standard deviations
 residual_px   float32 (N,), mean distance of recovered and detected points in the photograph
 residual      float32 (N,), the same in outer-eye distances
 photographs   uint8, UTF-8 names of the N photographs, each with a line feed behind it
+
+of the built-in head:
+
+framing       float32 (N, 3), face_size, offset_x and offset_y of config.SamplingConfig
+fov_deg       float32 (N,), diagonal field of view at the built-in head's distance
+face_actions  float32 (N, 52), 0 to 1, in the order of ACTIONS
+
+of FLAME:
+
+expression    float32 (N, 50), standard deviations
+jaw_rad       float32 (N,), opening of the jaw joint
 """
 
 from __future__ import annotations
@@ -35,30 +43,54 @@ from synthforge.whole_files import write_whole
 
 Array = NDArray[np.float32]
 
-FORMAT = 1
 _MOST_FACES = 100_000
 # Array -> shape of a face's entry, least, greatest.
-_ARRAYS: dict[str, tuple[tuple[int, ...], tuple[float, ...], tuple[float, ...]]] = {
+_Bounds = dict[str, tuple[tuple[int, ...], tuple[float, ...], tuple[float, ...]]]
+_OF_ANY: _Bounds = {
     "angles_rad": ((3,), (-math.pi, -math.pi / 2, -math.pi), (math.pi, math.pi / 2, math.pi)),
-    "framing": ((3,), (0.0, -1.0, -1.0), (2.0, 1.0, 1.0)),
-    "fov_deg": ((), (0.0,), (180.0,)),
-    "face_actions": ((52,), (0.0,), (1.0,)),
     "shape": ((100,), (-10.0,), (10.0,)),
     "residual_px": ((), (0.0,), (1e6,)),
     "residual": ((), (0.0,), (1e6,)),
 }
+_OF_BUILT_IN: _Bounds = {
+    "framing": ((3,), (0.0, -1.0, -1.0), (2.0, 1.0, 1.0)),
+    "fov_deg": ((), (0.0,), (180.0,)),
+    "face_actions": ((52,), (0.0,), (1.0,)),
+}
+_OF_FLAME: _Bounds = {
+    "expression": ((50,), (-10.0,), (10.0,)),
+    "jaw_rad": ((), (0.0,), (math.pi / 2,)),
+}
+_BUILT_IN, _FLAME = 1, 2
+_ARRAYS = {_BUILT_IN: _OF_ANY | _OF_BUILT_IN, _FLAME: _OF_ANY | _OF_FLAME}
 # What samples are drawn from.
-_DRAWN = ("angles_rad", "framing", "face_actions", "shape")
+_DRAWN = {
+    _BUILT_IN: ("angles_rad", "framing", "face_actions", "shape"),
+    _FLAME: ("angles_rad", "expression", "jaw_rad", "shape"),
+}
+# The generator whose head it is.
+_GENERATORS = {_BUILT_IN: "mannequin", _FLAME: "next3d"}
 _WAY_OUT = "Give a file that `synthforge fit` wrote"
 
 
 @dataclass(frozen=True)
 class Face:
-    """One draw: angles_rad (3,), framing (3,), face_actions (52,), shape (100,), float64."""
+    """One draw of the built-in head: angles_rad (3,), framing (3,), face_actions (52,), shape
+    (100,), float64."""
 
     angles_rad: NDArray[np.float64]
     framing: NDArray[np.float64]
     face_actions: NDArray[np.float64]
+    shape: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class FlameFace:
+    """One draw of FLAME: angles_rad (3,), expression (50,), shape (100,), float64."""
+
+    angles_rad: NDArray[np.float64]
+    expression: NDArray[np.float64]
+    jaw_rad: float
     shape: NDArray[np.float64]
 
 
@@ -79,13 +111,18 @@ class Like:
         if not 0 <= self.jitter <= 2:
             raise ConfigError(f"--like_jitter must lie inside 0..2, got {self.jitter}")
         digest = hashlib.sha256()
-        for name in _DRAWN:
+        for name in _DRAWN[_format(self.arrays)]:
             values = np.ascontiguousarray(self.arrays[name], "<f4")
             digest.update(f"{name} {values.shape}\n".encode() + values.tobytes())
         object.__setattr__(self, "fingerprint", digest.hexdigest()[:16])
 
     def __len__(self) -> int:
         return len(self.arrays["angles_rad"])
+
+    @property
+    def generator(self) -> str:
+        """Name of the generator whose head it is."""
+        return _GENERATORS[_format(self.arrays)]
 
     @property
     def record(self) -> dict[str, Any]:
@@ -98,36 +135,63 @@ class Like:
         }
 
     def draw(self, rng: np.random.Generator) -> Face:
-        """One face with its own pose, framing and expression, jittered.
+        """One face of the built-in head with its own pose, framing and expression, jittered.
 
         Pose and framing by the smoothed bootstrap that keeps mean and variance (Silverman 1986,
         6.4.1). Actions are scaled, so that what a face doesn't do stays 0.
         """
-        count, h = len(self), self.jitter
-        row = min(int(rng.random() * count), count - 1)
+        row, h = self._row(rng), self.jitter
         noise = rng.standard_normal(6 + 1 + self.arrays["face_actions"].shape[1])
         framing = self.arrays["framing"].astype(np.float64)
         framing[:, 0] = np.log(np.maximum(framing[:, 0], 1e-3))
         placed = np.concatenate([self.arrays["angles_rad"], framing], 1)
-        mean, sd = placed.mean(0), placed.std(0)
-        drawn = mean + (placed[row] - mean + h * sd * noise[:6]) / math.sqrt(1 + h * h)
+        drawn = self._smoothed(placed, row, noise[:6])
         drawn[3] = math.exp(drawn[3])
         scale = np.exp(0.5 * h * noise[6] + 0.25 * h * noise[7:])
         actions = (self.arrays["face_actions"][row] * scale).clip(0, 1)
         shape = self.arrays["shape"][row].astype(np.float64)
         return Face(drawn[:3], drawn[3:], actions, shape)
 
+    def draw_flame(self, rng: np.random.Generator) -> FlameFace:
+        """One face of FLAME with its own pose and expression, jittered by the smoothed bootstrap.
+
+        The jaw is scaled, so that a closed one stays closed.
+        """
+        row = self._row(rng)
+        values = np.concatenate([self.arrays["angles_rad"], self.arrays["expression"]], 1)
+        noise = rng.standard_normal(values.shape[1] + 1)
+        drawn = self._smoothed(values.astype(np.float64), row, noise[:-1])
+        jaw_rad = float(self.arrays["jaw_rad"][row]) * math.exp(0.5 * self.jitter * noise[-1])
+        shape = self.arrays["shape"][row].astype(np.float64)
+        return FlameFace(drawn[:3], drawn[3:], min(jaw_rad, math.pi / 2), shape)
+
+    def _row(self, rng: np.random.Generator) -> int:
+        return min(int(rng.random() * len(self)), len(self) - 1)
+
+    def _smoothed(
+        self, values: NDArray[np.float64], row: int, noise: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        mean, sd = values.mean(0), values.std(0)
+        h = self.jitter
+        drawn = mean + (values[row] - mean + h * sd * noise) / math.sqrt(1 + h * h)
+        return np.asarray(drawn, np.float64)
+
+
+def _format(arrays: Mapping[str, Array]) -> int:
+    return _BUILT_IN if "face_actions" in arrays else _FLAME
+
 
 def write_like(path: Path, arrays: Mapping[str, Array], photographs: list[str]) -> None:
-    """Write the file, whole or not at all. arrays: of _ARRAYS. Raises OSError."""
+    """Write the file, whole or not at all. arrays: of one head. Raises OSError."""
+    version = _format(arrays)
     names = "".join(f"{name}\n" for name in photographs).encode("utf-8", "replace")
     content = io.BytesIO()
     np.savez_compressed(
         content,
         allow_pickle=False,
-        format=np.array([FORMAT]),
+        format=np.array([version]),
         photographs=np.frombuffer(names, np.uint8),
-        **{name: np.asarray(arrays[name], np.float32) for name in _ARRAYS},
+        **{name: np.asarray(arrays[name], np.float32) for name in _ARRAYS[version]},
     )
     write_whole(path, content.getvalue())
 
@@ -147,15 +211,18 @@ def read_like(path: Path, jitter: float = LIKE_JITTER, identity: bool = False) -
 
 def _read(path: Path) -> dict[str, Array]:
     values = read_fields(path).values
-    missing = [name for name in ("format", *_ARRAYS) if name not in values]
+    if "format" not in values:
+        raise FileFormatError("has no format")
+    version = to_array(values["format"])
+    if version.shape != (1,) or version.dtype.kind != "i" or version[0] not in _ARRAYS:
+        raise FileFormatError(f"is not of format {' or '.join(map(str, _ARRAYS))}")
+    expected = _ARRAYS[int(version[0])]
+    missing = [name for name in expected if name not in values]
     if missing:
         raise FileFormatError(f"has no {', '.join(missing)}")
-    version = to_array(values["format"])
-    if version.shape != (1,) or version.dtype.kind != "i" or version[0] != FORMAT:
-        raise FileFormatError(f"is not of format {FORMAT}")
     arrays: dict[str, Array] = {}
     count: int | None = None
-    for name, (shape, low, high) in _ARRAYS.items():
+    for name, (shape, low, high) in expected.items():
         array = to_array(values[name])
         count = len(array) if count is None and array.ndim else count
         if array.dtype.kind != "f" or array.shape != (count, *shape):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,7 +19,11 @@ from synthforge.camera import Camera
 from synthforge.config import EXPRESSION_SIZE, SHAPE_SIZE
 from synthforge.distributions import Distribution
 from synthforge.grid import FACTORS, Face, Grid, View
+from synthforge.likeness import turns
 from synthforge.sampling_config import SamplingConfig
+
+if TYPE_CHECKING:
+    from synthforge.like import Like
 
 # Part of every dataset's recipe. Raise it when the same recipe gives other samples: other draws,
 # another geometry or labelling, another drawing by the mannequin or by Next3D's code. Rounding
@@ -177,16 +181,28 @@ Row = dict[str, NDArray[Any]]
 def draw(ids: Sequence[SampleId], config: SamplingConfig, latent_size: int) -> Parameters:
     """Draw samples, on the CPU. What `config` leaves None is 0.
 
-    All of z is the identity's, the light with it.
+    All of z is the identity's, the light with it. With config.like, pose and expression are those
+    of one of its faces, of FLAME; the camera takes all of yaw and pitch, as far as it can.
     """
     rows, labels = [], []
     for sample in ids:
         factors = factors_of(sample, config.grid)
         row, numbers = draw_row(factors, config, latent_size), number_labels(factors)
+        if config.like is not None:
+            _be_like(row, config.like, factors.view)
         place(row, factors.placing)
         rows.append(row)
         labels.append(numbers | {"light": numbers["identity"]})
     return stacked(ids, rows, labels)
+
+
+def _be_like(row: Row, like: Like, sample: SampleId) -> None:
+    face = like.draw_flame(sample.stream("like"))
+    place(row, turns(face.angles_rad, 1.0))
+    row["expression"][:] = face.expression
+    row["pose_rad"][_POSE_ENTRIES["jaw_rad"]] = face.jaw_rad
+    if like.identity:
+        row["shape"][:] = face.shape
 
 
 def stacked(ids: Sequence[SampleId], rows: Sequence[Row], labels: Sequence[Row]) -> Parameters:

@@ -12,6 +12,7 @@ from synthforge.camera import focal_from_fov
 from synthforge.cli.generate import generate
 from synthforge.config import PartsConfig
 from synthforge.dataset.card import _sampling
+from synthforge.dataset.report.statistics import beside
 from synthforge.distributions import Range
 from synthforge.errors import ConfigError
 from synthforge.frames import place_in_generator
@@ -52,6 +53,19 @@ def faces(count=FACES):
     return {name: value.astype(np.float32) for name, value in numbers.items()}
 
 
+def flame_faces(count=FACES):
+    rng = np.random.default_rng(6)
+    numbers = {
+        "angles_rad": rng.normal(0, (0.3, 0.1, 0.15), (count, 3)),
+        "expression": rng.normal(0, 1, (count, 50)),
+        "jaw_rad": rng.uniform(0, 0.3, count) * (rng.random(count) < 0.5),
+        "shape": rng.normal(0, 1, (count, 100)),
+        "residual_px": np.ones(count),
+        "residual": np.full(count, 0.01),
+    }
+    return {name: value.astype(np.float32) for name, value in numbers.items()}
+
+
 def people_like(like, indices=range(6)):
     return draw_people(
         [SampleId(1, index) for index in indices], replace(MANNEQUIN_SAMPLING, like=like)
@@ -69,6 +83,19 @@ def test_a_file_comes_back(tmp_path):
     assert Like(other).fingerprint != Like(faces()).fingerprint
 
 
+def test_a_file_of_flame_comes_back(tmp_path):
+    write_like(tmp_path / "like.npz", flame_faces(), ["a.png"] * FACES)
+    like = read_like(tmp_path / "like.npz")
+    assert like.generator == "next3d" and Like(faces()).generator == "mannequin"
+    assert like == Like(flame_faces()) and like.arrays.keys() == flame_faces().keys()
+    other = flame_faces()
+    other["jaw_rad"][3] += 0.001
+    assert Like(other) != like
+    np.savez(tmp_path / "bad.npz", format=np.array([2]), **faces(3))
+    with pytest.raises(ConfigError, match="has no expression, jaw_rad"):
+        read_like(tmp_path / "bad.npz")
+
+
 def broken(**changes):
     arrays = {"format": np.array([1]), **faces(3)} | changes
     return {name: value for name, value in arrays.items() if value is not None}
@@ -83,7 +110,7 @@ def with_entry(name, value):
 @pytest.mark.parametrize(
     ("arrays", "said"),
     [
-        (broken(format=np.array([2])), "is not of format 1"),
+        (broken(format=np.array([3])), "is not of format 1 or 2"),
         (broken(format=None), "has no format"),
         (broken(shape=None), "has no shape"),
         (broken(shape=np.zeros((3, 99), np.float32)), "has shape of float32 (3, 99)"),
@@ -153,6 +180,21 @@ def test_correlations_and_spread_survive():
     assert len(np.unique(angles[:, 0])) == 1500
 
 
+def test_faces_of_flame_keep_their_spread():
+    like = Like(flame_faces(), jitter=0.5)
+    drawn = [like.draw_flame(SampleId(0, index).stream("like")) for index in range(1500)]
+    for name in ("angles_rad", "expression"):
+        values = np.stack([getattr(face, name) for face in drawn])
+        np.testing.assert_allclose(values.std(0), like.arrays[name].std(0), rtol=0.12)
+    closed = np.mean([face.jaw_rad == 0 for face in drawn])
+    assert closed == pytest.approx((like.arrays["jaw_rad"] == 0).mean(), abs=0.05)
+
+
+def test_a_report_shows_what_faces_of_flame_have():
+    columns, actions = beside(Like(flame_faces()), ())
+    assert list(columns) == ["yaw", "pitch", "roll"] and actions == {}
+
+
 def test_a_sample_is_its_own_and_nobodys_shape():
     like = Like(faces())
     together, alone = people_like(like), people_like(like, [4])
@@ -199,6 +241,11 @@ def test_limits():
     PartsConfig(sampling_overrides=both | {"like": Like(faces())})
     with pytest.raises(ConfigError, match="--like_jitter"):
         Like(faces(), jitter=float("nan"))
-    with pytest.raises(ConfigError, match="built-in head"):
+    with pytest.raises(ConfigError, match="give --generator mannequin, or"):
         NEXT3D.sampling_with({"like": Like(faces())})
+    with pytest.raises(ConfigError, match="give --generator next3d, or"):
+        MANNEQUIN.sampling_with({"like": Like(flame_faces())})
+    sized = {"like": Like(flame_faces()), "fov_deg": Range(20, 20)}
+    PartsConfig(sampling_overrides=sized)
+    assert NEXT3D.sampling_with(sized).fov_deg == Range(20, 20)
     assert MANNEQUIN.sampling_with({"like": Like(faces())}).like is not None

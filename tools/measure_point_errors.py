@@ -23,9 +23,9 @@ from synthforge.camera import Camera  # noqa: E402
 from synthforge.dataset.read import Dataset, StoredSample  # noqa: E402
 from synthforge.detectors.face_mesh import face_mesh  # noqa: E402
 from synthforge.frames import place_in_generator  # noqa: E402
+from synthforge.photofit.built_in import built_in_points  # noqa: E402
 from synthforge.photofit.point_errors import face_frame  # noqa: E402
 from synthforge.photofit.points_model import PointsModel  # noqa: E402
-from synthforge.photofit.run import built_in_points  # noqa: E402
 from synthforge.photofit.solve import SHAPES  # noqa: E402
 from synthforge.whole_files import replacing  # noqa: E402
 

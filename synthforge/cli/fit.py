@@ -7,9 +7,11 @@ from pathlib import Path
 import click
 
 from synthforge.cli.launch import started
-from synthforge.cli.options import Command, OneLine, PathOption
+from synthforge.cli.options import Command, OneLine, PathOption, asset_options
+from synthforge.config import AssetPaths, PartsConfig
 from synthforge.cpus import one_thread
 from synthforge.errors import ConfigError
+from synthforge.generators.known import CHOICES
 
 _EPILOG = """\b
 Example:
@@ -21,11 +23,24 @@ Example:
 @click.command(cls=Command, epilog=_EPILOG)
 @click.argument("photographs", metavar="PHOTOS", type=PathOption())
 @click.option("--output", type=PathOption(dir_okay=False), required=True, help="New .npz to write.")
-def fit(photographs: Path, output: Path) -> None:
+@click.option(
+    "--generator",
+    type=click.Choice(CHOICES),
+    default=PartsConfig.generator,
+    help="Whose head: FLAME for next3d, the built-in head for mannequin; auto as in generate.",
+)
+@asset_options
+def fit(
+    photographs: Path,
+    output: Path,
+    generator: str,
+    pretrained_dir: Path | None,
+    model_dir: Path | None,
+) -> None:
     """Recover the heads in a folder of photographs, for generate's --like.
 
-    Of each face that is found: pose, place in the frame, expression and shape of the built-in
-    head. Beside the file comes a sheet of overlays, to look at.
+    Of each face that is found: pose, expression and shape, and for the built-in head its place in
+    the frame. Beside the file comes a sheet of overlays, to look at.
     """
     if output.suffix != ".npz":
         raise OneLine(f"{output} should end in .npz")
@@ -41,10 +56,13 @@ def fit(photographs: Path, output: Path) -> None:
     from synthforge.like import write_like
     from synthforge.photofit.overlays import overlay_sheet
     from synthforge.photofit.photographs import find_faces, photographs_in
-    from synthforge.photofit.run import fit_photographs
+    from synthforge.photofit.run import fit_photographs, pick_head
     from synthforge.whole_files import write_whole
 
     started()
+    parts = PartsConfig(generator=generator, assets=AssetPaths(pretrained_dir, model_dir))
+    head, title = pick_head(parts)
+    click.echo(f"Head: {title}", err=True)
     paths = photographs_in(photographs)
     looked = list(tqdm(find_faces(paths), total=len(paths), unit="photo", desc="Looking"))
     faces = [face for found in looked for face in found]
@@ -53,9 +71,9 @@ def fit(photographs: Path, output: Path) -> None:
         click.echo(f"No face: {click.format_filename(name)}", err=True)
     if not faces:
         raise ConfigError(f"no face was found in {photographs}; give photographs that show one")
-    fitted = fit_photographs(faces)
+    fitted = fit_photographs(faces, head)
     sheet = output.with_suffix(".png")
-    write_whole(sheet, encode_png(overlay_sheet(faces, fitted.points_px)))
+    write_whole(sheet, encode_png(overlay_sheet(fitted.photographs, fitted.points_px)))
     write_like(output, fitted.arrays, [face.name for face in faces])
     off, share = fitted.arrays["residual_px"], fitted.arrays["residual"]
     click.echo(

@@ -91,10 +91,12 @@ class Descriptor:
                 f"--{framing[0]} moves the face in the image, and {self.title} draws aligned crops "
                 "only; leave it out or give --generator mannequin"
             )
-        if overrides.get("like") is not None and not self.has_framing:
+        like = overrides.get("like")
+        if like is not None and like.generator != self.name:
             raise ConfigError(
-                f"--like is for the built-in head, whose faces `synthforge fit` recovers, and not "
-                f"for {self.title}; leave it out or give --generator mannequin"
+                f"--like holds faces of the head of --generator {like.generator}, and this run is "
+                f"of {self.title}; give --generator {like.generator}, or a file of `synthforge fit "
+                f"--generator {self.name}`"
             )
         if any(name in overrides for name in POSE):
             overrides = {"pose_limit": None, **overrides}

@@ -25,8 +25,8 @@ _LEAST_INSIDE = 0.75
 class Photograph:
     """A face in a photograph, whose frame is the square of its longer side round its middle.
 
-    image: uint8 [H, W, 3] RGB. points_px: float64 [468, 2], of the image, centres at +0.5, in
-    MediaPipe's order.
+    image: uint8 [H, W, 3] RGB. points_px: float64 [N, 2], of the image, centres at +0.5; as found,
+    MediaPipe's 468.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Photograph:
 
     @property
     def points(self) -> NDArray[np.float64]:
-        """[468, 2], frame widths from the frame's top left."""
+        """[N, 2], frame widths from the frame's top left."""
         return (self.points_px + self._margin) / self.side
 
     def px(self, points: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ from synthforge.photofit.closed_form import scaled_orthography
 
 _FILE = "point_errors.npz"
 UNIT_M = 0.1
-# Neighbours err together: so many points say no more than one.
+# Neighbours of the mesh err together: so many points say no more than one.
 _ALIKE = 9.0
 
 
@@ -51,7 +51,8 @@ class PointErrors:
 
     A detector puts points at those of the head plus: offset [3, N, 2], linear in FaceFrame.turn;
     response [C, N, 2], linear in the coefficients, since it draws unusual heads towards the
-    average; and chance, of standard deviation sd [N] in each coordinate.
+    average; and chance, of standard deviation sd [N] in each coordinate. Points count as if they
+    erred apart.
     """
 
     offset: Tensor
@@ -71,18 +72,14 @@ class PointErrors:
         seen = torch.einsum("bij,bnj->bni", frame.A, off)
         mean = torch.einsum("bf,fni->bni", frame.turn, self.offset)
         mean = mean + torch.einsum("bc,cni->bni", coefficients, self.response)
-        return ((seen + mean) * self._scale[:, None]).flatten(1)
+        return ((seen + mean) / self.sd[:, None]).flatten(1)
 
     def jacobian(self, J: Tensor, first: int, frame: FaceFrame) -> Tensor:
         """Of `residuals`, [B, 2 N, P]. J: [B, N, 2, P], of off, by P unknowns; from `first` on
         they are the coefficients."""
         seen = torch.einsum("bij,bnjp->bnip", frame.A, J)
         seen[..., first:] += self.response.permute(1, 2, 0)
-        return (seen * self._scale[:, None, None]).flatten(1, 2)
-
-    @property
-    def _scale(self) -> Tensor:
-        return 1 / (self.sd * _ALIKE**0.5)
+        return (seen / self.sd[:, None, None]).flatten(1, 2)
 
 
 def mesh_errors() -> PointErrors:
@@ -91,4 +88,4 @@ def mesh_errors() -> PointErrors:
     with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
         arrays = {name: torch.from_numpy(file[name].astype(np.float64)) for name in file.files}
     response = torch.einsum("ck,kni->cni", arrays["coefficients"], arrays["responses"])
-    return PointErrors(arrays["offset"], response, arrays["sd"])
+    return PointErrors(arrays["offset"], response, arrays["sd"] * _ALIKE**0.5)

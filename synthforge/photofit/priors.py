@@ -16,6 +16,9 @@ from synthforge.mannequin.head.faces import draw_face
 _FACES = 4000
 # Beside the drawn faces' covariance: a photographed face may do what no drawn one does.
 _SD = 0.1
+# Of FLAME. That mouths open by so much is an assumption: nothing was measured.
+_MOST_EXPRESSION = 4.0
+_JAW_SD_RAD, _MOST_JAW_RAD = 0.15, 0.6
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,15 @@ class Prior:
     low: Tensor
     high: Tensor
     start: Tensor
+
+
+def flame_prior(expressions: int) -> Prior:
+    """Of FLAME: expression coefficients standard normal, and the jaw's turn half normal."""
+    zeros = torch.zeros(expressions + 1, dtype=torch.float64)
+    high = torch.full_like(zeros, _MOST_EXPRESSION)
+    low, precision = -high, torch.ones_like(zeros)
+    low[-1], high[-1], precision[-1] = 0, _MOST_JAW_RAD, _JAW_SD_RAD**-2
+    return Prior(zeros, torch.diag(precision), low, high, zeros)
 
 
 @functools.cache

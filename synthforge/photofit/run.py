@@ -3,50 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from flame_pytorch import FLAME
-from synthforge.camera import fov_from_focal
-from synthforge.config import EXPRESSION_SIZE, SHAPE_SIZE
-from synthforge.mannequin.framing import face_box
-from synthforge.mannequin.head.baked import ACTIONS, EXPRESSION_ACTIONS, baked_head
-from synthforge.mannequin.head.points import built_in_schemes
+from synthforge.assets.locate import find_assets, require_all
+from synthforge.config import PartsConfig
+from synthforge.generators.known import pick
+from synthforge.generators.next3d import NEXT3D
+from synthforge.head import read_head
+from synthforge.photofit.built_in import built_in_head
+from synthforge.photofit.fit_head import FitHead
+from synthforge.photofit.flame import flame_head
 from synthforge.photofit.photographs import Photograph
-from synthforge.photofit.point_errors import mesh_errors
-from synthforge.photofit.points_model import PointsModel
-from synthforge.photofit.priors import face_actions_prior
-from synthforge.photofit.solve import Recovered, recover
-from synthforge.pose import euler_deg
-
-SCHEME = "mediapipe468"
-# MediaPipe's points of the outer corners of the subject's right and left eye.
-_EYE_CORNERS = (33, 263)
+from synthforge.photofit.solve import recover
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """arrays: of synthforge.like's file. points_px: [468, 2] of each photograph, recovered."""
+    """arrays: of synthforge.like's file. photographs: with the points that the head was recovered
+    by. points_px: [N, 2] of each photograph, recovered."""
 
     arrays: dict[str, NDArray[np.float32]]
+    photographs: list[Photograph]
     points_px: list[NDArray[np.float64]]
 
 
-def built_in_points() -> PointsModel:
-    """The built-in head, reduced to MediaPipe's 468 points."""
-    head = baked_head()
-    flame = FLAME.from_arrays(head.model, head.embedding, SHAPE_SIZE, EXPRESSION_SIZE)
-    scheme = built_in_schemes(head)[SCHEME]
-    return PointsModel(flame, scheme.faces, scheme.bary)
+def pick_head(parts: PartsConfig) -> tuple[FitHead, str]:
+    """The head of the generator that `parts` picks, and its name in a sentence.
+
+    Raises ConfigError, AssetError or FileFormatError.
+    """
+    if pick(parts) is not NEXT3D:
+        return built_in_head(), "the built-in head"
+    assets = find_assets(parts.assets.model_dir, parts.assets.pretrained_dir)
+    require_all(assets)
+    return flame_head(read_head(assets).flame), f"FLAME, {assets.flame_model}"
 
 
-def fit_photographs(photographs: Sequence[Photograph]) -> Fitted:
-    """Recover the heads in some photographs, all at once."""
+def fit_photographs(photographs: Sequence[Photograph], head: FitHead) -> Fitted:
+    """Recover the heads in some photographs, all at once. Their points_px: MediaPipe's."""
+    photographs = [replace(each, points_px=head.seen(each.points_px)) for each in photographs]
     points = torch.from_numpy(np.stack([each.points for each in photographs]))
-    found = recover(built_in_points(), face_actions_prior(), points, mesh_errors())
+    found = recover(head.model, head.prior, points, head.errors)
     recovered = [
         each.px(seen) for each, seen in zip(photographs, found.points.numpy(), strict=True)
     ]
@@ -56,33 +57,8 @@ def fit_photographs(photographs: Sequence[Photograph]) -> Fitted:
             for each, seen in zip(photographs, recovered, strict=True)
         ]
     )
-    corners = np.stack([each.points_px[list(_EYE_CORNERS)] for each in photographs])
+    corners = np.stack([each.points_px[list(head.eye_corners)] for each in photographs])
     eyes = np.linalg.norm(corners[:, 0] - corners[:, 1], axis=-1)
-    arrays = head_arrays(found) | {"residual_px": off, "residual": off / np.maximum(eyes, 1)}
-    return Fitted({name: a.astype(np.float32) for name, a in arrays.items()}, recovered)
-
-
-def head_arrays(found: Recovered) -> dict[str, NDArray[np.float64]]:
-    """Recovered heads of the built-in head as synthforge.like's file has them."""
-    flip = torch.tensor([1.0, -1.0, -1.0], dtype=torch.float64)
-    angles_rad = np.radians(euler_deg(flip[:, None] * found.R_view_head).double().numpy())
-    actions = np.zeros((len(found.focal), len(ACTIONS)))
-    columns = [ACTIONS.index(name) for name in EXPRESSION_ACTIONS]
-    actions[:, columns] = found.expression[:, : len(columns)].numpy()
-    actions[:, ACTIONS.index("jawOpen")] = found.jaw_rad.numpy() / baked_head().jaw_open_rad
-    fov_deg = np.array([fov_from_focal(focal) for focal in found.focal.tolist()])
-    framing = []
-    pose = found.pose_rad().float().numpy()
-    for i, focal in enumerate(found.focal.tolist()):
-        row = {"shape": found.shape[i].float().numpy(), "pose_rad": pose[i]}
-        row |= {name: np.zeros((), np.float32) for name in ("yaw_rad", "pitch_rad")}
-        low, high = face_box(row | {"fov_deg": np.asarray(fov_deg[i], np.float32)})
-        middle = found.center[i].numpy() + focal * (low + high) / 2 - 0.5
-        framing.append([focal * (high - low).max(), *middle])
-    return {
-        "angles_rad": angles_rad,
-        "framing": np.clip(framing, (0, -1, -1), (2, 1, 1)),
-        "fov_deg": fov_deg,
-        "face_actions": actions.clip(0, 1),
-        "shape": found.shape.numpy(),
-    }
+    arrays = head.arrays(found) | {"residual_px": off, "residual": off / np.maximum(eyes, 1)}
+    values = {name: a.astype(np.float32) for name, a in arrays.items()}
+    return Fitted(values, photographs, recovered)

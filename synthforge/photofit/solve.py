@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from flame_pytorch.lbs import rotation_matrix
@@ -20,6 +22,7 @@ from synthforge.photofit.closed_form import scaled_orthography
 from synthforge.photofit.point_errors import PointErrors, face_frame
 from synthforge.photofit.points_model import PointsModel
 from synthforge.photofit.priors import Prior
+from synthforge.pose import euler_deg
 
 # Shape coefficients that are recovered; the others stay 0.
 SHAPES = 40
@@ -55,6 +58,12 @@ class Recovered:
     @property
     def R_view_head(self) -> Tensor:
         return rotation_matrix(self.neck_rad)
+
+    @property
+    def angles_rad(self) -> NDArray[np.float64]:
+        """[B, 3], yaw, pitch and roll: see synthforge.pose."""
+        flip = self.neck_rad.new_tensor([1.0, -1.0, -1.0])
+        return np.radians(euler_deg(flip[:, None] * self.R_view_head).double().numpy())
 
     def pose_rad(self) -> Tensor:
         """[B, 15], axis-angles of global, neck, jaw, left eye, right eye."""

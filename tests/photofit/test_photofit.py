@@ -15,11 +15,11 @@ from synthforge.like import read_like
 from synthforge.mannequin.head.baked import ACTIONS, EXPRESSION_ACTIONS
 from synthforge.mannequin.people import draw_people
 from synthforge.photofit import photographs
+from synthforge.photofit.built_in import SCHEME, built_in_points, head_arrays
 from synthforge.photofit.closed_form import scaled_orthography
 from synthforge.photofit.photographs import Photograph
 from synthforge.photofit.point_errors import PointErrors, face_frame, mesh_errors
 from synthforge.photofit.priors import face_actions_prior
-from synthforge.photofit.run import SCHEME, built_in_points, head_arrays
 from synthforge.photofit.solve import SHAPES, recover
 from synthforge.pose import euler_deg, pose_of
 from synthforge.sampling import SampleId
@@ -30,7 +30,7 @@ COEFFICIENTS = SHAPES + EXPRESSION_SIZE + 1
 
 
 def exact():
-    return PointErrors.alike(468, COEFFICIENTS, 0.014)
+    return PointErrors.alike(468, COEFFICIENTS, 0.042)
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +140,7 @@ def test_measured_errors_are_those_of_a_face():
     errors = mesh_errors()
     assert errors.offset.shape == (3, 468, 2) and errors.response.shape == (COEFFICIENTS, 468, 2)
     # Decimetres: a detector is off by a few millimetres.
-    assert errors.sd.min() > 0.005 and errors.sd.max() < 0.06
+    assert errors.sd.min() > 0.015 and errors.sd.max() < 0.18
     assert errors.offset[0].abs().max() < 0.08 and errors.response[:SHAPES].abs().max() < 0.04
 
 
@@ -180,7 +180,7 @@ def test_a_frame_is_the_square_of_the_longer_side():
 
 
 def invoke(*arguments):
-    return CliRunner().invoke(synthforge, ["fit", *map(str, arguments)])
+    return CliRunner().invoke(synthforge, ["fit", "--generator", "mannequin", *map(str, arguments)])
 
 
 def test_the_command(planted, tmp_path, monkeypatch):

@@ -94,10 +94,11 @@ def beside(
 ) -> tuple[dict[str, NDArray[np.float64]], dict[str, float]]:
     """What faces in photographs have of a dataset's: columns by title, and actions' shares.
 
-    names: of the face actions.
+    names: of the face actions; FLAME has none.
     """
     angles = np.degrees(like.arrays["angles_rad"].astype(np.float64))
-    active = (like.arrays["face_actions"] >= _ACTIVE).mean(0).tolist()
+    actions = like.arrays.get("face_actions", np.zeros((1, 0)))
+    active = (actions >= _ACTIVE).mean(0).tolist()
     return dict(zip(("yaw", "pitch", "roll"), angles.T, strict=True)), dict(
         zip(names, active, strict=False)
     )
