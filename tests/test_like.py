@@ -191,7 +191,7 @@ def test_faces_of_flame_keep_their_spread():
 
 
 def test_a_report_shows_what_faces_of_flame_have():
-    columns, actions = beside(Like(flame_faces()), ())
+    columns, actions = beside(Like(flame_faces()), ("jawOpen",))
     assert list(columns) == ["yaw", "pitch", "roll"] and actions == {}
 
 
