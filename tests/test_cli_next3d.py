@@ -22,8 +22,10 @@ from synthforge.cli.generate import generate
 from synthforge.config import AssetPaths, PartsConfig
 from synthforge.dataset.read import Dataset
 from synthforge.frames import place_in_generator
+from synthforge.like import read_like, write_like
 from synthforge.next3d import Next3D
 from synthforge.regions import REGION_ID
+from synthforge.repair import settings_of
 
 
 def flame_shaped_head():
@@ -245,3 +247,29 @@ def test_the_published_alignment_is_used_where_it_lies(workplace, tmp_path):
     A, b = build_rig(parts, lines.append).alignment.as_affine()
     torch.testing.assert_close((A, b), (torch.eye(3), torch.tensor([0.05, 0, 0])))
     assert f"Alignment: {tmp_path / 'pretrained_models/fixMapMLP01.pth'}, as published" in lines
+
+
+def test_samples_like_faces_of_flame(workplace, tmp_path):
+    rng = np.random.default_rng(0)
+    faces = {
+        "angles_rad": np.float32([[0.3, -0.1, 0.2]]),
+        "expression": rng.normal(size=(1, 50)).astype(np.float32),
+        "jaw_rad": np.float32([0.1]),
+        "shape": rng.normal(size=(1, 100)).astype(np.float32),
+        **dict.fromkeys(("residual_px", "residual"), np.float32([1])),
+    }
+    write_like(tmp_path / "like.npz", faces, ["a.png"])
+    like = ("--like", tmp_path / "like.npz", "--like_jitter", 0, "--like_identity")
+    run(workplace, tmp_path / "set", "--num_images", 1, *like)
+    made = Dataset(tmp_path / "set")
+    row = made.annotation(0)
+    np.testing.assert_allclose(row["flame_exp"], faces["expression"][0], rtol=1e-6)
+    np.testing.assert_allclose(row["flame_shape"], faces["shape"][0], rtol=1e-6)
+    turned = row["yaw_rad"], row["pitch_rad"]
+    np.testing.assert_allclose(turned, (-0.3, 0.05 * np.pi), atol=1e-5)
+    drawn = settings_of(made.card, AssetPaths()).sampling_overrides["like"]
+    assert drawn == read_like(tmp_path / "like.npz", 0, True)
+    wrong = run(
+        workplace, tmp_path / "no", "--num_images", 1, *like, "--generator", "mannequin", expect=2
+    )
+    assert "give --generator next3d" in wrong.output and not (tmp_path / "no").exists()
