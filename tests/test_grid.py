@@ -18,13 +18,20 @@ from synthforge.generators.next3d import NEXT3D
 from synthforge.grid import FACTORS, Grid
 from synthforge.mannequin.head.baked import ACTIONS
 from synthforge.mannequin.people import PERSON_LATENTS, draw_people
+from synthforge.mannequin.wear.outfit import WORN_LATENTS
 from synthforge.sampling import SampleId, draw
-from synthforge.sampling_config import MANNEQUIN_SAMPLING, NEXT3D_SAMPLING, SamplingConfig
+from synthforge.sampling_config import MANNEQUIN_SAMPLING, NEXT3D_SAMPLING, WEAR, SamplingConfig
 
 FACES = ("neutral", {"jawOpen": 0.5, "mouthSmile": 0.25})
 VIEWS = ({"yaw_rad": -0.5, "head_yaw_rad": 0.25}, {"yaw_rad": 0.5, "head_yaw_rad": 0.0})
 COUNTS = st.none() | st.integers(1, 4)
 PERSON = ("age_years", "sex", "weight", "ancestry")
+# Entries of z that make the person; who stands behind and what is held are the sample's own.
+OF_PERSON = [
+    i
+    for i in range(PERSON_LATENTS)
+    if i - WORN_LATENTS.start not in (WEAR.index("occluders"), WEAR.index("bystanders"))
+]
 
 
 def people(grid, count=None, seed=3, attempt=0, **sampling):
@@ -40,7 +47,7 @@ def numbers(drawn):
 def same(a, b):
     """Names of what the two samples have in common, bit for bit."""
     parts = {
-        "person": lambda p: torch.cat([p.shape, p.z[:, :PERSON_LATENTS]], 1),
+        "person": lambda p: torch.cat([p.shape, p.z[:, OF_PERSON]], 1),
         "attributes": lambda p: torch.cat([p.labels[name].view(1, -1) for name in PERSON], 1),
         "light": lambda p: p.z[:, PERSON_LATENTS:],
         "face": lambda p: torch.cat([p.expression, p.pose_rad[:, 6:9]], 1),

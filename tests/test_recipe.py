@@ -38,7 +38,7 @@ from synthforge.mesh import Topology
 from synthforge.next3d import Next3DGenerator
 from synthforge.next3d import generator as next3d_module
 from synthforge.sampling import SAMPLE_FORMAT
-from synthforge.sampling_config import NEXT3D_SAMPLING, PoseLimit, SamplingConfig
+from synthforge.sampling_config import HAIR, NEXT3D_SAMPLING, PoseLimit, SamplingConfig
 
 CPU = torch.device("cpu")
 HEAD_ANGLES = ("head_yaw_rad", "head_pitch_rad", "head_roll_rad")
@@ -133,6 +133,8 @@ def other_ranges():
             "pose_limit": PoseLimit(1, 1, 1),
             "face_size": Range(0.3, 0.4),
             "cut": 1e-6,
+            "hair": ("bob",),
+            "hair_color": ("red",),
             "like": faces_in_photographs(),
         }
         new = Range(0, 1)
@@ -202,6 +204,7 @@ def test_the_recipe_by_value():
             "fov_deg": {"low": 18, "high": 24},
             **dict.fromkeys(ATTRIBUTES),
             **dict.fromkeys(WEAR, 0.0),
+            **dict.fromkeys(HAIR),
             "grid": None,
             **dict.fromkeys(["pose_limit", "face_size", "offset_x", "offset_y"]),
             "cut": 0.0,
