@@ -37,6 +37,21 @@ _MAX_TEXTURE_SIZE = 8192
 _SEG_TEXTURE_WAY_OUT = "Leave it out to label regions by FLAME_masks.pkl"
 
 
+def pose_flame(flame: FLAME, parameters: Parameters, camera: Camera) -> tuple[Tensor, Tensor]:
+    """Vertices [B, V, 3] and landmarks [B, 68, 3] of posed heads, float32, metres, FLAME frame; the
+    jaw line is what `camera` sees."""
+    pose = parameters.pose_rad
+    vertices, landmarks = flame(
+        parameters.shape,
+        parameters.expression,
+        torch.cat([pose[:, :3], pose[:, 6:9]], 1),
+        neck_pose=pose[:, 3:6],
+        eye_pose=pose[:, 9:15],
+        R_view_flame=camera.R_view_gen,
+    )
+    return vertices, landmarks
+
+
 @dataclass(frozen=True)
 class Head:
     """The user's FLAME, or the built-in head as a FLAME.
@@ -75,16 +90,7 @@ class Head:
 
     def mesh(self, parameters: Parameters, camera: Camera) -> Mesh:
         """Posed heads in the FLAME frame, metres, with the jaw line that `camera` sees."""
-        pose = parameters.pose_rad
-        vertices, landmarks = self.flame(
-            parameters.shape,
-            parameters.expression,
-            torch.cat([pose[:, :3], pose[:, 6:9]], 1),
-            neck_pose=pose[:, 3:6],
-            eye_pose=pose[:, 9:15],
-            R_view_flame=camera.R_view_gen,
-        )
-        return Mesh(vertices, landmarks, self.topology)
+        return Mesh(*pose_flame(self.flame, parameters, camera), self.topology)
 
     def joints(self, parameters: Parameters) -> tuple[Tensor, Tensor]:
         """Root, neck, jaw, left and right eye: rotations from rest [B, 5, 3, 3] and positions

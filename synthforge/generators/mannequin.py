@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from synthforge.alignment_config import MANNEQUIN_ALIGNMENT_SAMPLING
 from synthforge.assets.locate import MODEL, PRETRAINED, default_folder
-from synthforge.config import EXPRESSION_SIZE, SHAPE_SIZE, PartsConfig
+from synthforge.config import PartsConfig
 from synthforge.generators.descriptor import Descriptor, Tell
 from synthforge.grid import Face
 from synthforge.sampling_config import ANCESTRIES, HAIR, MANNEQUIN_SAMPLING
@@ -23,16 +23,16 @@ def mannequin_parts(device: torch.device) -> tuple[Head, Mannequin, AlignmentMLP
     """The built-in head and renderer. It draws the head where it is placed: no alignment."""
     import torch
 
-    from flame_pytorch import FLAME
     from synthforge.alignment import AlignmentMLP
     from synthforge.head import Head
     from synthforge.mannequin import Mannequin, baked_head
+    from synthforge.mannequin.head.built_in_flame import built_in_flame
     from synthforge.mannequin.head.points import built_in_schemes
     from synthforge.mesh import Topology
 
     built = baked_head()
     head = Head(
-        FLAME.from_arrays(built.model, built.embedding, SHAPE_SIZE, EXPRESSION_SIZE),
+        built_in_flame(),
         Topology(*map(torch.from_numpy, (built.model.faces, built.uvs, built.uv_faces))),
         torch.from_numpy(built.face_region),
         schemes=built_in_schemes(built),

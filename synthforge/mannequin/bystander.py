@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from flame_pytorch import FLAME
 from synthforge.camera import Camera
-from synthforge.config import EXPRESSION_SIZE, SHAPE_SIZE
 from synthforge.distributions import Range
 from synthforge.frames import place_in_generator
+from synthforge.head import pose_flame
 from synthforge.mannequin.draws import Draws, scaled, seed_of
-from synthforge.mannequin.head.baked import baked_head
+from synthforge.mannequin.head.built_in_flame import built_in_flame
 from synthforge.mannequin.people import PERSON_LATENTS, draw_people
 from synthforge.mannequin.render.maps import defocused, resized
 from synthforge.mannequin.render.scene import Scene
@@ -101,20 +100,9 @@ def bystander_of(z: Tensor, marks: Tensor) -> Bystander:
     y = 0.5 * (low[1] + high[1]) + d.u(*_LEVEL)
     shift = torch.tensor([x - 0.5, y - 0.5])
     drawn = replace(drawn, center=drawn.center + shift)
-    pose, camera = drawn.pose_rad, drawn.camera
-    vertices, landmarks = _flame()(
-        drawn.shape,
-        drawn.expression,
-        torch.cat([pose[:, :3], pose[:, 6:9]], 1),
-        neck_pose=pose[:, 3:6],
-        eye_pose=pose[:, 9:15],
-        R_view_flame=camera.R_view_gen,
-    )
-    vertices, landmarks = (place_in_generator(p[0]).float() for p in (vertices, landmarks))
-    return Bystander(drawn.z[0], vertices, landmarks, camera, nearness)
+    posed = pose_flame(_flame(), drawn, drawn.camera)
+    vertices, landmarks = (place_in_generator(points[0]).float() for points in posed)
+    return Bystander(drawn.z[0], vertices, landmarks, drawn.camera, nearness)
 
 
-@functools.cache
-def _flame() -> FLAME:
-    head = baked_head()
-    return FLAME.from_arrays(head.model, head.embedding, SHAPE_SIZE, EXPRESSION_SIZE)
+_flame = functools.cache(built_in_flame)

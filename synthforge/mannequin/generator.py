@@ -154,14 +154,14 @@ class Mannequin:
         """The image [3, S, S] and its layers [1, S, S]."""
         skin = skin_albedo(person_from(z[:PERSON_LATENTS]))
         scene = metered(scene_from(z[PERSON_LATENTS:]), skin)
-        shares, seen, kinds, covers = self._drawn(
+        shares, seen, kinds, covers = self._draw_person(
             head, z, scene, vertices, landmarks, camera, _IMAGE_SIZE
         )
         behind, classes = background(scene, _IMAGE_SIZE), None
         if outfit_of(z).bystanders:
             marks, _ = camera.project(landmarks[None], 1)
             other = bystander_of(z, marks[0])
-            theirs, *_ = self._drawn(
+            theirs, *_ = self._draw_person(
                 head, other.z, other.lit_by(scene), other.vertices, other.landmarks, other.camera,
                 BYSTANDER_SIZE,
             )  # fmt: skip
@@ -171,7 +171,7 @@ class Mannequin:
         layers = layers_of(seen, kinds, covers, shares[3], classes)
         return tone_map(scene, _before(shares, behind, scene)), layers
 
-    def _drawn(
+    def _draw_person(
         self,
         head: Template,
         z: Tensor,

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from flame_pytorch import FLAME
 from synthforge.camera import fov_from_focal
-from synthforge.config import EXPRESSION_SIZE, SHAPE_SIZE
 from synthforge.mannequin.framing import face_box
 from synthforge.mannequin.head.baked import ACTIONS, EXPRESSION_ACTIONS, baked_head
+from synthforge.mannequin.head.built_in_flame import built_in_flame
 from synthforge.mannequin.head.points import built_in_schemes
 from synthforge.photofit.fit_head import FitHead
 from synthforge.photofit.point_errors import mesh_errors
@@ -35,10 +34,8 @@ def built_in_head() -> FitHead:
 
 def built_in_points() -> PointsModel:
     """The built-in head, reduced to MediaPipe's 468 points."""
-    head = baked_head()
-    flame = FLAME.from_arrays(head.model, head.embedding, SHAPE_SIZE, EXPRESSION_SIZE)
-    scheme = built_in_schemes(head)[SCHEME]
-    return PointsModel(flame, scheme.faces, scheme.bary)
+    scheme = built_in_schemes(baked_head())[SCHEME]
+    return PointsModel(built_in_flame(), scheme.faces, scheme.bary)
 
 
 def head_arrays(found: Recovered) -> dict[str, NDArray[np.float64]]:
