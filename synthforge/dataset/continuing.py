@@ -19,9 +19,10 @@ from synthforge.dataset.folder import (
     told,
     visible,
 )
+from synthforge.dataset.local_target import LocalTarget
 from synthforge.dataset.sample import Sample, read_annotation, read_image
 from synthforge.dataset.scan import sample_indices
-from synthforge.dataset.target import LocalTarget, read_card
+from synthforge.dataset.target import read_card
 from synthforge.labels import CORE, EXTRAS
 
 # A setting longer than this is only named where two recipes differ.

@@ -137,7 +137,7 @@ def planned_ranges(card: Mapping[str, Any]) -> list[range]:
 
 
 def with_planned(card: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
-    """The card, whose run continues a dataset of the card `before`: the plans of both."""
+    """The card, whose run continues the dataset of the card `before`: the plans of both."""
     if "planned" not in card:
         return dict(card)
     both = {"planned": [*card["planned"], *before.get("planned", [])]}

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthforge.dataset.claims import clear_dead, hosts_at_work, make_claim
-from synthforge.dataset.continuing import Redraw, check_recipe, check_samples
+from synthforge.dataset.continuing import Redraw, check_recipe, check_samples, differences
 from synthforge.dataset.folder import (
     ANNOTATIONS,
     CARD,
@@ -34,10 +34,11 @@ from synthforge.dataset.folder import (
     existing,
     with_planned,
 )
+from synthforge.dataset.local_target import LocalTarget
 from synthforge.dataset.manifest import write_manifests
 from synthforge.dataset.scan import sample_indices
 from synthforge.dataset.sink import FolderSink, cannot_write
-from synthforge.dataset.target import LocalTarget, read_card
+from synthforge.dataset.target import read_card
 from synthforge.labels import CORE
 from synthforge.whole_files import write_whole
 
@@ -148,8 +149,10 @@ class DatasetWriter:
             return
         if self.has_card:
             check_recipe(self.root, self.recipe, claim)
-            card = with_planned(self._card, read_card(LocalTarget(self.root)))
-            write_whole(aside, encode_card(card).encode() + b"\n")
+            before = read_card(LocalTarget(self.root))
+            if not differences(before["recipe"], self.recipe):
+                card = with_planned(self._card, before)
+                write_whole(aside, encode_card(card).encode() + b"\n")
         os.replace(aside, path)
 
     def _read_log(self) -> None:

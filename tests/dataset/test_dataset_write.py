@@ -128,6 +128,18 @@ def test_another_recipe_is_taken_while_there_is_no_sample(tmp_path):
     DatasetWriter(tmp_path, CARD)
 
 
+def test_only_plans_of_the_same_recipe_are_kept(tmp_path):
+    def planned(card, *parts):
+        writer = DatasetWriter(tmp_path, card | {"planned": list(parts)})
+        writer.open()
+        writer.close()
+        return json.loads((tmp_path / "dataset.json").read_text())["planned"]
+
+    assert planned(CARD, [0, 1000]) == [[0, 1000]]
+    assert planned({"recipe": {"seed": 2}}, [0, 10]) == [[0, 10]]
+    assert planned({"recipe": {"seed": 2}}, [20, 30]) == [[0, 10], [20, 30]]
+
+
 def test_other_extras_do_not_hide_the_samples(tmp_path):
     make(tmp_path, 0, recipe={"seed": 1})
     with pytest.raises(DatasetError, match="another seed"):

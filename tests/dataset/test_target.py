@@ -111,6 +111,27 @@ def test_what_a_stores_client_raises_is_an_os_error(monkeypatch):
             reads()
 
 
+def test_only_the_stores_own_errors_become_an_os_error_while_a_file_is_written(where, monkeypatch):
+    class NoCredentials(Exception):
+        pass
+
+    target = open_target(where).claimed()
+    with pytest.raises(ZeroDivisionError), target.replacing("x") as file:
+        file.write(b"x")
+        raise ZeroDivisionError
+    assert target.names() == set()
+    if not isinstance(target, RemoteTarget):
+        return
+
+    def fails(*_):
+        raise NoCredentials("Unable to locate\ncredentials")
+
+    opened = type(target.fs).open(target.fs, target.path + "/y", "wb")
+    monkeypatch.setattr(type(opened), "write", fails, raising=False)
+    with pytest.raises(OSError, match=r"^Unable to locate credentials$"):
+        put(target, "x", b"x")
+
+
 class Bucket(MemoryFileSystem):
     """As s3fs: its first argument is a version, and makedirs would make the bucket."""
 

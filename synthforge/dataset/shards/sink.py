@@ -26,7 +26,7 @@ from synthforge.dataset.shards.record import (
     tar_end,
 )
 from synthforge.dataset.sink import Add, cannot_write, in_background
-from synthforge.dataset.target import Target
+from synthforge.dataset.target import Target, Writable
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class _Shard:
     file: takes it. spool: where samples wait for their turn.
     """
 
-    def __init__(self, indices: range, file: IO[bytes], spool: IO[bytes]) -> None:
+    def __init__(self, indices: range, file: Writable, spool: IO[bytes]) -> None:
         self.indices = indices
         self.added: set[int] = set()
         self.offsets = [0]

@@ -174,10 +174,13 @@ class ShardWriter:
 
     def write_index(self) -> None:
         """Write index.json of all shards that are there, also other runs', if it is not so yet."""
-        content = encode_index(whole_shards(self.target))
+        listed = None
         with cannot_write(self.target.where()):
-            if INDEX not in self.target.names() or self.target.read(INDEX) != content:
-                self._write(INDEX, content)
+            while listed != (there := self.target.sizes(RECORDS)):  # other runs may end meanwhile
+                listed = there
+                content = encode_index(whole_shards(self.target))
+                if INDEX not in self.target.names() or self.target.read(INDEX) != content:
+                    self._write(INDEX, content)
 
     def _write(self, name: str, content: bytes) -> None:
         with (self._claimed or self.target).replacing(name) as file:

@@ -97,6 +97,28 @@ def test_the_index_is_written_only_where_it_is_another(tmp_path, monkeypatch):
         writer.write_index()
 
 
+def test_the_index_names_shards_that_another_run_ends_meanwhile(where, monkeypatch):
+    make_shards(where, 3)
+    first, second = shard_writer(where, 6), shard_writer(where)
+    first.open()
+    second.open()
+    fill(first, range(3, 6))
+    write, ended = type(first)._write, []
+
+    def late(self, name, content):
+        if self is first and not ended:
+            ended.append(second)
+            fill(second, range(6, 7))
+            second.write_index()
+        write(self, name, content)
+
+    monkeypatch.setattr(type(first), "_write", late)
+    first.write_index()
+    assert json.loads(contents(where)["index.json"])["samples"] == 7
+    first.close()
+    second.close()
+
+
 OTHERS = [
     ({"recipe": {"seed": 2, "range": (0, 1)}}, r"another seed \(1, now 2\);"),
     ({"recipe": {"seed": 1, "range": (0, 2)}}, "another range"),
