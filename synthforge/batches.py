@@ -48,6 +48,16 @@ class Batch:
     output: GeneratorOutput
     ready: torch.cuda.Event | None = None
 
+    def __getitem__(self, index: Tensor) -> Batch:
+        """Those of the faces."""
+        return Batch(
+            self.parameters[index],
+            self.camera[index],
+            self.mesh_gen[index],
+            self.output[index],
+            self.ready,
+        )
+
 
 @dataclass(frozen=True)
 class Rejection:
@@ -103,18 +113,12 @@ def finish_batch(
     """
     if batch.ready is not None:
         torch.cuda.current_stream(rig.device).wait_event(batch.ready)
-    parameters, camera, mesh_gen, output = (
-        batch.parameters,
-        batch.camera,
-        batch.mesh_gen,
-        batch.output,
-    )
-    ids = parameters.ids
-    faces = output.to_uint8()
-    rejects = judge_finite(output.image)
+    ids = batch.parameters.ids
+    faces = batch.output.to_uint8()
+    rejects = judge_finite(batch.output.image)
     detections: dict[str, NDArray[Any]] = {}
     if rig.detector is not None:
-        projected_px, _ = camera.project(mesh_gen.landmarks, IMAGE_SIZE)
+        projected_px, _ = batch.camera.project(batch.mesh_gen.landmarks, IMAGE_SIZE)
         detected_px = rig.detector(faces)
         verdicts = judge(detected_px, projected_px, IMAGE_SIZE, rig.detector.reject_px)
         rejects = {i: v for i, v in enumerate(verdicts) if isinstance(v, Reject)} | rejects
@@ -130,29 +134,24 @@ def finish_batch(
     if not accepted:
         return [], rejections
     keep = torch.tensor(accepted, device=rig.device)
-    parameters, camera, mesh_gen, output = (
-        parameters[keep],
-        camera[keep],
-        mesh_gen[keep],
-        output[keep],
-    )
+    batch = batch[keep]
     for max_layers in MAX_LAYERS[rig.device.type]:
         fragments = rasterize(
-            camera.to_ndc(mesh_gen.vertices),
-            mesh_gen.topology.faces,
+            batch.camera.to_ndc(batch.mesh_gen.vertices),
+            batch.mesh_gen.topology.faces,
             IMAGE_SIZE,
             IMAGE_SIZE,
             perspective_correct=True,
             backend=rig.parts.rasterizer,
             max_layers=max_layers,
         )
-        maps, numbers = label(extras, rig, parameters, camera, mesh_gen, output, fragments, schemes)
+        maps, numbers = label(batch, fragments, rig, extras, schemes)
         files = {folder: _stored(images) for folder, images in maps.items()}
         rows = {key: values.cpu().numpy() for key, values in numbers.items()}
         if fragments.complete.all():
             break
     for name in ("seed", "index", "attempt"):
-        rows[name] = np.array([getattr(id, name) for id in parameters.ids], np.int64)
+        rows[name] = np.array([getattr(id, name) for id in batch.parameters.ids], np.int64)
     files["images"] = faces[keep].cpu().numpy()
     rows |= detections
     samples = [
@@ -161,30 +160,24 @@ def finish_batch(
             {folder: stack[i] for folder, stack in files.items()},
             {key: values[i] for key, values in rows.items()},
         )
-        for i, id in enumerate(parameters.ids)
+        for i, id in enumerate(batch.parameters.ids)
     ]
     return samples, rejections
 
 
 def label(
-    extras: Sequence[str],
-    rig: Rig,
-    parameters: Parameters,
-    camera: Camera,
-    mesh_gen: Mesh,
-    output: GeneratorOutput,
-    fragments: Fragments,
-    schemes: Sequence[str] = (),
+    batch: Batch, fragments: Fragments, rig: Rig, extras: Sequence[str], schemes: Sequence[str]
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Label images (folder -> [B, ...]) and annotation rows (key -> [B, ...]); docs/formats.md.
 
     16-bit images come as int32: torch lacks most operations on uint16. Reads nothing back.
     """
+    parameters, camera, mesh_gen = batch.parameters, batch.camera, batch.mesh_gen
     region_ids = annotate.region_ids(fragments, rig.head.face_regions)
     depth, depth_range = annotate.depth8(fragments)
-    layers = output.layers
+    layers = batch.output.layers
     if layers is None:
-        layers = annotate_visible.layers_of_volume(output, camera, fragments, region_ids)
+        layers = annotate_visible.layers_of_volume(batch.output, camera, fragments, region_ids)
     visible_ids = annotate_visible.visible_ids(layers, region_ids)
     drawn: dict[str, Callable[[], Tensor]] = {
         "seg": lambda: annotate.segmentation(region_ids),
@@ -195,7 +188,7 @@ def label(
             fragments, mesh_gen.vertices, mesh_gen.topology, camera
         ),
         "uv": lambda: annotate.uv_map(fragments, mesh_gen.topology),
-        "volume_depth": lambda: annotate.volume_depth16(output, camera),
+        "volume_depth": lambda: annotate.volume_depth16(batch.output, camera),
         "seg_visible": lambda: visible_ids,
         "alpha": lambda: annotate_visible.alpha8(layers),
         "depth16_visible": lambda: annotate_visible.visible_depth16(layers, fragments),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -13,8 +12,7 @@ import torch
 from synthforge.assembly import Rig, build_rig
 from synthforge.config import PartsConfig, RunConfig
 from synthforge.cpus import threads_a_process, usable_cores
-from synthforge.dataset.card import dataset_card
-from synthforge.dataset.continuing import differences
+from synthforge.dataset.card import other_settings
 from synthforge.dataset.folder import DatasetError
 from synthforge.dataset.sink import Writer
 from synthforge.generators.known import GENERATORS
@@ -115,8 +113,7 @@ def build_alike(recipe: Mapping[str, Any], run: RunConfig, parts: PartsConfig) -
     `build_rig` raises.
     """
     rig = build_rig(parts, tell=lambda _: None)
-    own = json.loads(json.dumps(dataset_card(run, rig)["recipe"]))
-    differing = ", ".join(differences(recipe, own))
+    differing = other_settings(recipe, run, rig)
     if differing:
         raise DatasetError(
             f"a worker would draw with another {differing} than the run began with; restore the "

@@ -74,9 +74,14 @@ class Grid:
         return self.views if isinstance(self.views, tuple) else ()
 
     @property
+    def is_full(self) -> bool:
+        """Whether it holds all combinations: another draw of a sample would be the same."""
+        return self.order == "grid"
+
+    @property
     def size(self) -> int | None:
         """How many samples it has; None: as many as are asked for."""
-        if self.order == "random" or self.identities is None:
+        if not self.is_full or self.identities is None:
             return None
         return prod(count or 1 for count in self.counts)
 

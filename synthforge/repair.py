@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from synthforge.assembly import Rig, build_rig
-from synthforge.config import AssetPaths, PartsConfig, RunConfig
-from synthforge.dataset.card import dataset_card
-from synthforge.dataset.continuing import differences
-from synthforge.dataset.folder import ANNOTATIONS, CARD, DatasetError, planned_ranges, sample_path
+from synthforge.card_settings import settings_of
+from synthforge.config import AssetPaths, RunConfig
+from synthforge.dataset.card import dataset_card, other_settings
+from synthforge.dataset.folder import ANNOTATIONS, DatasetError, planned_ranges, sample_path
 from synthforge.dataset.manifest import Manifests, digest, file_name, write_manifests
 from synthforge.dataset.ranges import merged, without
 from synthforge.dataset.scan import sample_indices
@@ -23,103 +22,10 @@ from synthforge.dataset.shards.write import ShardWriter
 from synthforge.dataset.sink import cannot_write
 from synthforge.dataset.target import Target, open_target, read_card
 from synthforge.dataset.write import DatasetWriter
-from synthforge.distributions import Choice, Normal, Range
 from synthforge.engines import pick_engine
-from synthforge.errors import ConfigError
-from synthforge.generators.known import GENERATORS
-from synthforge.given_files import find_given
-from synthforge.grid import Grid
 from synthforge.labels import CORE
-from synthforge.like import Like, read_like
 from synthforge.pipeline import generate_dataset
 from synthforge.plan import inside
-from synthforge.sampling_config import PoseLimit, SamplingConfig
-
-
-def settings_of(
-    card: Mapping[str, Any],
-    assets: AssetPaths,
-    like: Path | None = None,
-    alignment: Path | None = None,
-) -> PartsConfig:
-    """The parts that drew a dataset, out of its card; the user's files are looked for in `assets`.
-
-    like, alignment: where the files of generate's options of these names are now; None: where
-    they were. Raises ConfigError if the card's recipe holds no such settings or a file is not
-    found.
-    """
-    recipe = card["recipe"]
-    known = GENERATORS.get(recipe.get("generator"))
-    if known is None:
-        raise ConfigError(f"{CARD} names no generator that is known: {recipe.get('generator')!r}")
-    alignment = find_given(card, "alignment", alignment)
-    liked = _like(card, like)
-    try:
-        drawn = {
-            name: _setting(value) for name, value in recipe["sampling"].items() if name != "like"
-        }
-        sampling = SamplingConfig(**drawn | {"like": liked})
-        overrides = {
-            entry.name: getattr(sampling, entry.name)
-            for entry in fields(SamplingConfig)
-            if getattr(sampling, entry.name) != getattr(known.sampling, entry.name)
-        }
-        names = (*known.options, "detector", "reject_px")
-        options = {name: recipe[name] for name in names if name in recipe}
-        RunConfig(Path(), 1, seed=recipe["seed"], extras=tuple(recipe.get("extras", ())))
-        return PartsConfig(
-            generator=known.name,
-            sampling_overrides=overrides,
-            assets=assets,
-            alignment=alignment,
-            force_alignment=True,  # whether it is the dataset's own shows in the recipe
-            **options,
-        )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(
-            f"{CARD} holds no settings that this version can draw with: {error}"
-        ) from error
-
-
-def _like(card: Mapping[str, Any], path: Path | None) -> Like | None:
-    """The faces that --like drew from. Raises ConfigError unless they are found."""
-    sampled = card["recipe"].get("sampling")
-    record = sampled.get("like") if isinstance(sampled, dict) else None
-    if record is None:
-        if path is not None:
-            raise ConfigError("the dataset was drawn without --like; leave it out")
-        return None
-    found = find_given(card, "like", path)
-    if found is None:
-        raise ConfigError(
-            "the dataset was drawn with --like; give the file of photographs' faces by --like FILE"
-        )
-    try:
-        like = read_like(found, record["jitter"], record["identity"])
-    except (KeyError, TypeError) as error:
-        raise ConfigError(f"{CARD} holds no settings of --like: {error}") from error
-    if like.record != record:
-        raise ConfigError(f"{found} holds other faces than the dataset was drawn with; give those")
-    return like
-
-
-def _setting(value: Any) -> Any:
-    """A field of SamplingConfig, as dataset.json has it, as what it is: None, Range, Grid, ..."""
-    if value is None or isinstance(value, float):
-        return value
-    if isinstance(value, list):
-        return tuple(value)
-    if "roll_rad" in value:
-        return PoseLimit(**value)
-    if "order" in value:
-        listed: dict[str, Any] = {
-            name: tuple(entry) if isinstance(entry, list) else entry
-            for name, entry in value.items()
-        }
-        return Grid(**listed)
-    if "values" in value:
-        return Choice(tuple(value["values"]))
-    return Normal(**value) if "mean" in value else Range(**value)
 
 
 @dataclass(frozen=True)
@@ -153,8 +59,7 @@ class Repair:
         card = read_card(target)
         rig = build_rig(settings_of(card, assets, like, alignment), tell)
         repair = cls(target, card, rig, workers, tell)
-        own = dataset_card(repair._run(range(1)), rig)["recipe"]
-        differing = ", ".join(differences(card["recipe"], json.loads(json.dumps(own))))
+        differing = other_settings(card["recipe"], repair._run(range(1)), rig)
         if differing:
             raise DatasetError(
                 f"this program would draw other samples than those in {target.where()}: another "
@@ -236,7 +141,7 @@ class Repair:
 
     def _run(self, part: range) -> RunConfig:
         recipe, grid = self.card["recipe"], self.rig.sampling.grid
-        is_full = grid is not None and grid.order == "grid"  # another draw would be the same
+        is_full = grid is not None and grid.is_full
         return RunConfig(
             output_dir=self.target.where(),
             num_images=len(part),

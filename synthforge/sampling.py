@@ -99,11 +99,11 @@ def factors_of(sample: SampleId, grid: Grid | None) -> Factors:
     """
     rest = sample
     numbers: list[int | None] = [None] * len(FACTORS)
-    if grid is not None and grid.order == "random":
-        numbers = grid.at_random(sample.stream("grid").random(len(FACTORS)).tolist())
-    elif grid is not None:
+    if grid is not None and grid.is_full:
         person, others = grid.at(sample.index)
         rest, numbers = SampleId(sample.seed, person), [None, *others]
+    elif grid is not None:
+        numbers = grid.at_random(sample.stream("grid").random(len(FACTORS)).tolist())
     ids = [rest if number is None else SampleId(sample.seed, number) for number in numbers]
     identity, expression, view, light = ids
     faces, views = (grid.listed_expressions, grid.listed_views) if grid else ((), ())

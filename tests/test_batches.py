@@ -77,15 +77,6 @@ def test_generating_and_labelling_read_nothing_back():
         perspective_correct=True,
         max_layers=3,
     )
-    maps, rows = batches.label(
-        EXTRAS,
-        rig,
-        batch.parameters,
-        batch.camera,
-        batch.mesh_gen,
-        batch.output,
-        fragments,
-        tuple(rig.head.schemes),
-    )
+    maps, rows = batches.label(batch, fragments, rig, EXTRAS, tuple(rig.head.schemes))
     assert maps["seg"].shape == (2, 512, 512, 3)
     assert rows["kps_visible_wflw98"].shape == (2, 98)

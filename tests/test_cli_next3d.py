@@ -18,6 +18,7 @@ from flame_pytorch.plausible import MASK_NAMES
 from synthforge.alignment import published_alignment
 from synthforge.assembly import build_rig
 from synthforge.camera import Camera
+from synthforge.card_settings import settings_of
 from synthforge.cli.generate import generate
 from synthforge.config import AssetPaths, PartsConfig
 from synthforge.dataset.read import Dataset
@@ -25,7 +26,6 @@ from synthforge.frames import place_in_generator
 from synthforge.like import read_like, write_like
 from synthforge.next3d import Next3D
 from synthforge.regions import REGION_ID
-from synthforge.repair import settings_of
 
 
 def flame_shaped_head():

@@ -9,6 +9,7 @@ import torch
 from click.testing import CliRunner
 
 from synthforge.camera import focal_from_fov
+from synthforge.card_settings import settings_of
 from synthforge.cli.generate import generate
 from synthforge.config import PartsConfig
 from synthforge.dataset.card import _sampling
@@ -24,7 +25,6 @@ from synthforge.mannequin.framing import face_box
 from synthforge.mannequin.head.baked import ACTIONS
 from synthforge.mannequin.people import draw_people
 from synthforge.pose import euler_deg, pose_of
-from synthforge.repair import settings_of
 from synthforge.sampling import SampleId
 from synthforge.sampling_config import MANNEQUIN_SAMPLING
 

@@ -14,7 +14,7 @@ import click
 from synthforge.cli.launch import started
 from synthforge.cli.options import Command, config_option
 from synthforge.cli.parts_options import parts_options
-from synthforge.cli.run_options import is_full, run_options, take_run
+from synthforge.cli.run_options import run_options, take_run
 from synthforge.cli.sampling_options import RANGES, SHARES, sampling_options, take_overrides
 from synthforge.cli.shard import slurm_shard
 from synthforge.cli.threads import limit_threads
@@ -27,6 +27,7 @@ from synthforge.sampling_config import ATTRIBUTES, HAIR
 if TYPE_CHECKING:
     from synthforge.dataset.sample import Sample
     from synthforge.dataset.target import Target
+    from synthforge.grid import Grid
     from synthforge.pipeline import Summary
 
 _PEOPLE = tuple(name for name, (field, _) in RANGES.items() if field in ATTRIBUTES)
@@ -93,7 +94,8 @@ def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any
     like = options["like"]
     overrides = take_overrides(options)
     default_batch = options["batch_size"] is None
-    run = take_run(options, overrides.get("grid"))
+    grid: Grid | None = overrides.get("grid")
+    run = take_run(options, grid)
     parts = PartsConfig(
         **options,
         sampling_overrides=overrides,
@@ -169,7 +171,7 @@ def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any
     if summary.given_up:
         log = REJECTED if run.format == "webdataset" else REJECTIONS
         again = "Raise --max_attempts to continue, or start"
-        if is_full(overrides.get("grid")):
+        if grid is not None and grid.is_full:
             again = "A full grid draws none again; start"
         raise ConfigError(
             f"{len(summary.given_up)} of {len(run.indices)} images were rejected "

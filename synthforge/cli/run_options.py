@@ -113,9 +113,4 @@ def take_run(options: dict[str, Any], grid: Grid | None) -> RunConfig:
             f"the recipe's grid has {grid.size} images and this run would end at "
             f"{end}; give a smaller --num_images or --start_index, or more identities"
         )
-    return replace(run, max_attempts=1) if is_full(grid) else run
-
-
-def is_full(grid: Grid | None) -> bool:
-    """Whether another draw of a sample would be the same."""
-    return grid is not None and grid.order == "grid"
+    return replace(run, max_attempts=1) if grid is not None and grid.is_full else run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
@@ -11,6 +12,7 @@ import synthforge
 from synthforge.alignment import AlignmentMLP
 from synthforge.assembly import Rig
 from synthforge.config import CAMERA_PIVOT, CAMERA_RADIUS, IMAGE_SIZE, RunConfig
+from synthforge.dataset.continuing import differences
 from synthforge.dataset.folder import FORMAT_VERSION
 from synthforge.frames import UNITS_PER_METRE
 from synthforge.generators.known import GENERATORS
@@ -78,6 +80,12 @@ def dataset_card(
         "landmarks": "iBUG 68; points 0-16 are a projected 3D contour of the jaw, not the "
         "visible outline",
     }
+
+
+def other_settings(recipe: Mapping[str, Any], run: RunConfig, rig: Rig) -> str:
+    """Settings that the rig would draw the run with other than a dataset's recipe; "" if none."""
+    own = json.loads(json.dumps(dataset_card(run, rig)["recipe"]))
+    return ", ".join(differences(recipe, own))
 
 
 def _sampling(sampling: SamplingConfig) -> dict[str, Any]:

@@ -6,13 +6,13 @@ from dataclasses import asdict
 import pytest
 from support_fake_generator import fake_rig
 
+from synthforge.card_settings import settings_of
 from synthforge.config import AssetPaths, PartsConfig, RunConfig
 from synthforge.dataset.card import dataset_card
 from synthforge.distributions import Choice, Normal, Range
 from synthforge.errors import ConfigError
 from synthforge.generators.known import GENERATORS
 from synthforge.grid import Grid
-from synthforge.repair import settings_of
 
 OVERRIDES = [
     {"hair": ("crop", "bob"), "hair_color": ("red",)},
