@@ -1,8 +1,11 @@
-"""TOML files of settings, read within bounds."""
+"""TOML files of settings, read within bounds, and checks of their values."""
 
 from __future__ import annotations
 
+import math
+import reprlib
 import tomllib
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,8 @@ from synthforge.errors import ConfigError
 
 # tomllib's time grows with the square of a hostile file's size.
 _MAX_CONFIG_BYTES = 16_384
+# Integers of settings are stored in 64 bits.
+MAX_INTEGER = 2**63 - 1
 
 
 def read_toml(path: Path, title: str) -> dict[str, Any]:
@@ -53,3 +58,28 @@ def read_config_file(path: Path, known: frozenset[str]) -> dict[str, Any]:
                 f"unknown key '{key}' in {path}; known keys: {', '.join(sorted(known))}"
             )
     return settings
+
+
+def check_keys(name: str, table: Mapping[str, Any], known: Collection[str]) -> None:
+    """Raises ConfigError for a key of the table `name` that is not known."""
+    for key in table:
+        if key not in known:
+            raise ConfigError(f"{name} has no {key!r}; choose from {', '.join(known)}")
+
+
+def is_integer(value: Any) -> bool:
+    """Whether it is a whole number of 64 bits."""
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    return is_whole and abs(value) <= MAX_INTEGER
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a whole number of 64 bits, or a finite one with a fraction."""
+    return is_integer(value) or (isinstance(value, float) and math.isfinite(value))
+
+
+def shown(value: Any) -> str:
+    """The value in an error."""
+    if isinstance(value, int) and abs(value) > MAX_INTEGER:
+        return "one beyond 64 bits"
+    return reprlib.repr(value)

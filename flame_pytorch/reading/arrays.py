@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flame_pytorch.errors import FileFormatError
-from flame_pytorch.reading.pickles import Call, Global
+from flame_pytorch.reading.records import Call, Global
 from flame_pytorch.reading.tensors import FindStorage, is_tensor, to_tensor
 from flame_pytorch.reading.torch_files import EmbeddedStorages
 from flame_pytorch.reading.values import describe, is_count, to_bytes, to_mapping, to_shape, to_text

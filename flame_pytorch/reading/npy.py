@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from flame_pytorch.errors import FileFormatError
 from flame_pytorch.reading.arrays import numeric_dtype, object_items, raw_array
 from flame_pytorch.reading.pickle_literals import WINDOWS_LINE_ENDS
-from flame_pytorch.reading.pickles import Call, parse_whole
+from flame_pytorch.reading.pickles import parse_whole
+from flame_pytorch.reading.records import Call
 from flame_pytorch.reading.values import describe, is_count
 
 _MAGIC = b"\x93NUMPY"

@@ -2,7 +2,7 @@
 
 A pickle is a program for a small stack machine, and Python's own reader runs what it names. This
 reader runs nothing and imports nothing: it builds plain containers, and where the program would
-look up a name or call it, it leaves an inert record of that (`Global`, `Call`). What the records
+look up a name or call it, it leaves an inert record of that (see `records`). What the records
 mean is up to `arrays` and `tensors` beside it; a record of anything else is refused only where its
 value is needed.
 
@@ -19,51 +19,13 @@ from dataclasses import dataclass
 
 from flame_pytorch.errors import FileFormatError
 from flame_pytorch.reading.pickle_literals import LITERALS, Reader, check_line_ends
+from flame_pytorch.reading.records import Call, Global, Persistent, as_key, assign, call, extend
 
 # The largest file we know, Next3D's, has under 300,000 opcodes.
 _MAX_STEPS = 1_000_000
 _NEWEST_PROTOCOL = 5
 
 _OPCODE_NAMES = {ord(opcode.code): opcode.name for opcode in pickletools.opcodes}
-
-
-@dataclass(frozen=True)
-class Global:
-    """A name that the pickle refers to, such as `numpy.ndarray`."""
-
-    name: str
-
-
-@dataclass(eq=False, repr=False, slots=True)
-class Call:
-    """What the pickle would have made by calling `name` with `args`, and then done to the result.
-
-    state: what it would have passed to `__setstate__`.
-    items, mapping: what it would have appended to it, or assigned to its keys.
-    """
-
-    name: str
-    args: tuple[object, ...]
-    state: object = None
-    items: list[object] | None = None
-    mapping: dict[object, object] | None = None
-
-
-@dataclass(frozen=True, eq=False, repr=False, slots=True)
-class Persistent:
-    """A reference to something kept outside the pickle; torch keeps tensors' storages so."""
-
-    id: object
-
-
-@dataclass(frozen=True, eq=False, repr=False, slots=True)
-class Opaque:
-    """A dictionary's key or a set's member of a type other than text, number, None or class.
-
-    It equals itself alone: hashing what a file holds could take time without end.
-    """
-
-    value: object
 
 
 @dataclass(frozen=True, repr=False)
@@ -120,10 +82,6 @@ def parse_whole(data: memoryview) -> object:
     return parsed.value
 
 
-# Stand-ins by which Python makes an object of the class that is their first argument.
-_MAKERS = {"copyreg._reconstructor": 3, "copy_reg._reconstructor": 3, "copyreg.__newobj__": 1}
-
-
 class _Machine:
     """The stack machine. `stack` is the part above the last mark."""
 
@@ -177,27 +135,27 @@ class _Machine:
             case "LIST":
                 self._replace_mark(list)
             case "DICT":
-                self._replace_mark(lambda values: _assign({}, values))
+                self._replace_mark(lambda values: assign({}, values))
             case "FROZENSET":
-                self._replace_mark(lambda values: {_key(value) for value in values})
+                self._replace_mark(lambda values: {as_key(value) for value in values})
             case "APPEND":
                 item = stack.pop()
-                _extend(stack[-1], [item])
+                extend(stack[-1], [item])
             case "APPENDS":
                 items = self._pop_mark()
-                _extend(self.stack[-1], items)
+                extend(self.stack[-1], items)
             case "SETITEM":
                 value, key = stack.pop(), stack.pop()
-                _assign(stack[-1], [key, value])
+                assign(stack[-1], [key, value])
             case "SETITEMS":
                 pairs = self._pop_mark()
-                _assign(self.stack[-1], pairs)
+                assign(self.stack[-1], pairs)
             case "ADDITEMS":
                 items = self._pop_mark()
                 target = self.stack[-1]
                 if not isinstance(target, set):
                     raise TypeError
-                target.update(_key(item) for item in items)
+                target.update(as_key(item) for item in items)
             case "GLOBAL":
                 stack.append(self._global(reader.line().decode(), reader.line().decode()))
             case "STACK_GLOBAL":
@@ -205,17 +163,17 @@ class _Machine:
                 stack.append(self._global(module, attribute))
             case "REDUCE" | "NEWOBJ":
                 args, callee = stack.pop(), stack.pop()
-                stack.append(_call(callee, args))
+                stack.append(call(callee, args))
             case "NEWOBJ_EX":
                 kwargs, args, callee = stack.pop(), stack.pop(), stack.pop()
                 # As protocols 2 and 3 spell it; nothing that we read is made so.
                 stack.append(Call("copyreg.__newobj_ex__", (callee, args, kwargs)))
             case "OBJ":
                 callee, *rest = self._pop_mark()
-                self.stack.append(_call(callee, tuple(rest)))
+                self.stack.append(call(callee, tuple(rest)))
             case "INST":
                 callee = self._global(reader.line().decode(), reader.line().decode())
-                self._replace_mark(lambda values: _call(callee, tuple(values)))
+                self._replace_mark(lambda values: call(callee, tuple(values)))
             case "BUILD":
                 state, target = stack.pop(), stack[-1]
                 if not isinstance(target, Call):
@@ -272,54 +230,3 @@ class _Machine:
             case _:
                 self.persistent.append(Persistent(id))
                 self.stack.append(self.persistent[-1])
-
-
-def _call(callee: object, args: object) -> Call:
-    if not isinstance(args, tuple):
-        raise TypeError
-    if isinstance(callee, Call):  # such as a partial function
-        return Call("what a call returned", (callee, args))
-    if not isinstance(callee, Global):
-        raise TypeError
-    if callee.name in _MAKERS:
-        made = args[0]
-        if isinstance(made, Global):
-            return Call(made.name, args[_MAKERS[callee.name] :])
-    return Call(callee.name, args)
-
-
-def _key(value: object) -> object:
-    """A dictionary's key or a set's member, quick to hash."""
-    if isinstance(value, bytes):
-        return value.decode("latin1")
-    # The hash of a longer integer is a remainder, so that many could be made to collide.
-    if isinstance(value, int) and abs(value) >= 2**61 - 1:
-        return Opaque(value)
-    return (
-        value if value is None or isinstance(value, str | int | float | Global) else Opaque(value)
-    )
-
-
-def _assign(target: object, pairs: list[object]) -> object:
-    if isinstance(target, Call):
-        if target.mapping is None:
-            target.mapping = {}
-        mapping = target.mapping
-    elif isinstance(target, dict):
-        mapping = target
-    else:
-        raise TypeError
-    for key, value in zip(pairs[::2], pairs[1::2], strict=True):
-        mapping[_key(key)] = value
-    return target
-
-
-def _extend(target: object, items: list[object]) -> None:
-    if isinstance(target, Call):
-        if target.items is None:
-            target.items = []
-        target.items.extend(items)
-    elif isinstance(target, list):
-        target.extend(items)
-    else:
-        raise TypeError

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from flame_pytorch.errors import FileFormatError
 from flame_pytorch.reading.mapped import forget
-from flame_pytorch.reading.pickles import Call, Global, Persistent
+from flame_pytorch.reading.records import Call, Global, Persistent
 from flame_pytorch.reading.values import describe, is_count, to_shape, to_text
 
 STORAGE_DTYPES = {

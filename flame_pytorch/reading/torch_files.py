@@ -9,7 +9,8 @@ pickle brings its storage along as a complete stream of that kind.
 from __future__ import annotations
 
 from flame_pytorch.errors import FileFormatError
-from flame_pytorch.reading.pickles import Call, Persistent, parse, parse_whole
+from flame_pytorch.reading.pickles import parse, parse_whole
+from flame_pytorch.reading.records import Call, Persistent
 from flame_pytorch.reading.tensors import FindStorage, Storage, storage_reference
 from flame_pytorch.reading.values import to_bytes, to_text
 from flame_pytorch.reading.zips import Archive

@@ -7,7 +7,7 @@ from typing import TypeGuard
 
 from flame_pytorch.errors import FileFormatError
 from flame_pytorch.reading.pickle_literals import Blob
-from flame_pytorch.reading.pickles import Call, Global
+from flame_pytorch.reading.records import Call, Global
 
 _MAPPING_NAMES = frozenset({"collections.OrderedDict", "builtins.dict", "__builtin__.dict"})
 # NVIDIA's, in the files of StyleGAN and its heirs, within any package.

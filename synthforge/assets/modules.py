@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from torch import Tensor
 
 from flame_pytorch.errors import FileFormatError
-from flame_pytorch.reading.pickles import Call
+from flame_pytorch.reading.records import Call
 from flame_pytorch.reading.tensors import FindStorage, to_tensor
 from flame_pytorch.reading.values import describe, is_mapping, to_mapping, to_text
 

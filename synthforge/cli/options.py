@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import reduce
 from pathlib import Path
@@ -20,10 +19,7 @@ from synthforge.cli.launch import without
 from synthforge.config import is_url
 from synthforge.distributions import Range
 from synthforge.errors import ConfigError, UserError
-from synthforge.toml_files import read_config_file
-
-# Integers of settings are stored in 64 bits.
-_LARGEST_INTEGER = 2**63 - 1
+from synthforge.toml_files import is_integer, read_config_file, shown
 
 version_option = click.version_option(__version__, message="synthforge %(version)s")
 
@@ -212,9 +208,9 @@ def _setting(option: click.Parameter, value: Any, path: Path) -> Any:
         fits = isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))
         wanted = "two numbers, such as [0.0, 0.5]"
     elif option.type is click.INT:
-        fits, wanted = _is_number(value) and isinstance(value, int), "a whole number"
+        fits, wanted = is_integer(value), "a whole number"
     elif isinstance(option.type, AutoOrCount):
-        fits = value == "auto" or (_is_number(value) and isinstance(value, int))
+        fits = value == "auto" or is_integer(value)
         wanted = '"auto" or a whole number'
     elif option.type is click.FLOAT:
         fits, wanted = _is_number(value), "a number"
@@ -223,20 +219,12 @@ def _setting(option: click.Parameter, value: Any, path: Path) -> Any:
             value = ",".join(value)
         fits, wanted = isinstance(value, str), "text"
     if not fits:
-        raise ConfigError(f"{path}: {option.name} must be {wanted}, got {_shown(value)}")
+        raise ConfigError(f"{path}: {option.name} must be {wanted}, got {shown(value)}")
     return value
 
 
 def _is_number(value: Any) -> bool:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return abs(value) <= _LARGEST_INTEGER
-    return isinstance(value, float)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, int) and abs(value) > _LARGEST_INTEGER:
-        return "one beyond 64 bits"
-    return reprlib.repr(value)
+    return is_integer(value) or isinstance(value, float)
 
 
 def config_option(function: Callable[..., Any]) -> Callable[..., Any]:

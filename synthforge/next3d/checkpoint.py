@@ -23,7 +23,7 @@ from flame_pytorch.errors import FileFormatError, naming
 from flame_pytorch.reading.arrays import to_array
 from flame_pytorch.reading.contents import read_contents
 from flame_pytorch.reading.mapped import open_mapped
-from flame_pytorch.reading.pickles import Call
+from flame_pytorch.reading.records import Call
 from flame_pytorch.reading.tensors import FindStorage, is_tensor, to_tensor
 from flame_pytorch.reading.values import describe, is_mapping, listed, to_mapping
 from synthforge.assets.modules import module_state, module_tensors

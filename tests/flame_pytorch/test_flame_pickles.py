@@ -23,7 +23,8 @@ from support_pickles import (
 from flame_pytorch.errors import FileFormatError
 from flame_pytorch.reading.arrays import to_array
 from flame_pytorch.reading.pickle_literals import Blob
-from flame_pytorch.reading.pickles import Call, Global, parse, parse_whole
+from flame_pytorch.reading.pickles import parse, parse_whole
+from flame_pytorch.reading.records import Call, Global
 
 keys = st.text(max_size=8) | st.integers(-(2**60), 2**60) | st.booleans() | st.none()
 scalars = keys | st.floats(allow_nan=False) | st.integers(-(2**500), 2**500)
