@@ -13,15 +13,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from synthforge.camera import Camera, rotate
-from synthforge.frames import UNITS_PER_METRE
+from synthforge.frames import DEPTH16_STEP_M, UNITS_PER_METRE
 from synthforge.generator import GeneratorOutput
 from synthforge.landmarks import JAW
 from synthforge.mesh import Topology, unit, vertex_normals
 from synthforge.rasterizer import Fragments
 from synthforge.regions import BACKGROUND, PALETTE
-
-# Metres per step of a 16-bit depth image; 0 is background. Reaches 6.5 m.
-DEPTH16_STEP_M = 1e-4
 
 # A keypoint farther than this behind what its pixel sees is hidden: 5 mm, in generator units.
 VISIBILITY_TOLERANCE = 0.005 * UNITS_PER_METRE

@@ -11,6 +11,8 @@ from torch import Tensor
 
 # Generator units per metre, from Next3D's orthographic scale (5 per half plane).
 UNITS_PER_METRE = 2.5
+# Metres per step of a 16-bit depth image; 0 is background. Reaches 6.5 m.
+DEPTH16_STEP_M = 1e-4
 # The fixed placement of the public SynthForge scripts, before the learned alignment.
 _OFFSET_FLAME = (0.0, -0.01, -0.01)
 _OFFSET_GEN = (0.0, 0.0, math.sqrt(2) / 10)

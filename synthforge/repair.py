@@ -19,7 +19,7 @@ from synthforge.dataset.ranges import merged, without
 from synthforge.dataset.scan import sample_indices
 from synthforge.dataset.shards.record import record_file, whole_shards
 from synthforge.dataset.shards.write import ShardWriter
-from synthforge.dataset.sink import cannot_write
+from synthforge.dataset.sink import Writer, cannot_write
 from synthforge.dataset.target import Target, open_target, read_card
 from synthforge.dataset.write import DatasetWriter
 from synthforge.engines import pick_engine
@@ -127,7 +127,7 @@ class Repair:
             for index in now[number].indices
         ]
 
-    def _generate(self, run: RunConfig, writer: DatasetWriter | ShardWriter) -> None:
+    def _generate(self, run: RunConfig, writer: Writer) -> None:
         missing = len(run.indices) - len(inside(run.indices, writer.there))
         if not missing:
             return

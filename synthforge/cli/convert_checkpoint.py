@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from synthforge.cli.launch import started
-from synthforge.cli.options import Command, OneLine, PathOption
+from synthforge.cli.options import Command, OneLine, PathOption, check_new_file
 
 
 @click.command("convert-checkpoint", cls=Command)
@@ -20,10 +20,7 @@ def convert_checkpoint(source: Path, target: Path) -> None:
     """
     if target.suffix != ".safetensors":
         raise OneLine(f"{target} should end in .safetensors, by which it is recognised")
-    if not target.parent.is_dir():
-        raise OneLine(f"the folder {target.parent} does not exist; create it first")
-    if target.exists():
-        raise OneLine(f"{target} is there already; remove it, or give another name")
+    check_new_file(target)
     from synthforge.next3d.checkpoint import load_checkpoint, save_safetensors
 
     started()

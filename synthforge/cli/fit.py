@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from synthforge.cli.launch import started
-from synthforge.cli.options import Command, OneLine, PathOption, asset_options
+from synthforge.cli.options import Command, OneLine, PathOption, asset_options, check_new_file
 from synthforge.config import AssetPaths, PartsConfig
 from synthforge.cpus import one_thread
 from synthforge.errors import ConfigError
@@ -44,10 +44,7 @@ def fit(
     """
     if output.suffix != ".npz":
         raise OneLine(f"{output} should end in .npz")
-    if not output.parent.is_dir():
-        raise OneLine(f"the folder {output.parent} does not exist; create it first")
-    if output.exists():
-        raise OneLine(f"{output} is there already; remove it, or give another name")
+    check_new_file(output)
     one_thread()
     import numpy as np
     from tqdm import tqdm

@@ -18,7 +18,7 @@ from synthforge.cli.run_options import run_options, take_run
 from synthforge.cli.sampling_options import RANGES, SHARES, sampling_options, take_overrides
 from synthforge.cli.shard import slurm_shard
 from synthforge.cli.threads import limit_threads
-from synthforge.config import BATCH_SIZES, AssetPaths, PartsConfig, Shard
+from synthforge.config import BATCH_SIZES, AssetPaths, PartsConfig, RunConfig, Shard
 from synthforge.dataset.folder import CONTACT_SHEET, REJECTIONS, check_output_dir
 from synthforge.errors import ConfigError
 from synthforge.generators.known import GENERATORS
@@ -26,6 +26,7 @@ from synthforge.sampling_config import ATTRIBUTES, HAIR
 
 if TYPE_CHECKING:
     from synthforge.dataset.sample import Sample
+    from synthforge.dataset.sink import Writer
     from synthforge.dataset.target import Target
     from synthforge.grid import Grid
     from synthforge.pipeline import Summary
@@ -105,7 +106,6 @@ def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any
     from synthforge.assembly import build_rig, check_labels
     from synthforge.batches import make_samples
     from synthforge.dataset.card import dataset_card
-    from synthforge.dataset.contact_sheet import SAMPLES, write_contact_sheet
     from synthforge.dataset.shards.record import REJECTED
     from synthforge.dataset.shards.write import ShardWriter, check_target
     from synthforge.dataset.target import open_target
@@ -140,7 +140,7 @@ def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any
 
     files = record_of({"like": like, "alignment": parts.alignment})
     card = dataset_card(run, rig, files)
-    writer: ShardWriter | DatasetWriter
+    writer: Writer
     if run.format == "webdataset":
         writer = ShardWriter(target, card, run)
     else:
@@ -158,15 +158,10 @@ def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any
     else:  # the disk may be read-only
         summary = Summary(already_there=len(run.indices))
     writer.write_index()
-    if isinstance(writer, ShardWriter):
-        summary.already_there -= len(writer.given_up)
-        summary.given_up += writer.given_up
-    root = target.where()
-    is_writable = isinstance(root, str) or os.access(root, os.W_OK)
-    can_draw = is_writable and CONTACT_SHEET not in target.names()
-    if run.start_index in run.indices and (summary.written or can_draw):  # else another shard does
-        likely = heapq.merge(range(SAMPLES), writer.there[:SAMPLES].tolist(), run.indices)
-        write_contact_sheet(run.output_dir, (index for index, _ in groupby(likely)))
+    summary.already_there -= len(writer.given_up)
+    summary.given_up += writer.given_up
+    if run.start_index in run.indices:  # else another shard draws the sheet
+        _draw_sheet(run, writer, target, summary)
     _report(summary, target)
     if summary.given_up:
         log = REJECTED if run.format == "webdataset" else REJECTIONS
@@ -182,6 +177,17 @@ def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any
 
 def _tell(line: str) -> None:
     click.echo(line, err=True)
+
+
+def _draw_sheet(run: RunConfig, writer: Writer, target: Target, summary: Summary) -> None:
+    """Draw the contact sheet, where samples are new or it is missing and can be written."""
+    from synthforge.dataset.contact_sheet import SAMPLES, write_contact_sheet
+
+    root = target.where()
+    is_writable = isinstance(root, str) or os.access(root, os.W_OK)
+    if summary.written or (is_writable and CONTACT_SHEET not in target.names()):
+        likely = heapq.merge(range(SAMPLES), writer.there[:SAMPLES].tolist(), run.indices)
+        write_contact_sheet(root, (index for index, _ in groupby(likely)))
 
 
 def _report(summary: Summary, target: Target) -> None:

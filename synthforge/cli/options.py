@@ -179,6 +179,14 @@ def stacked(*options: Callable[..., Any]) -> Callable[..., Any]:
     return decorate
 
 
+def check_new_file(path: Path) -> None:
+    """Raises OneLine unless a command can make a new file of that path."""
+    if not path.parent.is_dir():
+        raise OneLine(f"the folder {path.parent} does not exist; create it first")
+    if path.exists():
+        raise OneLine(f"{path} is there already; remove it, or give another name")
+
+
 def asset_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """`--pretrained_dir` and `--model_dir`, where the user's licensed files are."""
     searched = f"here, in ${HOME_VARIABLE} or in the clone"

@@ -17,14 +17,17 @@ from synthforge.config import (
 )
 from synthforge.generators.known import CHOICES
 
+generator_option = click.option(
+    "--generator",
+    type=click.Choice(CHOICES),
+    default=PartsConfig.generator,
+    help="auto: next3d if all of its files are there, mannequin if none are.",
+)
+device_option = click.option("--device", default=PartsConfig.device, help="auto, cpu, cuda:0 ...")
+
 parts_options = stacked(
-    click.option(
-        "--generator",
-        type=click.Choice(CHOICES),
-        default=PartsConfig.generator,
-        help="auto: next3d if all of its files are there, mannequin if none are.",
-    ),
-    click.option("--device", default=PartsConfig.device, help="auto, cpu, cuda:0 ..."),
+    generator_option,
+    device_option,
     click.option(
         "--rasterizer",
         type=click.Choice(get_args(RasterizerName)),

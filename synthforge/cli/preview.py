@@ -9,20 +9,15 @@ import click
 
 from synthforge.cli.launch import started
 from synthforge.cli.options import Command, PathOption, asset_options
+from synthforge.cli.parts_options import device_option, generator_option
 from synthforge.cli.threads import limit_threads
 from synthforge.config import AssetPaths, PartsConfig
 from synthforge.errors import ConfigError
-from synthforge.generators.known import CHOICES
 
 
 @click.command(cls=Command)
-@click.option(
-    "--generator",
-    type=click.Choice(CHOICES),
-    default=PartsConfig.generator,
-    help="auto: next3d if all of its files are there, mannequin if none are.",
-)
-@click.option("--device", default=PartsConfig.device, help="auto, cpu, cuda:0 ...")
+@generator_option
+@device_option
 @click.option(
     "--output_dir",
     type=PathOption(file_okay=False),

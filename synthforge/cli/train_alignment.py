@@ -10,9 +10,9 @@ import click
 from synthforge.alignment_config import AlignmentTrainingConfig
 from synthforge.cli.launch import started
 from synthforge.cli.options import Command, PathOption, asset_options, config_option
+from synthforge.cli.parts_options import device_option, generator_option
 from synthforge.cli.threads import limit_threads
 from synthforge.config import Activation, AssetPaths, DetectorName, PartsConfig
-from synthforge.generators.known import CHOICES
 
 DEFAULTS = AlignmentTrainingConfig()
 
@@ -32,12 +32,7 @@ DEFAULTS = AlignmentTrainingConfig()
 @click.option("--batch_size", type=int, default=DEFAULTS.batch_size, help="Samples a step.")
 @click.option("--lr", type=float, default=DEFAULTS.lr, help="Learning rate at the start.")
 @click.option("--seed", type=int, default=DEFAULTS.seed, help="Of the drawn samples.")
-@click.option(
-    "--generator",
-    type=click.Choice(CHOICES),
-    default=PartsConfig.generator,
-    help="auto: next3d if all of its files are there, mannequin if none are.",
-)
+@generator_option
 @click.option(
     "--detector",
     type=click.Choice(get_args(DetectorName)),
@@ -51,7 +46,7 @@ DEFAULTS = AlignmentTrainingConfig()
     help="Go on where a run with the same output stopped. With more --epochs the learning rate "
     "goes on from where it was.",
 )
-@click.option("--device", default=PartsConfig.device, help="auto, cpu, cuda:0 ...")
+@device_option
 @click.option(
     "--cache_dir",
     type=PathOption(file_okay=False),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -62,7 +62,7 @@ Examples:
 def verify(
     dataset: Path | str,
     fix: bool,
-    workers: str | int,
+    workers: int | Literal["auto"],
     like: Path | None,
     alignment: Path | None,
     pretrained_dir: Path | None,
@@ -86,7 +86,7 @@ def verify(
     from synthforge.dataset.verify.verify import verify
 
     started()
-    threads = usable_cores() if workers == "auto" else int(workers)
+    threads = usable_cores() if workers == "auto" else workers
     report = verify(dataset, threads, _bar)
     _tell(report, dataset)
     if not fix and not report.is_whole:
@@ -99,7 +99,7 @@ def verify(
     from synthforge.repair import Repair
 
     assets = AssetPaths(pretrained_dir, model_dir)
-    repair = Repair.of(dataset, assets, workers, _say, like, alignment)  # type: ignore[arg-type]
+    repair = Repair.of(dataset, assets, workers, _say, like, alignment)
     others = repair.draw(report.damaged)
     if others:
         many = len(others) != 1

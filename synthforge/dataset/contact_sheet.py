@@ -72,6 +72,11 @@ def paint_depth(depth: NDArray[np.uint8], behind: NDArray[np.bool_]) -> NDArray[
     return painted.astype(np.uint8, copy=False)
 
 
+def paint_visible(ids: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Class ids of seg_visible [H, W] in their colours [H, W, 3]; those not known as unknown."""
+    return VISIBLE_PALETTE[np.minimum(ids, UNKNOWN)]
+
+
 def _small(view: NDArray[np.uint8]) -> NDArray[np.uint8]:
     resized = cv2.resize(view, (_TILE, _TILE), interpolation=cv2.INTER_AREA)
     return resized.astype(np.uint8, copy=False)
@@ -87,8 +92,8 @@ def _tiles(dataset: Dataset, index: int) -> NDArray[np.uint8]:
     )
     small = [_small(view) for view in views]
     if "seg_visible" in dataset.folders:
-        seen = VISIBLE_PALETTE[np.minimum(dataset.image("seg_visible", index), UNKNOWN)]
-        small.append(_small(seen) // 2 + small[0] // 2)
+        seen = _small(paint_visible(dataset.image("seg_visible", index)))
+        small.append(seen // 2 + small[0] // 2)
     return np.concatenate(small, 1)
 
 
@@ -109,17 +114,19 @@ def contact_sheet(dataset: Dataset, indices: Sequence[int]) -> NDArray[np.uint8]
     return sheet
 
 
-def write_contact_sheet(root: Path | str, candidates: Iterable[int]) -> Path | str:
-    """Draw samples of the dataset at `root` into contact_sheet.png there.
+def write_contact_sheet(root: Path | str, candidates: Iterable[int]) -> Path | str | None:
+    """Draw samples of the dataset at `root` into contact_sheet.png there, and return its path.
 
     candidates: numbers that samples may have; the first SAMPLES of those that are complete are
-    drawn.
+    drawn. Where none is, nothing is written.
     """
     dataset = Dataset(root)
     target = open_target(root)
     path = target.where(CONTACT_SHEET)
-    whole = (index for index in candidates if dataset.holds(index))
-    sheet = encode_png(contact_sheet(dataset, list(islice(whole, SAMPLES))))
+    drawn = list(islice(filter(dataset.holds, candidates), SAMPLES))
+    if not drawn:
+        return None
+    sheet = encode_png(contact_sheet(dataset, drawn))
     with (
         told(f"cannot write {path}", "the samples are whole: move it away and run this again"),
         target.replacing(CONTACT_SHEET) as file,

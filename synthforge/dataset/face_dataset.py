@@ -15,11 +15,11 @@ from torch import Tensor
 from synthforge.dataset.folder import ANNOTATIONS, DatasetError, image_size
 from synthforge.dataset.mirror import Mirror
 from synthforge.dataset.read import Dataset, StoredSample, palette_ids
+from synthforge.frames import DEPTH16_STEP_M, UNITS_PER_METRE
 from synthforge.labels import IMAGES, NUMBERS
 from synthforge.regions import BACKGROUND
 
-_DEPTH_STEP_M = 1e-4
-_UNIT_M = 0.4
+_UNIT_M = 1 / UNITS_PER_METRE
 # Made of camera_params.
 _CAMERA = ("T_gen_cam", "K_px")
 
@@ -32,8 +32,10 @@ class FaceDataset(torch.utils.data.Dataset[dict[str, Tensor]]):
     drawn by torch's random numbers; see `Mirror`.
 
     images: float32 [3, H, W], sRGB in [0, 1].
-    seg, seg_id, and other ids: int64 [H, W].
-    depth, depth16, volume_depth: float32 [H, W], z-depth in metres; 0 where there is nothing.
+    seg, seg_id and other ids: int64 [H, W].
+    depth, depth16, depth16_visible, volume_depth: float32 [H, W], z-depth in metres; 0 where there
+    is nothing.
+    alpha: float32 [H, W] in [0, 1].
     normals: float32 [3, H, W], unit vectors in the camera frame; 0 where there is nothing.
     uv: float32 [3, H, W]: u and v in [0, 1], then 1 where there is something, else 0.
     T_gen_cam: float32 [4, 4], camera to generator world, generator units (0.4 m).
@@ -112,7 +114,7 @@ def _image(name: str, sample: StoredSample) -> Tensor:
             ids = palette_ids(sample.image("seg"), sample.paths["seg"])
             return (z_depth * _UNIT_M).masked_fill(torch.from_numpy(ids == BACKGROUND), 0).float()
         case "0.0001 m":
-            return _channels_first(stored) * _DEPTH_STEP_M
+            return _channels_first(stored) * DEPTH16_STEP_M
         case "1/127.5":
             image = _channels_first(stored)
             covered = (image > 0).any(0)

@@ -59,8 +59,30 @@ class Writer(Protocol):
     recipe: Mapping[str, Any]
 
     @property
+    def has_card(self) -> bool:
+        """Whether dataset.json is there."""
+        ...
+
+    @property
     def there(self) -> NDArray[np.int64]:
         """Indices that need not be drawn, ascending."""
+        ...
+
+    @property
+    def given_up(self) -> Sequence[int]:
+        """Indices of the run that are `there` without a sample."""
+        ...
+
+    def check_room(self, samples: int) -> None:
+        """Raises DatasetError unless so many samples can be written, as far as one can tell."""
+        ...
+
+    def open(self) -> None:
+        """Begin to write. Raises DatasetError."""
+        ...
+
+    def close(self) -> None:
+        """Remove what is the run's own; `open` makes it again."""
         ...
 
     @property

@@ -7,11 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from synthforge.next3d.config import Next3DConfig
+from synthforge.next3d.convolutions import halving_filter
 from synthforge.next3d.layers import (
     Conv2d,
     FullyConnected,
     SynthesisBlock,
-    halving_filter,
     second_moment_normalize,
 )
 

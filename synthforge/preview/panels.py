@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthforge.config import IMAGE_SIZE
-from synthforge.dataset.contact_sheet import draw_keypoints, paint_depth
+from synthforge.dataset.contact_sheet import draw_keypoints, paint_depth, paint_visible
 from synthforge.dataset.sample import Sample
 from synthforge.regions import BACKGROUND
-from synthforge.visible import UNKNOWN, VISIBLE_PALETTE
 
 # What may lie over the face.
 Over = Literal["nothing", "keypoints", "regions", "visible classes", "depth"]
@@ -31,7 +30,7 @@ def panels(sample: Sample, over: Over) -> NDArray[np.uint8]:
     labels = {
         "depth": _sized(paint_depth(files["depth"], is_behind)),
         "regions": _sized(files["seg"]),
-        "visible classes": _sized(VISIBLE_PALETTE[np.minimum(seen, UNKNOWN)]),
+        "visible classes": _sized(paint_visible(seen)),
         "keypoints": draw_keypoints(image, points_px, sample.annotation["kps_visible"]),
     }
     face = {"nothing": image, "keypoints": labels["keypoints"]}.get(over)

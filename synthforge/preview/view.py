@@ -10,6 +10,7 @@ from pathlib import Path
 
 from synthforge.config import PartsConfig
 from synthforge.generators.descriptor import Descriptor
+from synthforge.mannequin.head.faces import FACES
 from synthforge.sampling import SampleId
 from synthforge.sampling_config import HAIR, WEAR
 
@@ -92,8 +93,6 @@ class View:
 
     def _face(self) -> str:
         """Its entry in a grid's expressions."""
-        from synthforge.mannequin.head.faces import FACES
-
         moved = {name: amount for name, amount in self.actions.items() if amount}
         if self.gaze is not None:
             left, up = self.gaze

@@ -238,6 +238,8 @@ def test_samples_are_the_files_as_stored(tmp_path, made):
 
 def test_the_sheet_is_drawn_and_leaves_nothing_else(root):
     before = set(root.iterdir())
+    assert write_contact_sheet(root, range(90, 99)) is None
+    assert not (root / "contact_sheet.png").exists()
     sheet = write_contact_sheet(root, range(9))
     assert set(root.iterdir()) == before | {sheet}
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from synthforge.next3d import layers
+from synthforge.next3d import convolutions, layers
 from synthforge.next3d.networks import EncoderStage
 
 SHAPES = {
@@ -70,11 +70,11 @@ def test_fully_connected(goldens, layer, prefix, golden):
 
 
 def test_upsample2d(goldens):
-    assert_close(layers.upsample2d(unit("x")), goldens["upsample2d"])
+    assert_close(convolutions.upsample2d(unit("x")), goldens["upsample2d"])
 
 
 def test_halving_filter(goldens):
-    assert_close(layers.halving_filter(6)(unit("x")), goldens["downsample2d"])
+    assert_close(convolutions.halving_filter(6)(unit("x")), goldens["downsample2d"])
 
 
 def test_filters_move_with_their_module_and_stay_out_of_its_weights():
@@ -90,7 +90,7 @@ def test_upsample2d_is_zero_insertion_and_the_binomial_filter():
     taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
     kernel = torch.outer(taps, taps)[None, None].expand(3, 1, 4, 4) / 16
     want = F.conv2d(F.pad(spread, (2, 1, 2, 1)), kernel, groups=3)
-    assert_close(layers.upsample2d(x), want)
+    assert_close(convolutions.upsample2d(x), want)
 
 
 @pytest.mark.parametrize("mode", [FOLDED, SHARED])
@@ -98,13 +98,13 @@ def test_upsample2d_is_zero_insertion_and_the_binomial_filter():
     ("golden", "weight", "options", "noise"),
     [
         ("modconv", "w3", {}, "nz"),
-        ("modconv_up2", "w3", {"up": layers.doubling_filter(5)}, "nz2"),
+        ("modconv_up2", "w3", {"up": convolutions.doubling_filter(5)}, "nz2"),
         ("modconv_rgb", "w1", {"demodulate": False}, None),
     ],
 )
 def test_modulated_conv2d(goldens, mode, golden, weight, options, noise):
     def convolve(x, styles):
-        return layers.modulated_conv2d(x, unit(weight), styles, **options)
+        return convolutions.modulated_conv2d(x, unit(weight), styles, **options)
 
     got = run_layer(convolve, mode, unit("x"), unit("st"))
     assert_close(got if noise is None else got + unit(noise), goldens[golden])
@@ -113,7 +113,7 @@ def test_modulated_conv2d(goldens, mode, golden, weight, options, noise):
 @pytest.mark.parametrize("mode", [FOLDED, SHARED])
 def test_modulated_conv2d_in_half_precision(goldens, mode):
     def convolve(x, styles):
-        return layers.modulated_conv2d(x, 50 * unit("w3"), 50 * styles)
+        return convolutions.modulated_conv2d(x, 50 * unit("w3"), 50 * styles)
 
     got = run_layer(convolve, mode, unit("x").half(), unit("st"))
     assert got.dtype == torch.float16
@@ -122,15 +122,15 @@ def test_modulated_conv2d_in_half_precision(goldens, mode):
 
 def test_half_precision_cannot_overflow_where_demodulation_cancels_the_scale():
     x, weight, styles = unit("x"), 1e4 * unit("w3"), 1e4 * unit("st")
-    got = layers.modulated_conv2d(x.half(), weight, styles)
-    assert_close(got.float(), layers.modulated_conv2d(x, weight, styles), 2e-2)
+    got = convolutions.modulated_conv2d(x.half(), weight, styles)
+    assert_close(got.float(), convolutions.modulated_conv2d(x, weight, styles), 2e-2)
 
 
 @pytest.mark.parametrize("batch", [1, 2])
 def test_gain_scales_the_convolution_but_not_the_bias(batch):
     x, weight, styles, bias = unit("x")[:batch], unit("w3"), unit("st")[:batch], unit("b5")
-    plain = layers.modulated_conv2d(x, weight, styles)
-    got = layers.modulated_conv2d(x, weight, styles, bias, gain=3.0)
+    plain = convolutions.modulated_conv2d(x, weight, styles)
+    got = convolutions.modulated_conv2d(x, weight, styles, bias, gain=3.0)
     assert_close(got, 3 * plain + bias[:, None, None])
 
 
@@ -165,7 +165,7 @@ def test_conv2d_and_encoder_stage(goldens):
 
     stage = EncoderStage(4, 6, 5)
     support.fill(stage, "unit.enc.")
-    condition = layers.halving_filter(4)(unit("x4"))
+    condition = convolutions.halving_filter(4)(unit("x4"))
     assert_close(condition, goldens["enc_in"])
     assert_close(stage(condition, unit("skip")), goldens["enc_out"])
 

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from synthforge.dataset.contact_sheet import paint_depth
+from synthforge.dataset.contact_sheet import paint_depth, paint_visible
 from synthforge.dataset.folder import ANNOTATIONS, DatasetError, planned_ranges, sample_path, told
 from synthforge.dataset.info import rejected_by_reason
 from synthforge.dataset.read import Dataset, StoredSample, palette_ids
@@ -39,8 +39,8 @@ def write_report(where: Path | str, path: Path, like: Like | None = None) -> Non
     """Write the page of a dataset, a folder or a URL of shards, to `path`.
 
     Of a large dataset only a part is read. like: faces in photographs, whose distributions are
-    drawn beside the dataset's. Raises DatasetError if there is no sample, or a file
-    cannot be read or written.
+    drawn beside the dataset's. Raises DatasetError if there is no sample, or a file cannot be read
+    or written.
     """
     dataset = Dataset(where)
     if not len(dataset):
@@ -111,10 +111,7 @@ def _views(sample: StoredSample) -> Iterator[tuple[str, str, NDArray[np.uint8], 
     yield "image", "image", sample.image("images"), ".jpg"
     yield "seg", "regions", sample.image("seg"), ".png"
     if "seg_visible" in sample.files:
-        from synthforge.visible import UNKNOWN, VISIBLE_PALETTE
-
-        seen = VISIBLE_PALETTE[np.minimum(sample.image("seg_visible"), UNKNOWN)]
-        yield "visible", "what is seen", seen, ".png"
+        yield "visible", "what is seen", paint_visible(sample.image("seg_visible")), ".png"
     ids = palette_ids(sample.image("seg"), sample.paths["seg"])
     yield "depth", "depth", paint_depth(sample.image("depth"), ids == BACKGROUND), ".jpg"
 
@@ -123,7 +120,7 @@ def _buttons(dataset: Dataset) -> Iterator[str]:
     (sample,) = dataset.samples(dataset.indices[:1])
     for name, words, _, _ in _views(sample):
         checked = " checked" if name == "image" else ""
-        yield (f'<label><input type="radio" name="layer" value="{name}"{checked}>{words}</label>')
+        yield f'<label><input type="radio" name="layer" value="{name}"{checked}>{words}</label>'
 
 
 def _tile(sample: StoredSample) -> str:

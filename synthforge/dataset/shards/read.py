@@ -90,7 +90,7 @@ class ShardFiles:
             files = unpack(index, content)
             return {folder: files[member(folder)] for folder in self.folders}
         except (ValueError, KeyError) as error:
-            raise unreadable(self.path(ANNOTATIONS, index), cause(ValueError())) from error
+            raise unreadable(self.path(ANNOTATIONS, index), cause(error)) from error
 
 
 def mixed(target: Target, number: int) -> DatasetError:
