@@ -37,11 +37,13 @@ class LocalTarget:
         return {path.name for path in visible(self.root)} if self.root.exists() else set()
 
     def sizes(self, folder: str) -> dict[str, int]:
-        try:
-            with os.scandir(self.root / folder) as entries:
-                return {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
-        except FileNotFoundError:
-            return {}
+        sizes = {}
+        with contextlib.suppress(FileNotFoundError), os.scandir(self.root / folder) as entries:
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):  # it vanished meanwhile
+                    if entry.is_file():
+                        sizes[entry.name] = entry.stat().st_size
+        return sizes
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> bytes:
         with open(self.root / name, "rb") as file:

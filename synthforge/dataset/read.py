@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,8 +19,9 @@ from synthforge.dataset.folder import (
 from synthforge.dataset.sample import decode_annotation, decode_image, read_file, unreadable
 from synthforge.dataset.scan import is_complete, sample_indices
 from synthforge.dataset.shards.read import ShardFiles
+from synthforge.dataset.stored import StoredSample, array_of, check_shape
 from synthforge.dataset.target import open_target, read_card
-from synthforge.labels import CORE, NUMBERS
+from synthforge.labels import CORE
 from synthforge.regions import BACKGROUND, PALETTE, region_ids
 
 if TYPE_CHECKING:
@@ -48,35 +48,6 @@ class Files(Protocol):
     def stream(self) -> Iterator[tuple[int, Mapping[str, bytes]]]:
         """Each complete sample's number and files by folder, ascending."""
         ...
-
-
-@dataclass(frozen=True)
-class StoredSample:
-    """A sample's files as they are stored, alike in folders and shards.
-
-    index: its number. files: folder -> bytes, PNG files and, as `annotations`, the JSON.
-    annotation: its parsed JSON, key -> number or nested list of numbers.
-    paths: folder -> where the file is, to name it.
-    """
-
-    index: int
-    files: Mapping[str, bytes]
-    annotation: Mapping[str, Any]
-    paths: Mapping[str, Path | str]
-
-    def image(self, folder: str) -> NDArray[Any]:
-        """Stored values: RGB [H, W, 3] or [H, W], uint8 or uint16.
-
-        Raises DatasetError, which names the file, if it is damaged.
-        """
-        return decode_image(self.files[folder], folder, self.paths[folder])
-
-    def array(self, key: str) -> NDArray[Any]:
-        """A value of the annotation: float32 [...] if it has a fraction, else int64 [...].
-
-        Raises DatasetError if it is not there, or holds something else than finite numbers.
-        """
-        return _array(self.annotation, key, self.paths[ANNOTATIONS])
 
 
 class FolderFiles:
@@ -176,7 +147,7 @@ class Dataset:
         sample = self._stored(index, files)
         images = {folder: sample.image(folder) for folder in self.folders}
         path = sample.paths[ANNOTATIONS]
-        return images | {key: _array(sample.annotation, key, path) for key in sample.annotation}
+        return images | {key: array_of(sample.annotation, key, path) for key in sample.annotation}
 
     def annotation(self, index: int) -> dict[str, Any]:
         """Numbers and nested lists of numbers by name; docs/formats.md has the names."""
@@ -221,12 +192,10 @@ class Dataset:
 
     def _numbers(self, index: int, key: str) -> NDArray[np.float64]:
         """A value of the annotation, which must have the shape of its label."""
-        shape = NUMBERS[key].shape
         path = self._files.path(ANNOTATIONS, index)
-        array = _array(self.annotation(index), key, path).astype(np.float64)
-        if array.shape != shape:
-            raise unreadable(path, f"{key} is {array.shape}, expected {shape}")
-        return array
+        array = array_of(self.annotation(index), key, path)
+        check_shape(array, key, path)
+        return array.astype(np.float64)
 
 
 def palette_ids(seg: NDArray[np.uint8], path: Path | str) -> NDArray[np.uint8]:
@@ -240,16 +209,3 @@ def palette_ids(seg: NDArray[np.uint8], path: Path | str) -> NDArray[np.uint8]:
             f"{path} has colours outside the palette; was it resized or stored again?"
         )
     return ids
-
-
-def _array(annotation: Mapping[str, Any], key: str, path: Path | str) -> NDArray[Any]:
-    """A value of the annotation at `path`: float32 [...] or int64 [...]."""
-    try:
-        array = np.asarray(annotation[key])
-    except KeyError as error:
-        raise unreadable(path, f"it has no {key}") from error
-    except ValueError as error:
-        raise unreadable(path, f"{key} is ragged") from error
-    if array.dtype.kind not in "if" or not np.isfinite(array).all():
-        raise unreadable(path, f"{key} holds something else than finite numbers")
-    return array.astype(np.float32 if array.dtype.kind == "f" else np.int64)

@@ -1,5 +1,6 @@
 """A target stores whole files or none, on a disk and in fsspec's memory."""
 
+import contextlib
 import os
 import pickle
 import shutil
@@ -73,6 +74,26 @@ def test_a_file_has_its_name_only_at_the_end(where):
         file.write(b"x" * 2**20)
         assert target.sizes("shards") == {}
     assert target.sizes("shards") == {"000000.tar": 2**20}
+
+
+def test_a_file_that_vanishes_meanwhile_hides_no_other(tmp_path, monkeypatch):
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(b"x")
+    scandir = os.scandir
+
+    @contextlib.contextmanager
+    def vanishing(path):
+        def entries(found):
+            for entry in found:
+                if entry.name == "a":
+                    os.unlink(entry)
+                yield entry
+
+        with scandir(path) as found:
+            yield entries(sorted(found, key=lambda entry: entry.name))
+
+    monkeypatch.setattr(os, "scandir", vanishing)
+    assert LocalTarget(tmp_path).sizes("") == {"b": 1}
 
 
 def test_a_files_url_is_the_local_folder(tmp_path):

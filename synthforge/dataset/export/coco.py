@@ -109,9 +109,10 @@ def annotation(number: int, sample: StoredSample, ids: NDArray[np.uint8]) -> dic
     """
     height, width = ids.shape
     mask = np.isin(ids, _NO_HEAD, invert=True)
-    points = np.array(sample.annotation["2d_kps"], np.float64)
-    visible = np.array(sample.annotation["kps_visible"], bool)
-    visible &= ~np.array(sample.annotation.get("kps_occluded", np.zeros(len(visible))), bool)
+    points = sample.numbers("2d_kps")
+    visible = sample.numbers("kps_visible") != 0
+    if "kps_occluded" in sample.annotation:
+        visible &= sample.numbers("kps_occluded") == 0
     inside = np.all((points >= 0) & (points < (width, height)), 1)
     flags = np.where(inside, np.where(visible, 2, 1), 0)
     places = np.where(inside[:, None], points - 0.5, 0).round(2)

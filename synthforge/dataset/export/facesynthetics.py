@@ -34,5 +34,5 @@ def write(dataset: Dataset, samples: Iterator[StoredSample], folder: Path) -> No
         name = sample_name(sample.index)
         (folder / f"{name}.png").write_bytes(sample.files["images"])
         (folder / f"{name}_seg.png").write_bytes(sample.files[_PARSING])
-        rows = (f"{x:.3f} {y:.3f}\n" for x, y in sample.annotation[_POINTS])
+        rows = (f"{x:.3f} {y:.3f}\n" for x, y in sample.numbers(_POINTS))
         (folder / f"{name}_ldmks.txt").write_text("".join(rows))

@@ -6,8 +6,11 @@ pixel is at 1.0, here at 0.5.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from synthforge.dataset.folder import sample_name
 from synthforge.dataset.read import Dataset, StoredSample
@@ -20,10 +23,10 @@ def write(dataset: Dataset, samples: Iterator[StoredSample], folder: Path) -> No
     for sample in samples:
         name = sample_name(sample.index)
         (folder / f"{name}.png").write_bytes(sample.files["images"])
-        (folder / f"{name}.pts").write_text(as_pts(sample.annotation["2d_kps"]))
+        (folder / f"{name}.pts").write_text(as_pts(sample.numbers("2d_kps")))
 
 
-def as_pts(points: Sequence[Sequence[float]]) -> str:
+def as_pts(points: NDArray[np.float64]) -> str:
     """points: [68, 2], pixels, centres at +0.5."""
     rows = (f"{x + _FIRST_CENTRE:.3f} {y + _FIRST_CENTRE:.3f}\n" for x, y in points)
     return f"version: 1\nn_points: {len(points)}\n{{\n{''.join(rows)}}}\n"

@@ -9,7 +9,7 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -179,8 +179,8 @@ def _relief(sample: StoredSample) -> str:
     size = (_RELIEF, _RELIEF)
     depth = cv2.resize(sample.image("depth"), size, interpolation=cv2.INTER_NEAREST)
     image = cv2.resize(sample.image("images"), size, interpolation=cv2.INTER_AREA)
-    near, far = sample.annotation["depth_range"]
-    K: Any = np.reshape(sample.annotation["camera_params"][16:], (3, 3))
+    near, far = sample.numbers("depth_range").tolist()
+    K = sample.numbers("camera_params")[16:].reshape(3, 3)
     return json.dumps(
         {
             "index": sample.index,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from synthforge.dataset.read import Dataset, palette_ids
+from synthforge.dataset.read import Dataset, StoredSample, palette_ids
 from synthforge.landmarks import LEFT_EYE, OUTER_LIP, RIGHT_EYE
 from synthforge.regions import REGIONS
 
@@ -31,34 +31,39 @@ _ACTIONS_SHOWN = 16
 
 @dataclass(frozen=True)
 class Column:
-    """A number of each sample. of: from its annotation and the image's width; None: it has none."""
+    """A number of each sample. of: from it and its image's width; None: it has none."""
 
     title: str
     unit: str
-    of: Callable[[Mapping[str, Any], int], float | None]
+    of: Callable[[StoredSample, int], float | None]
 
 
-def _euler(axis: int, camera_key: str | None) -> Callable[[Mapping[str, Any], int], float | None]:
+def _euler(axis: int, camera_key: str | None) -> Callable[[StoredSample, int], float | None]:
     """The head's angle as seen; the camera's where the annotation does not have it."""
 
-    def of(annotation: Mapping[str, Any], _: int) -> float | None:
-        if "head_euler_deg" in annotation:
-            return float(annotation["head_euler_deg"][axis])
+    def of(sample: StoredSample, _: int) -> float | None:
+        if "head_euler_deg" in sample.annotation:
+            return float(sample.numbers("head_euler_deg")[axis])
         if camera_key is None:
-            points = np.asarray(annotation["2d_kps"], float)
+            points = sample.numbers("2d_kps")
             x, y = points[LEFT_EYE].mean(0) - points[RIGHT_EYE].mean(0)
             return math.degrees(math.atan2(y, x))
-        return math.degrees(annotation[camera_key]) if camera_key in annotation else None
+        angle_rad = _number(sample, camera_key)
+        return None if angle_rad is None else math.degrees(angle_rad)
 
     return of
 
 
-def _plain(key: str) -> Callable[[Mapping[str, Any], int], float | None]:
-    return lambda annotation, _: annotation.get(key)
+def _number(sample: StoredSample, key: str) -> float | None:
+    return float(sample.numbers(key)) if key in sample.annotation else None
 
 
-def _size(annotation: Mapping[str, Any], width: int) -> float:
-    points = np.asarray(annotation["2d_kps"], float)
+def _plain(key: str) -> Callable[[StoredSample, int], float | None]:
+    return lambda sample, _: _number(sample, key)
+
+
+def _size(sample: StoredSample, width: int) -> float:
+    points = sample.numbers("2d_kps")
     return float(100 * (points.max(0) - points.min(0)).max() / width)
 
 
@@ -117,14 +122,14 @@ def statistics(dataset: Dataset, image_width: int) -> Statistics:
     heat = np.zeros((_HEAT, _HEAT))
     numbers = spread(dataset, _NUMBERS)
     for index in numbers:
-        annotation = dataset.annotation(index)
+        sample = dataset.sample(index, ())
         for column in COLUMNS:
-            value = column.of(annotation, image_width)
+            value = column.of(sample, image_width)
             if value is not None:
                 rows[column.title].append(value)
-        if "face_actions" in annotation:
-            actions.append(np.asarray(annotation["face_actions"]) >= _ACTIVE)
-        places = (np.asarray(annotation["2d_kps"]) * (_HEAT / image_width)).astype(int)
+        if "face_actions" in sample.annotation:
+            actions.append(sample.numbers("face_actions") >= _ACTIVE)
+        places = (sample.numbers("2d_kps") * (_HEAT / image_width)).astype(int)
         x, y = places[((places >= 0) & (places < _HEAT)).all(1)].T
         np.add.at(heat, (y, x), 1)
     names = dataset.card.get("face_actions", ())

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from click.testing import CliRunner
 from support_export import dataset_of
@@ -55,6 +57,18 @@ def test_colours_outside_the_palette_are_one_line(tmp_path):
     result = run(tmp_path / "d", "--to", "coco", "--output", tmp_path / "out")
     assert result.exit_code == 2
     assert "seg/000000.png has colours outside the palette" in result.output
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["coco", "300w"])
+@pytest.mark.parametrize("points", [None, [[1, 2], [3]], [[1.0, 2.0]], "many"])
+def test_an_annotation_without_its_points_is_one_line(tmp_path, name, points):
+    dataset_of(tmp_path / "d", 0)
+    path = tmp_path / "d/annotations/000000.json"
+    annotation = json.loads(path.read_text()) | {"2d_kps": points}
+    path.write_text(json.dumps(annotation))
+    result = run(tmp_path / "d", "--to", name, "--output", tmp_path / "out")
+    assert result.exit_code == 2 and "annotations/000000.json: 2d_kps " in result.output
     assert not (tmp_path / "out").exists()
 
 

@@ -81,6 +81,15 @@ def test_photographs_stand_beside_the_dataset(tmp_path):
     assert text.count('<rect class="beside"') == 16
 
 
+@pytest.mark.parametrize("key", ["2d_kps", "depth_range", "yaw_rad"])
+def test_a_damaged_annotation_is_one_line(tmp_path, key):
+    page_of(tmp_path, 0)
+    path = tmp_path / "d/annotations/000000.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: "far"}))
+    with pytest.raises(DatasetError, match=rf"000000\.json: {key} holds something else"):
+        write_report(tmp_path / "d", tmp_path / "report.html")
+
+
 def test_an_empty_dataset_is_one_line(tmp_path):
     dataset_of(tmp_path / "d")
     with pytest.raises(DatasetError, match="no complete sample"):
