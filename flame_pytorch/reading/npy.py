@@ -12,7 +12,7 @@ from flame_pytorch.reading.arrays import numeric_dtype, object_items, raw_array
 from flame_pytorch.reading.pickle_literals import WINDOWS_LINE_ENDS
 from flame_pytorch.reading.pickles import parse_whole
 from flame_pytorch.reading.records import Call
-from flame_pytorch.reading.values import describe, is_count
+from flame_pytorch.reading.values import MAX_DIMENSIONS, describe, is_count
 
 _MAGIC = b"\x93NUMPY"
 _MAX_HEADER_BYTES = 10_000
@@ -45,6 +45,6 @@ def read_npy(data: memoryview) -> NDArray[np.generic] | Call:
             raise FileFormatError(f"should hold an array of objects, but holds {describe(value)}")
         return value
     shape = tuple(int(size) for size in re.findall(r"\d+", header["shape"]))
-    if len(shape) > 8 or not all(map(is_count, shape)):
+    if len(shape) > MAX_DIMENSIONS or not all(map(is_count, shape)):
         raise FileFormatError(f"holds an array of shape {shape!r:.100}")
     return raw_array(data[end:], numeric_dtype(header["dtype"]), shape, header["fortran"] == "True")

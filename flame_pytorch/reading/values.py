@@ -16,6 +16,7 @@ _EASY_DICT = "dnnlib.util.EasyDict"
 BYTES_NAMES = frozenset({"_codecs.encode", "builtins.bytes", "__builtin__.bytes"})
 
 _MAX_PAIRS = 1000
+MAX_DIMENSIONS = 8
 
 
 def describe(value: object) -> str:
@@ -103,13 +104,13 @@ def is_count(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**40
 
 
-def to_shape(value: object, max_dimensions: int = 8) -> tuple[int, ...]:
+def to_shape(value: object) -> tuple[int, ...]:
     """A tuple of counts. Raises FileFormatError."""
     if isinstance(value, Call) and value.name == "torch.Size" and len(value.args) == 1:
         value = value.args[0]
     if (
         not isinstance(value, tuple | list)
-        or len(value) > max_dimensions
+        or len(value) > MAX_DIMENSIONS
         or not all(is_count(size) for size in value)
     ):
         raise FileFormatError("holds an array with a damaged shape")

@@ -26,7 +26,8 @@ from synthforge.sampling_config import HAIR
 
 # Samples whose numbers are read, spread over the dataset.
 _READ = 1000
-_COLUMN = 14
+# Of the names on the left, and of the text beside them, in characters.
+_COLUMN, _WIDTH = 14, 84
 # Key of the annotation -> what is said of it, and its unit where it is shown in degrees.
 _RANGES = {
     "yaw_rad": ("camera yaw", True),
@@ -36,6 +37,8 @@ _RANGES = {
     "sex": ("male", False),
     "weight": ("weight", False),
 }
+# What a dataset that is drawn like photographs has from them.
+_PLACED = ("yaw_rad", "pitch_rad", "fov_deg")
 _FACTORS = ("identities", "expressions", "views", "lights")
 
 
@@ -113,10 +116,6 @@ def _acceptance(count: int, rejected: Counter[str]) -> str:
         return "nothing is drawn yet"
     reasons = ", ".join(f"{reason} {n}" for reason, n in rejected.most_common())
     return f"{count / drawn:.1%} of {drawn} draws" + (f"; rejected: {reasons}" if reasons else "")
-
-
-# What a dataset that is drawn like photographs has from them.
-_PLACED = ("yaw_rad", "pitch_rad", "fov_deg")
 
 
 def _drawn(dataset: Dataset) -> Iterator[str]:
@@ -198,10 +197,10 @@ def _shape(key: str, value: Any) -> str:
     return f"{key} {'x'.join(map(str, shape))}".strip()
 
 
-def _wrapped(name: str, words: Sequence[str], width: int = 84) -> Iterator[str]:
+def _wrapped(name: str, words: Sequence[str]) -> Iterator[str]:
     line = ""
     for word in words:
-        if line and len(line) + len(word) > width:
+        if line and len(line) + len(word) > _WIDTH:
             yield _row(name, line.rstrip())
             name, line = "", ""
         line += f"{word}, "

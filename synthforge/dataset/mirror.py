@@ -46,7 +46,7 @@ class Mirror:
             **dict.fromkeys(_SAME, lambda value: value),
             **dict.fromkeys(_PLAIN, lambda image: image.flip(-1)),
             **dict.fromkeys(_REGIONS, lambda ids: _traded(ids, FLIP_PAIRS).flip(-1)),
-            "normals": lambda image: _negated(image.flip(-1), 0, dim=-3),
+            "normals": lambda image: _x_negated(image.flip(-1), dim=-3),
             **self._keypoints(FLIP),
             "yaw_rad": lambda yaw: -yaw,
             "T_gen_cam": _transform,
@@ -56,7 +56,7 @@ class Mirror:
             "flame_eye_pose": lambda pose: _axis_angles(pose.roll(3)),
             "head_rotation": lambda R: R * torch.tensor([[1.0, -1, -1], [-1, 1, 1], [-1, 1, 1]]),
             "head_euler_deg": lambda angles: angles * torch.tensor([-1.0, 1.0, -1.0]),
-            **dict.fromkeys(("gaze", "eye_centers"), lambda of: _negated(of.flip(0), 0, dim=-1)),
+            **dict.fromkeys(("gaze", "eye_centers"), lambda of: _x_negated(of.flip(0), dim=-1)),
             "eye_opening": lambda opening: opening.flip(0),
         }
         for name, scheme in card.get("keypoints", {}).items():
@@ -94,7 +94,7 @@ class Mirror:
         seen = (f"kps_visible{scheme}", *(() if scheme else ("kps_occluded",)))
         return {
             **dict.fromkeys((f"2d_kps{scheme}", *(() if scheme else ("fan_kps",))), px),
-            f"3d_kps{scheme}": lambda points: _negated(points[order], 0, dim=-1),
+            f"3d_kps{scheme}": lambda points: _x_negated(points[order], dim=-1),
             **dict.fromkeys(seen, lambda is_seen: is_seen[order]),
         }
 
@@ -119,9 +119,10 @@ def _parsing(classes: Mapping[str, int]) -> Callable[[Tensor], Tensor]:
     return lambda ids: _traded(ids, pairs).flip(-1)
 
 
-def _negated(values: Tensor, entry: int, dim: int) -> Tensor:
+def _x_negated(values: Tensor, dim: int) -> Tensor:
+    """The first entry along `dim` changes its sign."""
     signs = torch.ones(values.shape[dim], dtype=values.dtype)
-    signs[entry] = -1
+    signs[0] = -1
     return (values.movedim(dim, -1) * signs).movedim(-1, dim)
 
 

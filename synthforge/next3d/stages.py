@@ -46,8 +46,8 @@ class Stages(nn.Module):
         faces: Tensor,
         face_uvcoords: Tensor,
         uv_face_mask: Tensor,
-        variant: Variant = "front",
-        precision: Precision = "fp32",
+        variant: Variant,
+        precision: Precision,
     ):
         """Weights are left uninitialised, see `Next3D`; the mesh is as checkpoints hold it:
 
