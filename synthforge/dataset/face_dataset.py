@@ -32,10 +32,10 @@ class FaceDataset(torch.utils.data.Dataset[dict[str, Tensor]]):
     drawn by torch's random numbers; see `Mirror`.
 
     images: float32 [3, H, W], sRGB in [0, 1].
-    seg, seg_id and other ids: int64 [H, W].
-    depth, depth16, depth16_visible, volume_depth: float32 [H, W], z-depth in metres; 0 where there
-    is nothing.
+    seg, seg_id, seg_visible, parsing_*, and other ids: int64 [H, W].
     alpha: float32 [H, W] in [0, 1].
+    depth, depth16, depth16_visible, volume_depth: float32 [H, W], z-depth in metres; 0 where there
+        is nothing.
     normals: float32 [3, H, W], unit vectors in the camera frame; 0 where there is nothing.
     uv: float32 [3, H, W]: u and v in [0, 1], then 1 where there is something, else 0.
     T_gen_cam: float32 [4, 4], camera to generator world, generator units (0.4 m).
