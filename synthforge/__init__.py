@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from synthforge.config import PartsConfig, RunConfig
     from synthforge.dataset.face_dataset import FaceDataset
     from synthforge.dataset.mirror import Mirror
-    from synthforge.dataset.read import Dataset, StoredSample
+    from synthforge.dataset.read import Dataset
     from synthforge.dataset.sample import Sample
+    from synthforge.dataset.stored import StoredSample
     from synthforge.dataset.verify.verify import verify
     from synthforge.distributions import Range
     from synthforge.errors import UserError
@@ -38,7 +39,7 @@ _HOMES = {
     "Sample": "dataset.sample",
     "SampleId": "sampling",
     "SamplingConfig": "sampling_config",
-    "StoredSample": "dataset.read",
+    "StoredSample": "dataset.stored",
     "UserError": "errors",
     "build_rig": "assembly",
     "make_samples": "batches",

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthforge import assembly
+from synthforge.cli.config_option import config_option
 from synthforge.cli.generate import generate
-from synthforge.cli.options import Command, OneLine, PathOption, config_option, range_option
+from synthforge.cli.options import Command, OneLine, PathOption, range_option
 from synthforge.cli.train_alignment import train
 from synthforge.errors import UserError
 

@@ -14,7 +14,7 @@ from synthforge.dataset.export.formats import FORMATS
 from synthforge.dataset.export.formats import export as write_export
 
 if TYPE_CHECKING:
-    from synthforge.dataset.read import StoredSample
+    from synthforge.dataset.stored import StoredSample
 
 _LISTED = "\n".join(f"  {name:16}{known.description}" for name, known in FORMATS.items())
 _EPILOG = f"""\b

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from synthforge.cli.config_option import config_option
 from synthforge.cli.launch import started
-from synthforge.cli.options import Command, config_option
+from synthforge.cli.options import Command
 from synthforge.cli.parts_options import parts_options
 from synthforge.cli.run_options import run_options, take_run
 from synthforge.cli.sampling_options import RANGES, SHARES, sampling_options, take_overrides

@@ -8,8 +8,9 @@ from typing import Any, get_args
 import click
 
 from synthforge.alignment_config import AlignmentTrainingConfig
+from synthforge.cli.config_option import config_option
 from synthforge.cli.launch import started
-from synthforge.cli.options import Command, PathOption, asset_options, config_option
+from synthforge.cli.options import Command, PathOption, asset_options
 from synthforge.cli.parts_options import device_option, generator_option
 from synthforge.cli.threads import limit_threads
 from synthforge.config import Activation, AssetPaths, DetectorName, PartsConfig

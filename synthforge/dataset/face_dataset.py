@@ -14,7 +14,8 @@ from torch import Tensor
 
 from synthforge.dataset.folder import ANNOTATIONS, DatasetError, image_size
 from synthforge.dataset.mirror import Mirror
-from synthforge.dataset.read import Dataset, StoredSample, palette_ids
+from synthforge.dataset.read import Dataset, palette_ids
+from synthforge.dataset.stored import StoredSample
 from synthforge.frames import DEPTH16_STEP_M, UNITS_PER_METRE
 from synthforge.labels import IMAGES, NUMBERS
 from synthforge.regions import BACKGROUND

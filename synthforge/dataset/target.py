@@ -23,6 +23,8 @@ from synthforge.dataset.remote_target import RemoteTarget, one_line
 
 
 class Writable(Protocol):
+    """Takes bytes, one after the other."""
+
     def write(self, content: bytes, /) -> int: ...
 
 

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthforge.dataset.folder import sample_name
-from synthforge.dataset.read import Dataset, StoredSample, palette_ids
+from synthforge.dataset.read import Dataset, palette_ids
+from synthforge.dataset.stored import StoredSample
 from synthforge.landmarks import (
     INNER_LIP,
     JAW,

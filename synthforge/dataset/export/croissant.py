@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synthforge.dataset.export import parquet
-from synthforge.dataset.read import Dataset, StoredSample
+from synthforge.dataset.read import Dataset
+from synthforge.dataset.stored import StoredSample
 from synthforge.labels import IMAGES, NUMBERS
 
 METADATA = "croissant.json"

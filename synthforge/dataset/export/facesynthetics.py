@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from synthforge.dataset.folder import DatasetError, sample_name
-from synthforge.dataset.read import Dataset, StoredSample
+from synthforge.dataset.read import Dataset
+from synthforge.dataset.stored import StoredSample
 
 _PARSING, _SCHEME = "parsing_facesynthetics", "ibug70"
 _POINTS = f"2d_kps_{_SCHEME}"

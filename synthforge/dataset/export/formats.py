@@ -12,7 +12,8 @@ from synthforge.dataset.folder import DatasetError, told
 from synthforge.whole_files import folder_appearing
 
 if TYPE_CHECKING:
-    from synthforge.dataset.read import Dataset, StoredSample
+    from synthforge.dataset.read import Dataset
+    from synthforge.dataset.stored import StoredSample
 
 
 @dataclass(frozen=True)

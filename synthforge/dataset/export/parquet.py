@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 
 from synthforge.dataset.export.hub_card import hub_card
 from synthforge.dataset.folder import sample_name
-from synthforge.dataset.read import Dataset, StoredSample
+from synthforge.dataset.read import Dataset
+from synthforge.dataset.stored import StoredSample
 
 _ROWS = 1000
 # Decoded at once by readers.

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthforge.dataset.folder import sample_name
-from synthforge.dataset.read import Dataset, StoredSample
+from synthforge.dataset.read import Dataset
+from synthforge.dataset.stored import StoredSample
 
 _FIRST_CENTRE = 1.0 - 0.5
 

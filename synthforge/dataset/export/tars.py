@@ -10,7 +10,7 @@ from typing import Any
 
 from synthforge.config import RunConfig
 from synthforge.dataset.folder import ANNOTATIONS, CARD, encode_card
-from synthforge.dataset.read import Dataset, StoredSample
+from synthforge.dataset.read import Dataset
 from synthforge.dataset.shards.record import (
     INDEX,
     RECORDS,
@@ -25,6 +25,7 @@ from synthforge.dataset.shards.record import (
     tar_end,
 )
 from synthforge.dataset.shards.write import HUB_CARD, HUB_CARD_TEXT
+from synthforge.dataset.stored import StoredSample
 
 
 def write(dataset: Dataset, samples: Iterator[StoredSample], folder: Path) -> None:

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from synthforge.dataset.contact_sheet import paint_depth, paint_visible
 from synthforge.dataset.folder import ANNOTATIONS, DatasetError, planned_ranges, sample_path, told
 from synthforge.dataset.info import rejected_by_reason
-from synthforge.dataset.read import Dataset, StoredSample, palette_ids
+from synthforge.dataset.read import Dataset, palette_ids
 from synthforge.dataset.report import charts
 from synthforge.dataset.report.statistics import Statistics, beside, spread, statistics
+from synthforge.dataset.stored import StoredSample
 from synthforge.dataset.target import open_target
 from synthforge.regions import BACKGROUND, REGIONS
 from synthforge.sampling_config import WEAR

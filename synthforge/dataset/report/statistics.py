@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from synthforge.dataset.read import Dataset, StoredSample, palette_ids
+from synthforge.dataset.read import Dataset, palette_ids
+from synthforge.dataset.stored import StoredSample
 from synthforge.landmarks import LEFT_EYE, OUTER_LIP, RIGHT_EYE
 from synthforge.regions import REGIONS
 
@@ -104,9 +105,8 @@ def beside(
     angles = np.degrees(like.arrays["angles_rad"].astype(np.float64))
     actions = like.arrays.get("face_actions", np.zeros((1, 0)))
     active = (actions >= _ACTIVE).mean(0).tolist()
-    return dict(zip(("yaw", "pitch", "roll"), angles.T, strict=True)), dict(
-        zip(names, active, strict=False)
-    )
+    columns = dict(zip(("yaw", "pitch", "roll"), angles.T, strict=True))
+    return columns, dict(zip(names, active, strict=False))
 
 
 def spread(dataset: Dataset, count: int) -> list[int]:
