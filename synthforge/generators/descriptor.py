@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from synthforge.config import AssetPaths, PartsConfig
 from synthforge.errors import ConfigError
-from synthforge.grid import Face
+from synthforge.grid import Face, Grid
 from synthforge.sampling_config import (
     ATTRIBUTES,
     FRAMING,
@@ -79,18 +79,30 @@ class Descriptor:
         Poses that are given are drawn as they are given, without `pose_limit`, and so is a field of
         view, without `face_size`.
         """
-        attributes = [name for name in ATTRIBUTES if name in overrides]
-        if attributes and not self.has_attributes:
-            raise ConfigError(
-                f"--{option_name(attributes[0])} is an attribute of the built-in head's "
-                f"people, which {self.title}'s lack; leave it out or give --generator mannequin"
-            )
-        framing = [name for name in FRAMING if name in overrides]
-        if framing and not self.has_framing:
-            raise ConfigError(
-                f"--{framing[0]} moves the face in the image, and {self.title} draws aligned crops "
-                "only; leave it out or give --generator mannequin"
-            )
+        self._check(overrides)
+        if any(name in overrides for name in POSE):
+            overrides = {"pose_limit": None, **overrides}
+        if "fov_deg" in overrides:
+            overrides = {"face_size": None, **overrides}
+        sampling = replace(self.sampling, **overrides)
+        if sampling.grid is not None:
+            self._check_grid(sampling.grid)
+        return sampling
+
+    def _check(self, overrides: Mapping[str, Any]) -> None:
+        way_out = "leave it out or give --generator mannequin"
+        for name in ATTRIBUTES if not self.has_attributes else ():
+            if name in overrides:
+                raise ConfigError(
+                    f"--{option_name(name)} is an attribute of the built-in head's people, which "
+                    f"{self.title}'s lack; {way_out}"
+                )
+        for name in FRAMING if not self.has_framing else ():
+            if name in overrides:
+                raise ConfigError(
+                    f"--{name} moves the face in the image, and {self.title} draws aligned crops "
+                    f"only; {way_out}"
+                )
         like = overrides.get("like")
         if like is not None and like.generator != self.name:
             raise ConfigError(
@@ -98,32 +110,21 @@ class Descriptor:
                 f"of {self.title}; give --generator {like.generator}, or a file of `synthforge fit "
                 f"--generator {self.name}`"
             )
-        if any(name in overrides for name in POSE):
-            overrides = {"pose_limit": None, **overrides}
-        if "fov_deg" in overrides:
-            overrides = {"face_size": None, **overrides}
-        worn = [name for name in WEAR if overrides.get(name)]
-        if worn and not self.has_attributes:
-            raise ConfigError(
-                f"--{worn[0]} dresses the built-in head; leave it out or give --generator mannequin"
-            )
-        hair = [name for name in HAIR if overrides.get(name)]
-        if hair and not self.has_attributes:
-            raise ConfigError(
-                f"--{hair[0]} is of the built-in head; leave it out or give --generator mannequin"
-            )
-        sampling = replace(self.sampling, **overrides)
-        grid = sampling.grid
-        if grid is not None and grid.lights is not None and not self.has_lights:
+        for names, does in ((WEAR, "dresses"), (HAIR, "is of")):
+            for name in names if not self.has_attributes else ():
+                if overrides.get(name):
+                    raise ConfigError(f"--{name} {does} the built-in head; {way_out}")
+
+    def _check_grid(self, grid: Grid) -> None:
+        if grid.lights is not None and not self.has_lights:
             raise ConfigError(
                 f"the recipe's grid has lights, which {self.title} draws with its people; leave "
                 "lights out or give --generator mannequin"
             )
-        for face in grid.listed_expressions if grid else ():
+        for face in grid.listed_expressions:
             if self.check_face is None:
                 raise ConfigError(
                     f"the recipe's grid lists expressions, which {self.title} has no names for; "
                     "give their number or --generator mannequin"
                 )
             self.check_face(face)
-        return sampling
