@@ -10,7 +10,7 @@ from support_mannequin import built_head
 from synthforge.frames import place_in_generator
 from synthforge.mannequin.draws import Draws
 from synthforge.mannequin.hair.scalp import head_in_own_frame
-from synthforge.mannequin.head.pieces import Piece
+from synthforge.mannequin.head.baked import Piece
 from synthforge.mannequin.people import PERSON_LATENTS, draw_people
 from synthforge.mannequin.person import person_from
 from synthforge.mannequin.render.body import clothed
@@ -60,7 +60,7 @@ def posed_heads(count, seed=21):
         person = person_from(people.z[i, :PERSON_LATENTS])
         rotation = fit_rotation(head.vertices[head.skull], vertices[head.skull])
         normals = clothed(head, person, vertices, landmarks).normals
-        own = head_in_own_frame(head, vertices, normals, rotation)
+        own = head_in_own_frame(vertices, normals, rotation)
         marks = own.frame.to_local(landmarks)
         heads.append(Posed(people.z[i], person, own, marks, fit_of(head, own, marks)))
     return heads

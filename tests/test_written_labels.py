@@ -25,7 +25,7 @@ from synthforge.detectors import Detector
 from synthforge.distributions import Range
 from synthforge.grid import FACTORS
 from synthforge.mannequin import baked_head
-from synthforge.mannequin.head.pieces import Piece
+from synthforge.mannequin.head.baked import Piece
 from synthforge.mannequin.people import draw_people
 from synthforge.regions import REGIONS
 from synthforge.sampling import SampleId

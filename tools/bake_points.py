@@ -27,8 +27,12 @@ sys.path[:0] = [str(Path(__file__).resolve().parent), str(ROOT)]
 
 from synthforge.keypoints import leaving_eyeballs  # noqa: E402
 from synthforge.landmarks import WFLW_CONTOUR  # noqa: E402
-from synthforge.mannequin.head.baked import ACTIONS, BakedHead, baked_head  # noqa: E402
-from synthforge.mannequin.head.pieces import Piece  # noqa: E402
+from synthforge.mannequin.head.baked import (  # noqa: E402
+    ACTIONS,
+    BakedHead,
+    Piece,
+    baked_head,
+)
 from synthforge.mannequin.head.points import topology_digest  # noqa: E402
 from synthforge.regions import REGION_ID  # noqa: E402
 from synthforge.whole_files import replacing  # noqa: E402

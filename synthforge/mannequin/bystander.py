@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from synthforge.camera import Camera
 from synthforge.distributions import Range
 from synthforge.frames import place_in_generator
 from synthforge.head import pose_flame
 from synthforge.mannequin.draws import Draws, scaled, seed_of
 from synthforge.mannequin.head.built_in_flame import built_in_flame
 from synthforge.mannequin.people import PERSON_LATENTS, draw_people
+from synthforge.mannequin.render.body import Posed
 from synthforge.mannequin.render.maps import defocused, resized
 from synthforge.mannequin.render.scene import Scene
 from synthforge.mannequin.wear.outfit import LOOK
@@ -34,17 +34,12 @@ _HEM = 3
 
 
 @dataclass(frozen=True)
-class Bystander:
-    """Somebody else, as the generator draws them.
+class Bystander(Posed):
+    """Somebody else, in their own generator frame, which `camera` sees where they stand.
 
-    z: [512]. vertices: [V, 3] and landmarks: [68, 3] in their own generator frame, which `camera`
-    sees where they stand. nearness: how large they are beside the subject, 0 to 1.
+    nearness: how large they are beside the subject, 0 to 1.
     """
 
-    z: Tensor
-    vertices: Tensor
-    landmarks: Tensor
-    camera: Camera
     nearness: float
 
     def lit_by(self, scene: Scene) -> Scene:

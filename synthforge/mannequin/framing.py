@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from synthforge.camera import Camera, focal_from_fov, fov_from_focal
 from synthforge.frames import place_in_generator
-from synthforge.mannequin.head.baked import SHAPE_COMPONENTS, baked_head
+from synthforge.mannequin.head.baked import SHAPE_COMPONENTS, average_joints, baked_head
 from synthforge.sampling import Row, SampleId
 from synthforge.sampling_config import SamplingConfig
 
@@ -93,11 +93,8 @@ def face_box(row: Row) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     camera = Camera.look_at(
         *(torch.from_numpy(row[name])[None] for name in ("yaw_rad", "pitch_rad", "fov_deg"))
     )
-    seen = (
-        camera.to_cam(place_in_generator(torch.from_numpy(turned)[None]).float())[0]
-        .double()
-        .numpy()
-    )
+    turned_gen = place_in_generator(torch.from_numpy(turned)[None]).float()
+    seen = camera.to_cam(turned_gen)[0].double().numpy()
     flat = (seen[:, :2] / seen[:, 2:]).round(5)
     return flat.min(0), flat.max(0)
 
@@ -110,9 +107,8 @@ def _face() -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float6
     faces = np.concatenate([embedding.contour_faces[0], embedding.static_faces[:14]])
     bary = np.concatenate([embedding.contour_bary[0], embedding.static_bary[:14]])
     vertices = model.faces[faces, bary.argmax(1)]
-    joints = (model.J_regressor @ model.v_template).astype(np.float64).round(4)
     return (
         model.v_template[vertices].astype(np.float64),
         model.shapedirs[vertices][..., :SHAPE_COMPONENTS].astype(np.float64),
-        joints[_NECK],
+        average_joints()[_NECK],
     )

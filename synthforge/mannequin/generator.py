@@ -23,23 +23,13 @@ from synthforge.mannequin.people import LATENT_SIZE, PERSON_LATENTS, draw_people
 from synthforge.mannequin.person import person_from
 from synthforge.mannequin.render.albedo import skin_albedo, skin_texture
 from synthforge.mannequin.render.background import background
-from synthforge.mannequin.render.body import clothed, eyes_of, surface_of
-from synthforge.mannequin.render.layers import (
-    Cover,
-    cover_of_strands,
-    kinds_of_pairs,
-    layers_of,
-)
+from synthforge.mannequin.render.body import Posed, clothed, eyes_of, surface_of
+from synthforge.mannequin.render.layers import Cover, cover_of_strands, kinds_of_pairs, layers_of
 from synthforge.mannequin.render.lighting import fit_rotation, irradiance, key_shadow
-from synthforge.mannequin.render.pixel_faces import (
-    PixelFaces,
-    averaged,
-    on_samples,
-    pixel_faces,
-)
+from synthforge.mannequin.render.pixel_faces import PixelFaces, averaged, on_samples, pixel_faces
 from synthforge.mannequin.render.scene import Scene, scene_from
 from synthforge.mannequin.render.shading import shade
-from synthforge.mannequin.render.template import Template, template
+from synthforge.mannequin.render.template import template
 from synthforge.mannequin.render.tone_mapping import exposure, metered, tone_map
 from synthforge.mannequin.wear.dress import dressed
 from synthforge.mannequin.wear.lenses import draw_lenses
@@ -53,7 +43,6 @@ from synthforge.sampling_config import SamplingConfig
 from synthforge.visible import OTHER_PERSON
 
 _IMAGE_SIZE = 512
-_SUPERSAMPLING = 2
 _DEPTH_SIZE = 128
 # Of a drawn strand, generator units: it stands for several hairs.
 _STRAND_WIDTH = 0.0012
@@ -84,15 +73,8 @@ class Mannequin:
         """16 hex digits that change with the built-in head, the displacement and SAMPLE_FORMAT,
         which stands for the code that draws."""
         head = baked_head()
-        arrays = {**vars(head), **vars(head.model), **vars(head.embedding)}
-        # As float32: the float64 results of building the head differ between CPUs.
-        tensors = {
-            name: torch.from_numpy(
-                array.astype(np.float32 if array.dtype.kind == "f" else np.int64)
-            )
-            for name, array in arrays.items()
-            if isinstance(array, np.ndarray)
-        }
+        arrays = vars(head) | vars(head.model) | vars(head.embedding)
+        tensors = {n: torch.from_numpy(a) for n, a in arrays.items() if isinstance(a, np.ndarray)}
         if self.displacement is not None:
             tensors |= dict(zip(("A", "b"), self.displacement, strict=True))
         return fingerprint(tensors, SAMPLE_FORMAT)
@@ -116,25 +98,22 @@ class Mannequin:
         vertices = self._placed(mesh_flame.vertices)
         landmarks = self._placed(mesh_flame.landmarks)
         z, camera = z.cpu(), camera.to("cpu")
-        drawn = [
-            self._draw(head, z[i], vertices[i], landmarks[i], camera[i : i + 1])
-            for i in range(len(z))
-        ]
-        images, layers = zip(*drawn, strict=True)
+        cameras = [camera[i : i + 1] for i in range(len(z))]
+        subjects = map(Posed, z, vertices, landmarks, cameras)
+        images, layers = zip(*map(_draw, subjects), strict=True)
         # Depth and coverage of the bare head.
         seen = rasterize(
             camera.to_ndc(vertices), head.faces, _DEPTH_SIZE, _DEPTH_SIZE, perspective_correct=True
         )
         covered = seen.covered[:, None].float()
         z_depth = torch.where(seen.covered, seen.z, 0.0)[:, None]
-        ray_distance = camera.ray_distance(z_depth)
-        axis = (torch.arange(_DEPTH_SIZE) + 0.5).float()
+        axis = torch.arange(_DEPTH_SIZE) + 0.5
         rows, columns = torch.meshgrid(axis, axis, indexing="ij")
         pixels = torch.stack([columns, rows], -1).view(1, -1, 2)
         points = camera.unproject(pixels.expand(len(z), -1, -1), z_depth.flatten(1), _DEPTH_SIZE)
         return GeneratorOutput(
             image=torch.stack(images).to(self.device),
-            ray_distance=ray_distance.to(self.device),
+            ray_distance=camera.ray_distance(z_depth).to(self.device),
             opacity=covered.to(self.device),
             points_gen=points.to(self.device),
             density=covered.flatten(1).to(self.device),
@@ -148,94 +127,77 @@ class Mannequin:
             points = apply_affine(A, b, points)
         return points
 
-    def _draw(
-        self, head: Template, z: Tensor, vertices: Tensor, landmarks: Tensor, camera: Camera
-    ) -> tuple[Tensor, Layers]:
-        """The image [3, S, S] and its layers [1, S, S]."""
-        skin = skin_albedo(person_from(z[:PERSON_LATENTS]))
-        scene = metered(scene_from(z[PERSON_LATENTS:]), skin)
-        shares, seen, kinds, covers = self._draw_person(
-            head, z, scene, vertices, landmarks, camera, _IMAGE_SIZE
-        )
-        behind, classes = background(scene, _IMAGE_SIZE), None
-        if outfit_of(z).bystanders:
-            marks, _ = camera.project(landmarks[None], 1)
-            other = bystander_of(z, marks[0])
-            theirs, *_ = self._draw_person(
-                head, other.z, other.lit_by(scene), other.vertices, other.landmarks, other.camera,
-                BYSTANDER_SIZE,
-            )  # fmt: skip
-            theirs = other.out_of_focus(theirs, scene, _IMAGE_SIZE)
-            behind = _before(theirs, behind, scene)
-            classes = torch.where(theirs[3] > 0.5, OTHER_PERSON, BACKGROUND).to(torch.uint8)
-        layers = layers_of(seen, kinds, covers, shares[3], classes)
-        return tone_map(scene, _before(shares, behind, scene)), layers
 
-    def _draw_person(
-        self,
-        head: Template,
-        z: Tensor,
-        scene: Scene,
-        vertices: Tensor,
-        landmarks: Tensor,
-        camera: Camera,
-        image_size: int,
-    ) -> tuple[Tensor, PixelFaces, Tensor, list[Cover]]:
-        """A person before nothing: scene-linear RGB and coverage [4, S, S]; and what `layers_of`
-        takes: pairs, their classes and covers."""
-        person = person_from(z[:PERSON_LATENTS])
-        R_view_gen = camera.R_view_gen[0]
-        R_gen_head = fit_rotation(head.vertices[head.skull], vertices[head.skull])
-        body = clothed(head, person, vertices, landmarks)
-        own = head_in_own_frame(head, vertices, body.normals, R_gen_head)
-        marks = own.frame.to_local(landmarks)
-        dress = dressed(z, person, head, own, marks)
-        vertices_drawn, faces_drawn, rim = body.vertices, head.faces, None
-        if dress is not None:
-            person, rim = replace(person, hair=dress.hair), dress.rim
-            vertices_drawn = torch.cat([vertices_drawn, dress.worn.vertices])
-            faces_drawn = torch.cat([dress.head_faces, dress.worn.faces + len(body.vertices)])
-        groups = grow_hair(person, head, own, rim) + facial_hair(person, head, own, marks)
-        center = own.frame.origin
-        cast = groups[0].points[::2, ::2]
-        # A strand's area, shared by its points.
-        opacity = 2 * _STRAND_WIDTH * groups[0].mean_length / cast.shape[1]
-        shadow = key_shadow(
-            scene.key, R_view_gen, vertices_drawn, faces_drawn, center, cast.flatten(0, 1), opacity
-        )
-        light = irradiance(scene, skin_albedo(person), body.normals, R_view_gen, R_gen_head)
-        if dress is not None:
-            light = light * dress.shade[:, None]
-        surface = surface_of(body, light, shadow)
-        eyes = eyes_of(head, vertices, landmarks, R_view_gen, R_gen_head)
+def _draw(subject: Posed) -> tuple[Tensor, Layers]:
+    """The image [3, S, S] and its layers [1, S, S]."""
+    z = subject.z
+    skin = skin_albedo(person_from(z[:PERSON_LATENTS]))
+    scene = metered(scene_from(z[PERSON_LATENTS:]), skin)
+    shares, seen, kinds, covers = _draw_person(subject, scene, _IMAGE_SIZE)
+    behind, classes = background(scene, _IMAGE_SIZE), None
+    if outfit_of(z).bystanders:
+        marks, _ = subject.camera.project(subject.landmarks[None], 1)
+        other = bystander_of(z, marks[0])
+        theirs, *_ = _draw_person(other, other.lit_by(scene), BYSTANDER_SIZE)
+        theirs = other.out_of_focus(theirs, scene, _IMAGE_SIZE)
+        behind = _before(theirs, behind, scene)
+        classes = torch.where(theirs[3] > 0.5, OTHER_PERSON, BACKGROUND).to(torch.uint8)
+    layers = layers_of(seen, kinds, covers, shares[3], classes)
+    return tone_map(scene, _before(shares, behind, scene)), layers
 
-        size = image_size * _SUPERSAMPLING
-        ndc = camera.to_ndc(vertices_drawn[None])
-        face_ids = visible(
-            ndc, faces_drawn, size, size, perspective_correct=True, cull_backfaces=True
+
+def _draw_person(
+    posed: Posed, scene: Scene, image_size: int
+) -> tuple[Tensor, PixelFaces, Tensor, list[Cover]]:
+    """A person before nothing: scene-linear RGB and coverage [4, S, S]; and what `layers_of`
+    takes: pairs, their classes and covers."""
+    head, person = template(), person_from(posed.z[:PERSON_LATENTS])
+    R_view_gen = posed.camera.R_view_gen[0]
+    R_gen_head = fit_rotation(head.vertices[head.skull], posed.vertices[head.skull])
+    body = clothed(head, person, posed.vertices, posed.landmarks)
+    own = head_in_own_frame(posed.vertices, body.normals, R_gen_head)
+    marks = own.frame.to_local(posed.landmarks)
+    dress = dressed(posed.z, person, head, own, marks)
+    vertices, faces, rim = body.vertices, head.faces, None
+    if dress is not None:
+        person, rim = replace(person, hair=dress.hair), dress.rim
+        vertices = torch.cat([vertices, dress.worn.vertices])
+        faces = torch.cat([dress.head_faces, dress.worn.faces + len(body.vertices)])
+    groups = grow_hair(person, own, rim) + facial_hair(person, own, marks)
+    center = own.frame.origin
+    cast = groups[0].points[::2, ::2]
+    # A strand's area, shared by its points.
+    opacity = 2 * _STRAND_WIDTH * groups[0].mean_length / cast.shape[1]
+    shadow = key_shadow(scene.key, R_view_gen, vertices, faces, center, cast.flatten(0, 1), opacity)
+    light = irradiance(scene, skin_albedo(person), body.normals, R_view_gen, R_gen_head)
+    if dress is not None:
+        light = light * dress.shade[:, None]
+    surface = surface_of(body, light, shadow)
+    eyes = eyes_of(head, posed.vertices, posed.landmarks, R_view_gen, R_gen_head)
+
+    size = 2 * image_size
+    ndc = posed.camera.to_ndc(vertices[None])
+    face_ids = visible(ndc, faces, size, size, perspective_correct=True, cull_backfaces=True)
+    seen = pixel_faces(ndc[0], faces, face_ids[0])
+    texture = skin_texture(person, seen)
+    colors = shade(head, surface, seen, texture, person, scene, shadow, R_view_gen, eyes)
+    z_seen, kinds = seen.z, head.region.to(torch.uint8)
+    if dress is not None:
+        first = len(head.faces)
+        shade_worn(colors, dress.worn, seen, first, scene, shadow, R_view_gen)
+        z_seen = dress.z_for_hair(z_seen, seen.face, first)
+        kinds = torch.cat([kinds, dress.worn.kind])
+    image, covered, z_behind = on_samples(replace(seen, z=z_seen), colors)
+    strands = splat(groups, posed.camera, size, z_behind)
+    for group, splats in zip(groups, strands, strict=True):
+        shade_strands(image, covered, group, splats, scene, shadow, R_view_gen, center)
+    covers = [cover_of_strands(groups, strands)]
+    if dress is not None:
+        nearest = z_behind.index_copy(0, covers[0].sample, covers[0].z)
+        covers += draw_lenses(
+            image, covered, nearest, dress.lenses, own.frame, scene, posed.camera, size
         )
-        faces_seen = pixel_faces(ndc[0], faces_drawn, face_ids[0])
-        texture = skin_texture(person, faces_seen)
-        colors = shade(head, surface, faces_seen, texture, person, scene, shadow, R_view_gen, eyes)
-        z_seen = faces_seen.z
-        kinds_of_faces = head.region.to(torch.uint8)
-        if dress is not None:
-            first = len(head.faces)
-            shade_worn(colors, dress.worn, faces_seen, first, scene, shadow, R_view_gen)
-            z_seen = dress.z_for_hair(z_seen, faces_seen.face, first)
-            kinds_of_faces = torch.cat([kinds_of_faces, dress.worn.kind])
-        image, covered, z_behind = on_samples(replace(faces_seen, z=z_seen), colors)
-        strands = splat(groups, camera, size, z_behind)
-        for group, seen in zip(groups, strands, strict=True):
-            shade_strands(image, covered, group, seen, scene, shadow, R_view_gen, center)
-        covers = [cover_of_strands(groups, strands)]
-        if dress is not None:
-            nearest = z_behind.index_copy(0, covers[0].sample, covers[0].z)
-            covers += draw_lenses(
-                image, covered, nearest, dress.lenses, own.frame, scene, camera, size
-            )
-        kinds = kinds_of_pairs(kinds_of_faces, faces_seen, head, person)
-        return averaged(image, covered), faces_seen, kinds, covers
+    return averaged(image, covered), seen, kinds_of_pairs(kinds, seen, head, person), covers
 
 
 def _before(shares: Tensor, behind: Tensor, scene: Scene) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Mapping, Sequence
 
@@ -14,14 +13,12 @@ from numpy.typing import NDArray
 from synthforge.camera import Camera
 from synthforge.config import CAMERA_RADIUS
 from synthforge.frames import UNITS_PER_METRE, place_in_generator
-from synthforge.grid import Face
 from synthforge.mannequin.framing import frame, hold_pose
 from synthforge.mannequin.hair.chosen import choose_hair
-from synthforge.mannequin.head.baked import ACTIONS, EXPRESSION_ACTIONS, baked_head
+from synthforge.mannequin.head.baked import ACTIONS, EXPRESSION_ACTIONS, average_joints, baked_head
 from synthforge.mannequin.head.faces import draw_face, listed_face
 from synthforge.mannequin.head.identity import (
-    Attributes,
-    Estimate,
+    Seen,
     draw_attributes,
     draw_coefficients,
     estimate_attributes,
@@ -49,8 +46,6 @@ ATTRIBUTE_LATENTS = 6
 _COLUMNS = [ACTIONS.index(name) for name in EXPRESSION_ACTIONS]
 _JAW_OPEN, _MOUTH_CLOSE = (EXPRESSION_ACTIONS.index(name) for name in ("jawOpen", "mouthClose"))
 _BLINKS = [EXPRESSION_ACTIONS.index(f"eyeBlink{side}") for side in ("Left", "Right")]
-_CAMERA = ("yaw_rad", "pitch_rad", "fov_deg")
-_NECK, _LEFT_EYE, _RIGHT_EYE = 1, 3, 4
 
 # Shares of those who look at the camera and near it, if their eyes reach it; others look anywhere.
 _AT_CAMERA, _NEAR_CAMERA = 0.65, 0.2
@@ -88,12 +83,12 @@ def _draw_person(sample: SampleId, config: SamplingConfig) -> tuple[Row, Row]:
     if config.shape is None and (config.like is None or not config.like.identity):
         drawn = draw_attributes(identity.stream("attributes"), 1, config)
         row["shape"] = draw_coefficients(identity.stream("shape"), drawn)[0].astype(np.float32)
-        people: Attributes | Estimate = drawn
+        people: Seen = drawn
     else:
         people = estimate_attributes(row["shape"][None].astype(np.float64))
     frame(row, factors.view, config)
     # Listed views are cameras round one moment: the eyes look at the camera that was drawn.
-    watching = [row[name] for name in _CAMERA]
+    watching = [row[name] for name in ("yaw_rad", "pitch_rad", "fov_deg")]
     place(row, factors.placing)
     labels: Row = {
         "age_years": people.age[0].astype(np.float32),
@@ -126,7 +121,7 @@ def _draw_person(sample: SampleId, config: SamplingConfig) -> tuple[Row, Row]:
     expression[len(_COLUMNS) :] = 0
     jaw_open = face_actions(expression, pose)[ACTIONS.index("jawOpen")]
     expression[_MOUTH_CLOSE] = min(expression[_MOUTH_CLOSE], max(jaw_open, 0))
-    if _sets_gaze(factors.face):
+    if isinstance(factors.face, Mapping) and any(n.startswith("eyeLook") for n in factors.face):
         pose[9:] = _listed_gaze(face)
     else:
         pose[9:] = _gaze(expression_id.stream("gaze"), row, watching)
@@ -154,10 +149,6 @@ def face_actions(
     return np.array([activation[name] for name in ACTIONS], np.float32)
 
 
-def _sets_gaze(face: Face | None) -> bool:
-    return isinstance(face, Mapping) and any(name.startswith("eyeLook") for name in face)
-
-
 def _listed_gaze(actions: NDArray[np.float64]) -> NDArray[np.float32]:
     """Axis-angles of the left and the right eye, (6,), of activations of ACTIONS."""
     full_down, full_in, full_out, full_up = baked_head().gaze_rad.tolist()
@@ -179,8 +170,8 @@ def _gaze(
 
     camera: yaw, pitch and fov of the one that is looked at.
     """
-    joints = _joints()
-    neck, eyes = joints[_NECK], (joints[_LEFT_EYE] + joints[_RIGHT_EYE]) / 2
+    _, neck, _, left_eye, right_eye = average_joints()
+    eyes = (left_eye + right_eye) / 2
     R_flame_head, _ = cv2.Rodrigues(row["pose_rad"][3:6].astype(np.float64))
     eyes_flame = neck + R_flame_head @ (eyes - neck)
     eyes_gen = place_in_generator(torch.from_numpy(eyes_flame)[None])[0].numpy()
@@ -195,7 +186,7 @@ def _gaze(
         across, down, spread = 0.0, 0.0, _ANYWHERE
     across, down = across + spread[0] * sideways, down + spread[1] * upright
     # Each eye's own line to a point as far away as the camera.
-    inwards = float(joints[_LEFT_EYE, 0] - eyes[0]) * UNITS_PER_METRE / CAMERA_RADIUS
+    inwards = float(left_eye[0] - eyes[0]) * UNITS_PER_METRE / CAMERA_RADIUS
     full_down, full_in, full_out, full_up = baked_head().gaze_rad.tolist()
     down = min(max(down, -full_up), full_down)
     left = min(max(across - inwards, -full_in), full_out)
@@ -203,10 +194,3 @@ def _gaze(
     # A closed lid would follow the eye too far.
     open_left, open_right = 1 - row["expression"][_BLINKS]
     return np.array([down * open_left, left, 0, down * open_right, right, 0], np.float32)
-
-
-@functools.cache
-def _joints() -> NDArray[np.float64]:
-    """Joints of the average head, (5, 3): metres, to a tenth of a millimetre on any CPU."""
-    model = baked_head().model
-    return (model.J_regressor @ model.v_template).astype(np.float64).round(4)

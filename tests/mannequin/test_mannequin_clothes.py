@@ -8,10 +8,9 @@ from support_mannequin import latent, rotation
 
 from synthforge.frames import UNITS_PER_METRE, place_in_generator
 from synthforge.mannequin import baked_head
-from synthforge.mannequin.head.pieces import Piece
+from synthforge.mannequin.head.baked import Piece
 from synthforge.mannequin.person import person_from
-from synthforge.mannequin.render.body import clothed
-from synthforge.mannequin.render.clothes import neckline_height
+from synthforge.mannequin.render.body import clothed, neckline_height
 from synthforge.mannequin.render.template import template
 from synthforge.regions import REGION_ID
 

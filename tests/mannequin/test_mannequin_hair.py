@@ -34,9 +34,9 @@ def grown(person, vertices):
     head = template()
     R = fit_rotation(head.vertices[head.skull], vertices[head.skull])
     normals = vertex_normals(vertices, head.topology)
-    own = head_in_own_frame(head, vertices, normals, R)
+    own = head_in_own_frame(vertices, normals, R)
     marks = head.landmarks
-    return grow_hair(person, head, own) + facial_hair(person, head, own, marks)
+    return grow_hair(person, own) + facial_hair(person, own, marks)
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -142,7 +142,7 @@ def test_roots_are_on_their_triangles_and_places():
     for roots in (scalp, beard, brow):
         assert torch.allclose(roots.bary.sum(1), torch.ones(len(roots.bary)), atol=1e-5)
         assert roots.bary.min() > -1e-4
-        assert torch.allclose(roots.posed(head.vertices, head.faces), roots.position, atol=1e-6)
+        assert torch.allclose(roots.posed(head.vertices), roots.position, atol=1e-6)
     assert len(scalp.face) > 15000 and scalp.guide.max() < GUIDES
     on_scalp = head.region[scalp.face] == REGION_ID["scalp"]
     assert on_scalp.float().mean() > 0.98

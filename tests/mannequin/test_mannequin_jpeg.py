@@ -6,10 +6,9 @@ import pytest
 import torch
 from support_mannequin import latent
 
-from synthforge.mannequin.render.jpeg import compressed
 from synthforge.mannequin.render.maps import doubled
 from synthforge.mannequin.render.scene import scene_from
-from synthforge.mannequin.render.tone_mapping import tone_map
+from synthforge.mannequin.render.tone_mapping import compressed, tone_map
 
 
 @pytest.fixture

@@ -240,7 +240,8 @@ def test_skin_is_mixed_of_pigments(style):
     person = person_from(latent(6))
     person = replace(person, hair=replace(person.hair, style=style, hairline=0.3, thinning=0.2))
     maps, texture = skin_maps(), skin_texture(person).flatten(1)
-    amounts = torch.tensor([pigments(person)[name] for name in PIGMENT_MAPS])
+    table = pigments(person)
+    amounts = torch.tensor([tuple(table[name]) for name in PIGMENT_MAPS]).float()
     bare = maps.hairline[0] < -0.03
     log = (amounts.T @ maps.pigments).clamp(-6, -0.08)
     assert torch.allclose(texture[:3, bare], log[:, bare].exp(), rtol=1e-3, atol=1e-5)

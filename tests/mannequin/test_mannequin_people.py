@@ -9,9 +9,8 @@ from support_mannequin import built_head
 
 from synthforge.distributions import Range
 from synthforge.landmarks import OUTER_EYE_CORNERS
-from synthforge.mannequin.head.baked import ACTIONS, EXPRESSION_ACTIONS, baked_head
+from synthforge.mannequin.head.baked import ACTIONS, EXPRESSION_ACTIONS, Piece, baked_head
 from synthforge.mannequin.head.identity import estimate_attributes
-from synthforge.mannequin.head.pieces import Piece
 from synthforge.mannequin.people import draw_people, face_actions
 from synthforge.sampling import SampleId
 from synthforge.sampling_config import MANNEQUIN_SAMPLING

@@ -124,8 +124,8 @@ def test_hair_has_the_colour_of_the_person_s(person, scene, body, camera):
     head = template()
     red = replace(person, hair=replace(person.hair, style="crop", color=(0.5, 0.2, 0.05), grey=0.0))
     vertices = place_in_generator(head.vertices)
-    own = head_in_own_frame(head, vertices, body.normals, torch.eye(3))
-    group = grow_hair(red, head, own)[0]
+    own = head_in_own_frame(vertices, body.normals, torch.eye(3))
+    group = grow_hair(red, own)[0]
     image = torch.zeros(3, SIZE * SIZE)
     seen = splat([group], camera, SIZE, torch.full((SIZE * SIZE,), 99.0))[0]
     shadow = shadow_of(body, group.points.flatten(0, 1)[::50])

@@ -9,9 +9,13 @@ import torch
 from synthforge.mannequin.render.background import background
 from synthforge.mannequin.render.lighting import ambient_cube
 from synthforge.mannequin.render.maps import defocused
-from synthforge.mannequin.render.panoramas import panoramas, pixel_directions, solid_angles
+from synthforge.mannequin.render.panoramas import (
+    Place,
+    panoramas,
+    pixel_directions,
+    solid_angles,
+)
 from synthforge.mannequin.render.scene import rotation_of_camera, scene_from
-from synthforge.mannequin.render.surroundings import Place
 from synthforge.mannequin.render.tone_mapping import exposure, tone_map
 
 

@@ -12,7 +12,7 @@ from synthforge.mannequin.hair.hair_styles import Growth, parting_of
 from synthforge.mannequin.hair.scalp import Scalp
 from synthforge.mannequin.person import Hair
 from synthforge.mannequin.render.arithmetic import sigmoid
-from synthforge.mannequin.render.template import Template
+from synthforge.mannequin.render.template import template
 from synthforge.mesh import unit
 
 
@@ -23,12 +23,11 @@ def _smooth(x: Tensor, at: float | Tensor, slope: float) -> Tensor:
 
 @dataclass(frozen=True)
 class Comb:
-    """What the fields read: the person's hair, roots [G, 3] on the template, and the posed head."""
+    """What the fields read: the person's hair, roots [G, 3] on the template, and the scalp."""
 
     hair: Hair
     growth: Growth
     root: Tensor
-    head: Template
     scalp: Scalp
 
     def direction(self, p: Tensor) -> Tensor:
@@ -81,7 +80,7 @@ class Comb:
 
     def _off_cheek(self, p: Tensor) -> Tensor:
         """Behind the cheek, beside the face."""
-        temple, brow, jaw = self.head.landmarks[[36, 24, 4]]
+        temple, brow, jaw = template().landmarks[[36, 24, 4]]
         y, z = p[:, 1:2], p[:, 2:3]
         beside = _smooth(z, temple[2] - 0.055, 150)
         beside = beside * _smooth(-y, -(brow[1] + 0.035), 120) * _smooth(y, jaw[1], 120)
@@ -93,12 +92,12 @@ class Comb:
     def _past_shoulder(self, p: Tensor) -> Tensor:
         """Below the jaw in front of the shoulder or behind it."""
         way = torch.where(self.root[:, 2:3] > -0.055, 1.0, -0.7)
-        below = _smooth(-p[:, 1:2], -0.012 - self.head.landmarks[4, 1], 150)
+        below = _smooth(-p[:, 1:2], -0.012 - template().landmarks[4, 1], 150)
         return below * way * torch.tensor((0.0, 0.0, 1.0))
 
     def _back(self, p: Tensor) -> Tensor:
         """Up from the forehead and back."""
-        top = self.head.vertices[:, 1].amax()
+        top = template().vertices[:, 1].amax()
         forward = p[:, 2] - self.scalp.center[2]
         low = (top - 0.07 - self.root[:, 1]).clamp(min=0)
         upward = (16 * forward).clamp(-0.6, 1.6) - 8 * low

@@ -16,7 +16,7 @@ from synthforge.mannequin.hair.strands import Strands
 from synthforge.mannequin.person import Person
 from synthforge.mannequin.render.arithmetic import cosine, dot, exp, mean, normal_cdf, sine, steps
 from synthforge.mannequin.render.fields import smooth_curve
-from synthforge.mannequin.render.template import Template
+from synthforge.mannequin.render.template import template
 from synthforge.mesh import unit
 from synthforge.regions import REGION_ID
 from synthforge.visible import FACIAL_HAIR
@@ -26,15 +26,13 @@ _LASHES = 80
 _LASH_COLOR = (0.012, 0.009, 0.008)
 
 
-def facial_hair(
-    person: Person, template: Template, head: Head, landmarks_head: Tensor
-) -> list[Strands]:
-    """Generator frame. landmarks_head: [68, 3] of the posed face in the head's frame."""
-    groups = [_brows(person, template, head), _lashes(person, head, landmarks_head)]
+def facial_hair(person: Person, head: Head, landmarks: Tensor) -> list[Strands]:
+    """Generator frame. landmarks: [68, 3] of the posed face in the head's own frame."""
+    groups = [_brows(person, head), _lashes(person, head, landmarks)]
     if person.stubble > 0.08 or person.beard > 0:
-        groups.append(_stubble(person, template, head))
+        groups.append(_stubble(person, head))
     if person.beard > 0:
-        groups.append(_beard(person, template, head))
+        groups.append(_beard(person, head))
     return groups
 
 
@@ -57,7 +55,7 @@ def _of_side(left: Tensor, of_left: str, of_right: str) -> Tensor:
     return torch.where(left, REGION_ID[of_left], REGION_ID[of_right]).to(torch.uint8)
 
 
-def _brows(person: Person, template: Template, head: Head) -> Strands:
+def _brows(person: Person, head: Head) -> Strands:
     roots = brow_roots()
     along, across = roots.place.unbind(-1)
     thickness = 0.38 + 0.62 * person.brow_thickness
@@ -66,8 +64,7 @@ def _brows(person: Person, template: Template, head: Head) -> Strands:
     )
     roots = roots.take((across.abs() < thickness) & sparse)
     along, across = roots.place.unbind(-1)
-    root = roots.posed(head.vertices, template.faces)
-    normal = unit(roots.posed(head.normals, template.faces))
+    root, normal = roots.on(head)
     outward = torch.sign(roots.position[:, 0])
     # From upright at the nose to lying along the brow; the upper hairs point down.
     upright = 1 - along.clamp(0, 1)
@@ -92,9 +89,9 @@ def _lashes(person: Person, head: Head, landmarks: Tensor) -> Strands:
         (left[[3, 4, 5, 0]], 1.0, False),
     ]
     points = torch.cat([_lid_lashes(person, *lid) for lid in lids])
-    count = len(points)
-    color = torch.tensor(_LASH_COLOR).repeat(count, 1)
-    kind = _of_side(torch.arange(count) >= count // 2, "left_eye_region", "right_eye_region")
+    color = torch.tensor(_LASH_COLOR).expand(len(points), -1).contiguous()
+    is_left = torch.arange(len(points)) >= len(points) // 2
+    kind = _of_side(is_left, "left_eye_region", "right_eye_region")
     return _strands(head, points, color, 0.2, (1.2, 0.3), kind)
 
 
@@ -113,27 +110,25 @@ def _lid_lashes(person: Person, lid: Tensor, outward: float, upper: bool) -> Ten
     return _bent(root, unit(direction), bend, length * (1.0 if upper else 0.42))
 
 
-def _stubble(person: Person, template: Template, head: Head) -> Strands:
+def _stubble(person: Person, head: Head) -> Strands:
     roots = beard_roots()
     roots = roots.take(
         normal_cdf(roots.random[:, 6]) < roots.place[:, 0] * (0.35 + 0.75 * person.stubble)
     )
-    root = roots.posed(head.vertices, template.faces)
-    normal = unit(roots.posed(head.normals, template.faces))
+    root, normal = roots.on(head)
     length = (0.0004 + 0.0014 * person.stubble) * exp(0.25 * roots.random[:, 0])
     direction = unit(normal * 0.6 + normal.new_tensor((0, -0.7, 0)) + 0.35 * roots.random[:, 1:4])
     points = _bent(root, direction, 0 * direction, length)
     color = strand_colors(person.brow_color, person.hair.grey, roots.random, roots.random)
-    kind = template.region.index_select(0, roots.face).to(torch.uint8)
+    kind = template().region.index_select(0, roots.face).to(torch.uint8)
     return _strands(head, points, color, 0.1, (0.5, 0.2), kind)
 
 
-def _beard(person: Person, template: Template, head: Head) -> Strands:
+def _beard(person: Person, head: Head) -> Strands:
     roots = beard_roots()
-    roots = roots.take(_beard_area(person, roots, template))
-    root = roots.posed(head.vertices, template.faces)
-    normal = unit(roots.posed(head.normals, template.faces))
-    below = (template.landmarks[54, 1] - roots.position[:, 1]).clamp(0, 0.06) / 0.06
+    roots = roots.take(_beard_area(person, roots))
+    root, normal = roots.on(head)
+    below = (template().landmarks[54, 1] - roots.position[:, 1]).clamp(0, 0.06) / 0.06
     length = (
         (0.004 + 0.016 * person.beard**2)
         * (0.55 + 0.9 * below * person.beard)
@@ -149,17 +144,18 @@ def _beard(person: Person, template: Template, head: Head) -> Strands:
     return Strands(head.frame.from_local(points), color, exposed, 0.4, (0.9, 0.12), FACIAL_HAIR)
 
 
-def _beard_area(person: Person, roots: Roots, template: Template) -> Tensor:
+def _beard_area(person: Person, roots: Roots) -> Tensor:
     """bool [N]: full beard, goatee, moustache or chin strap."""
     x, y, _ = roots.position.unbind(-1)
-    corner, chin_y = template.landmarks[54], template.landmarks[8, 1]
+    corner, chin_y = template().landmarks[54], template().landmarks[8, 1]
     upper = y > corner[1] - 0.002
     middle = x.abs() < corner[0] + 0.006
     density = normal_cdf(roots.random[:, 6]) < roots.place[:, 0] * 1.2
+    ragged = 0.006 * roots.random[:, 9]
     match person.beard_style:
         case 0 | 1:
-            return density & (y > chin_y - 0.018 + 0.006 * roots.random[:, 9])
+            return density & (y > chin_y - 0.018 + ragged)
         case 2:
-            return density & middle & (y > chin_y - 0.012 + 0.006 * roots.random[:, 9])
+            return density & middle & (y > chin_y - 0.012 + ragged)
         case _:
             return density & middle & upper

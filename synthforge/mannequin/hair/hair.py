@@ -17,7 +17,7 @@ from synthforge.mannequin.hair.combing import Comb
 from synthforge.mannequin.hair.hair_styles import at_parting, growth_of, in_fringe, roots_kept
 from synthforge.mannequin.hair.rim import Rim
 from synthforge.mannequin.hair.roots import GUIDES, Roots, scalp_roots
-from synthforge.mannequin.hair.scalp import Head, Shoulders, scalp_of, shoulders_of
+from synthforge.mannequin.hair.scalp import Head, scalp_of, shoulders_of
 from synthforge.mannequin.hair.strands import Strands
 from synthforge.mannequin.kernels import filled
 from synthforge.mannequin.kernels.strands import lay_along
@@ -32,7 +32,7 @@ from synthforge.mannequin.render.arithmetic import (
     sine,
     steps,
 )
-from synthforge.mannequin.render.template import Template
+from synthforge.mannequin.render.template import template
 from synthforge.mesh import cross, unit
 
 _GREY = (0.36, 0.352, 0.342)
@@ -44,9 +44,7 @@ _GUIDE_KNOTS = 17
 _ENDS = 4
 
 
-def grow_hair(
-    person: Person, template: Template, head: Head, rim: Rim | None = None
-) -> list[Strands]:
+def grow_hair(person: Person, head: Head, rim: Rim | None = None) -> list[Strands]:
     """The person's scalp hair in the generator frame; a bald head has little.
 
     rim: of what is worn on it, which covers short hair and presses long hair down.
@@ -54,17 +52,17 @@ def grow_hair(
     hair = person.hair
     roots = scalp_roots()
     guides = roots.take(slice(0, GUIDES))
-    growth = growth_of(hair, guides, template)
+    growth = growth_of(hair, guides)
     # Long enough to fall over the ears.
-    scalp = scalp_of(template, head, growth.style.ends is not None)
-    comb = Comb(hair, growth, guides.position, template, scalp)
-    curves = _grow_guides(comb, guides, shoulders_of(template, head), head, rim)
+    is_long = growth.style.ends is not None
+    comb = Comb(hair, growth, guides.position, scalp_of(template(), head, is_long))
+    curves = _grow_guides(comb, guides, head, rim)
     grows = roots_kept(hair, roots)
-    if rim is not None and growth.style.ends is None:
-        grows &= rim.leaves(roots.posed(head.vertices, template.faces))
+    if rim is not None and not is_long:
+        grows &= rim.leaves(roots.posed(head.vertices))
     kept = torch.nonzero(grows).squeeze(1)
     # A second strand to each root where skin shows between them; rolled, as it must be another.
-    sparse = (in_fringe(hair, roots, template) | at_parting(hair, roots))[kept]
+    sparse = (in_fringe(hair, roots) | at_parting(hair, roots))[kept]
     drawn = roots.take(torch.cat([kept[: growth.style.strands], kept[sparse]]))
     drawn = replace(drawn, random=drawn.random.roll(1, 0))
     groups = [_along_guides(comb, curves, drawn, guides, head)]
@@ -73,18 +71,15 @@ def grow_hair(
     return groups
 
 
-def _grow_guides(
-    comb: Comb, guides: Roots, shoulders: Shoulders, head: Head, rim: Rim | None
-) -> Tensor:
+def _grow_guides(comb: Comb, guides: Roots, head: Head, rim: Rim | None) -> Tensor:
     """Curves of the guides, head frame: [G, T, 3].
 
     Each step turns a guide from its heading towards the combed direction, and moves it out of the
     head and the shoulders if it got inside.
     """
     hair, growth, style = comb.hair, comb.growth, comb.growth.style
-    scalp, faces = comb.scalp, comb.head.faces
-    p = guides.posed(head.vertices, faces)
-    normal = unit(guides.posed(head.normals, faces))
+    scalp, shoulders = comb.scalp, shoulders_of(template(), head)
+    p, normal = guides.on(head)
     step = (growth.length / (_GUIDE_KNOTS - 1))[:, None]
     direction = comb.direction(p)
     tangent = unit(direction - dot(direction, normal)[:, None] * normal)
@@ -132,60 +127,46 @@ def strand_colors(color: RGB, grey: float, lock: Tensor, random: Tensor) -> Tens
 def _along_guides(comb: Comb, curves: Tensor, roots: Roots, guides: Roots, head: Head) -> Strands:
     """Strands beside their guides: root offset, clumping, curls and frizz added up."""
     hair, growth, style = comb.hair, comb.growth, comb.growth.style
-    offset = roots.posed(head.vertices, comb.head.faces) - curves[roots.guide, 0]
-    knots = style.knots
-    s = steps(0, 1, knots)
+    own, lock, lengths = roots.random, guides.random[roots.guide], growth.length[roots.guide]
+    offset = roots.posed(head.vertices) - curves[roots.guide, 0]
+    s = steps(0, 1, style.knots)
     mean_length = float(mean(growth.length, 0))
     turns = mean_length / between(style.curl_length, hair.wave) * 2 * math.pi
     fade = (s / 0.25).clamp(max=1)
-    phase = 2 * math.pi * (guides.random[roots.guide, 9] + 0.10 * roots.random[:, 9])
-    basis = torch.stack(
-        [
-            1 - style.clump * s,
-            s,
-            fade * cosine(turns * s),
-            fade * sine(turns * s),
-            s * sine(5.0 * s * math.pi),
-            s * sine(9.0 * s * math.pi + 1.0),
-        ]
-    )
+    phase = 2 * math.pi * (lock[:, 9] + 0.10 * own[:, 9])
     axis = unit(curves[roots.guide, -1] - curves[roots.guide, 0])
     e1 = unit(cross(axis, axis.roll(-1, 1)))
     e2 = cross(axis, e1)
     # Every strand has as many turns: the shorter ones must be the tighter.
-    shorter = (growth.length[roots.guide] / mean_length).clamp(max=1) ** 2
-    radius = between(style.curl_radius, hair.wave) * shorter
-    radius = radius * (1 + 0.3 * guides.random[roots.guide, 10])
+    shorter = (lengths / mean_length).clamp(max=1) ** 2
+    radius = between(style.curl_radius, hair.wave) * shorter * (1 + 0.3 * lock[:, 10])
     cos, sin = ((wave * radius)[:, None] for wave in (cosine(phase), sine(phase)))
-    frizz = (0.004 + 0.012 * hair.frizz**2 + style.frizz) * growth.length[roots.guide, None]
-    amounts = torch.stack(
-        [
-            offset,
-            roots.random[:, 0:3] * style.spread,
-            e1 * cos + e2 * sin,
-            e2 * cos - e1 * sin,
-            roots.random[:, 3:6] * frizz,
-            roots.random[:, 4:7] * frizz * 0.6,
-        ],
-        1,
+    frizz = (0.004 + 0.012 * hair.frizz**2 + style.frizz) * lengths[:, None]
+    # What is added to a guide: a share by the place along it, times an offset of the strand.
+    shares, offsets = zip(
+        (1 - style.clump * s, offset),
+        (s, own[:, 0:3] * style.spread),
+        (fade * cosine(turns * s), e1 * cos + e2 * sin),
+        (fade * sine(turns * s), e2 * cos - e1 * sin),
+        (s * sine(5.0 * s * math.pi), own[:, 3:6] * frizz),
+        (s * sine(9.0 * s * math.pi + 1.0), own[:, 4:7] * frizz * 0.6),
+        strict=True,
     )
-    rank = (normal_cdf(roots.random[:, 11]) * _ENDS).long().clamp(0, _ENDS - 1)
+    rank = (normal_cdf(own[:, 11]) * _ENDS).long().clamp(0, _ENDS - 1)
     # Cut to _ENDS lengths.
-    places = [
-        steps(0, (_GUIDE_KNOTS - 1) * (1 - style.ragged * end / (_ENDS - 1)), knots)
-        for end in range(_ENDS)
-    ]
-    place = torch.stack(places)
+    ends = [(_GUIDE_KNOTS - 1) * (1 - style.ragged * end / (_ENDS - 1)) for end in range(_ENDS)]
+    place = torch.stack([steps(0, end, style.knots) for end in ends])
     first = place.long().clamp(max=_GUIDE_KNOTS - 2)
     # In the generator's frame already: turning the sums would cost more.
-    lines, added = head.frame.from_local(curves), head.frame.turned_from_local(amounts)
-    arrays = lines, roots.guide, first, place - first, rank, added, basis
-    points = filled(lay_along, (len(rank), knots, 3), *arrays)
+    lines = head.frame.from_local(curves)
+    added = head.frame.turned_from_local(torch.stack(offsets, 1))
+    arrays = lines, roots.guide, first, place - first, rank, added, torch.stack(shares)
+    points = filled(lay_along, (len(rank), style.knots, 3), *arrays)
     layer = growth.layer[roots.guide]
     exposed = ((layer - layer.amin()) / (layer.amax() - layer.amin() + 1e-6)).clamp(0, 1)
     return Strands(
         points,
-        strand_colors(hair.color, hair.grey, guides.random[roots.guide], roots.random),
+        strand_colors(hair.color, hair.grey, lock, own),
         0.35 + 0.65 * exposed,
         style.shine,
         _DEPTH,

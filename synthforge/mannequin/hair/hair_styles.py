@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from synthforge.mannequin.hair.hairline import recession
 from synthforge.mannequin.hair.roots import Roots
 from synthforge.mannequin.person import Hair
 from synthforge.mannequin.render.arithmetic import exp, normal_cdf, sigmoid
-from synthforge.mannequin.render.template import Template
+from synthforge.mannequin.render.template import template
 
 
 @dataclass(frozen=True)
@@ -62,16 +62,14 @@ class Style:
 
 _CROPPED = (("whorl", 1.0), ("front", 1.0), ("down", 0.35))
 _PARTED = (("parted", 1.0), ("off_cheek", 1.0))
+_BUZZ = Style(
+    comb=_CROPPED, side=(0.003, 0.008), top=(0.004, 0.012), lift=(0.5, 0.6), layer=(0.1, 0.1),
+    knots=5, strands=26000, clump=0.0, spread=0.001, curl_radius=(0, 0), shine=0.4,
+)  # fmt: skip
 
 STYLES = {
-    "bald": Style(
-        comb=_CROPPED, side=(0.004, 0.010), top=(0.004, 0.010), lift=(0.5, 0.5), layer=(0.1, 0.1),
-        knots=5, strands=26000, clump=0.0, spread=0.001, curl_radius=(0, 0), shine=0.4,
-    ),
-    "buzz": Style(
-        comb=_CROPPED, side=(0.003, 0.008), top=(0.004, 0.012), lift=(0.5, 0.6), layer=(0.1, 0.1),
-        knots=5, strands=26000, clump=0.0, spread=0.001, curl_radius=(0, 0), shine=0.4,
-    ),
+    "bald": replace(_BUZZ, side=(0.004, 0.010), top=(0.004, 0.010), lift=(0.5, 0.5)),
+    "buzz": _BUZZ,
     "crop": Style(
         comb=_CROPPED, side=(0.007, 0.016), top=(0.022, 0.048), lift=(0.25, 0.6), layer=(0.4, 0.6),
         border=0.7, knots=10, strands=24000, curl_radius=(0, 0.0025), curl_length=(0.02, 0.02),
@@ -157,16 +155,16 @@ def at_parting(hair: Hair, roots: Roots) -> Tensor:
     return ((roots.position[:, 0] - parting_of(hair)).abs() < 0.012) & parted
 
 
-def in_fringe(hair: Hair, roots: Roots, head: Template) -> Tensor:
+def in_fringe(hair: Hair, roots: Roots) -> Tensor:
     """bool [N]: which roots' hair is combed over the forehead."""
     x, _, z = roots.position.unbind(-1)
     wide = 0.050 + 0.006 * roots.random[:, 10].clamp(-1, 1)
-    front = (z + 0.005 * roots.random[:, 11] > head.landmarks[27, 2] - 0.050) & (x.abs() < wide)
-    return front & (hair.fringe and STYLES[hair.style].fringe)
+    front = z + 0.005 * roots.random[:, 11] > template().landmarks[27, 2] - 0.050
+    return front & (x.abs() < wide) & (hair.fringe and STYLES[hair.style].fringe)
 
 
-def growth_of(hair: Hair, guides: Roots, head: Template) -> Growth:
-    style = STYLES[hair.style]
+def growth_of(hair: Hair, guides: Roots) -> Growth:
+    style, head = STYLES[hair.style], template()
     x, y, z = guides.position.unbind(-1)
     ear_y, top_y = head.landmarks[36, 1], head.vertices[:, 1].amax()
     top = sigmoid(((y - ear_y) / (top_y - ear_y) - 0.52) * 16)
@@ -177,7 +175,7 @@ def growth_of(hair: Hair, guides: Roots, head: Template) -> Growth:
         level = head.landmarks[8, 1] + between(style.ends, hair.length)
         length = 1.12 * (y - level).clamp(min=0.03) + 0.035 * top
         vary = 0.03
-    fringe = in_fringe(hair, guides, head)
+    fringe = in_fringe(hair, guides)
     brow = head.landmarks[24]
     # Down to the brows or a little above, over the bulge of the forehead.
     drop = y - brow[1] - 0.014 * (1 - hair.length) + 0.2 * x.abs()

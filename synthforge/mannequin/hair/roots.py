@@ -12,15 +12,16 @@ from torch import Tensor
 from flame_pytorch.lbs import fixed_order_sum
 from synthforge.landmarks import LEFT_BROW
 from synthforge.mannequin.hair.hairline import hairline_height
+from synthforge.mannequin.hair.scalp import Head
 from synthforge.mannequin.render.arithmetic import length, mean, sine
 from synthforge.mannequin.render.fields import smoothstep
 from synthforge.mannequin.render.skin_maps import PIGMENT_MAPS, TEXTURE_SIZE, skin_maps
-from synthforge.mannequin.render.template import Template, brow_curve, template
-from synthforge.mesh import cross
+from synthforge.mannequin.render.template import brow_curve, template
+from synthforge.mesh import cross, unit
 from synthforge.rasterizer import rasterize
 from synthforge.regions import REGION_ID
 
-SCALP_ROOTS = 26000
+_SCALP_ROOTS = 26000
 GUIDES = 1800
 _BEARD_ROOTS = 10000
 _BROW_ROOTS = 1100
@@ -45,11 +46,15 @@ class Roots:
     guide: Tensor
     random: Tensor
 
-    def posed(self, values: Tensor, faces: Tensor) -> Tensor:
+    def posed(self, values: Tensor) -> Tensor:
         """Vertex values [V, C] at the roots: [N, C]."""
-        corners = values[faces[self.face]]
+        corners = values[template().faces[self.face]]
         a, b, c = (corners[:, k] * self.bary[:, k, None] for k in range(3))
         return a + b + c
+
+    def on(self, head: Head) -> tuple[Tensor, Tensor]:
+        """Roots on a posed head and its normals there, in the head's own frame: [N, 3] each."""
+        return self.posed(head.vertices), unit(self.posed(head.normals))
 
     def take(self, index: Tensor | slice) -> Roots:
         return Roots(*(getattr(self, f.name)[index] for f in fields(self)))
@@ -60,27 +65,28 @@ def _normal(count: int, generator: torch.Generator) -> Tensor:
     return torch.randn(count, 12, generator=generator, dtype=torch.float64).float()
 
 
-def _on_surface(head: Template, weight: Tensor, count: int, seed: int) -> Roots:
+def _on_surface(weight: Tensor, count: int, seed: int) -> Roots:
     """`count` roots spread by area times the faces' `weight` [F]."""
+    head = template()
     generator = torch.Generator().manual_seed(seed)
     a, b, c = (head.vertices[head.faces[:, k]] for k in range(3))
     area = length(cross(b - a, c - a)) * weight
     cumulative = torch.cumsum(area.double(), 0)
     # Stratified along the list of faces, then shuffled: any leading part is evenly spread.
     pick = torch.randperm(count, generator=generator) + torch.rand(count, generator=generator)
-    pick = pick / count
-    face = torch.searchsorted(cumulative, pick.double() * cumulative[-1]).clamp(max=len(area) - 1)
+    place = (pick / count).double() * cumulative[-1]
+    face = torch.searchsorted(cumulative, place).clamp(max=len(area) - 1)
     u, v = torch.rand(2, count, generator=generator)
     fold = u + v > 1
     u, v = torch.where(fold, 1 - u, u), torch.where(fold, 1 - v, v)
     bary = torch.stack([1 - u - v, u, v], -1)
-    return _roots(head, face, bary, torch.zeros(count, 2), _normal(count, generator))
+    return _roots(face, bary, torch.zeros(count, 2), _normal(count, generator))
 
 
-def _roots(head: Template, face: Tensor, bary: Tensor, place: Tensor, random: Tensor) -> Roots:
+def _roots(face: Tensor, bary: Tensor, place: Tensor, random: Tensor) -> Roots:
     """Without guides."""
     roots = Roots(face, bary, bary, place, torch.zeros_like(face), random)
-    return replace(roots, position=roots.posed(head.vertices, head.faces))
+    return replace(roots, position=roots.posed(template().vertices))
 
 
 @functools.cache
@@ -90,7 +96,7 @@ def scalp_roots() -> Roots:
     near = hairline_height(mean(head.vertices[head.faces], 1)) > -0.012
     outside = [REGION_ID[n] for n in ("scalp", "forehead", "face", "neck", "neck_back")]
     grows = near & torch.isin(head.region, torch.tensor(outside))
-    roots = _on_surface(head, grows.float(), SCALP_ROOTS, _SEED)
+    roots = _on_surface(grows.float(), _SCALP_ROOTS, _SEED)
     above = hairline_height(roots.position)
     roots = replace(roots, place=torch.stack([above, 0 * above], -1))
     kept = roots.take(above + 0.0015 * roots.random[:, 11] > 0)
@@ -115,16 +121,15 @@ def beard_roots() -> Roots:
     density = torch.where(density > 0.12, density, 0.0)
     mouth = head.landmarks[54]
     moustache = (y > mouth[1]) & (x.abs() < mouth[0])
-    roots = _on_surface(head, density * (1 + 1.5 * moustache), _BEARD_ROOTS, _SEED + 1)
+    roots = _on_surface(density * (1 + 1.5 * moustache), _BEARD_ROOTS, _SEED + 1)
     return replace(roots, place=torch.stack([density[roots.face], roots.place[:, 1]], -1))
 
 
 @functools.cache
 def brow_roots() -> Roots:
     """Roots of both brows, the subject's left first."""
-    head = template()
     generator = torch.Generator().manual_seed(_SEED + 2)
-    curve = brow_curve(head)
+    curve = brow_curve()
     along = torch.rand(_BROW_ROOTS, generator=generator)
     across = 2 * torch.rand(_BROW_ROOTS, generator=generator) - 1
     random = _normal(_BROW_ROOTS, generator)
@@ -135,11 +140,12 @@ def brow_roots() -> Roots:
     point[:, 1] += across * width
     both = torch.cat([point, point * torch.tensor([-1.0, 1.0, 1.0])])
     place = torch.stack([along, across], -1)
-    return _roots(head, *_project_front(head, both), place.repeat(2, 1), random.repeat(2, 1))
+    return _roots(*_project_front(both), place.repeat(2, 1), random.repeat(2, 1))
 
 
-def _project_front(head: Template, points: Tensor) -> tuple[Tensor, Tensor]:
+def _project_front(points: Tensor) -> tuple[Tensor, Tensor]:
     """The triangle seen from the front at each point's (x, y), and barycentrics there."""
+    head = template()
     extent, size = 0.1, 768
     center = mean(head.landmarks[LEFT_BROW], 0) * torch.tensor([0.0, 1.0, 0.0])
     ndc = (head.vertices - center) * torch.tensor([-1.0, 1.0, -1.0]) / extent

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from flame_pytorch.lbs import fixed_order_sum
-from synthforge.mannequin.head.pieces import Piece
+from synthforge.mannequin.head.baked import Piece
 from synthforge.mannequin.kernels import filled, run
 from synthforge.mannequin.kernels.maps import keep_off_head, keep_off_trunk, read_around
 from synthforge.mannequin.render.arithmetic import (
@@ -82,10 +82,9 @@ class Head:
     normals: Tensor
 
 
-def head_in_own_frame(
-    head: Template, vertices_gen: Tensor, normals_gen: Tensor, rotation: Tensor
-) -> Head:
-    frame = Frame.of(head.vertices[head.skull], vertices_gen[head.skull], rotation)
+def head_in_own_frame(vertices_gen: Tensor, normals_gen: Tensor, rotation: Tensor) -> Head:
+    skull = template().skull
+    frame = Frame.of(template().vertices[skull], vertices_gen[skull], rotation)
     return Head(frame, frame.to_local(vertices_gen), turned(rotation.T, normals_gen))
 
 

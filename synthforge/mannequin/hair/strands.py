@@ -88,14 +88,12 @@ def splat(groups: list[Strands], camera: Camera, size: int, z_behind: Tensor) ->
     counts = torch.zeros(len(groups), dtype=torch.int64)
     last = torch.tensor(ends)
     run(gather_seen, strands, along, nearest, layers, last, counts, pixel, strand, numbers)
-    result, first = [], 0
-    for group, count in zip(groups, counts.tolist(), strict=True):
-        own = slice(first, first + count)
-        place, z, layer = numbers[:, own]
+    result, (*cuts, found) = [], counts.cumsum(0).tolist()
+    parts = (array[..., :found].tensor_split(cuts, -1) for array in (pixel, strand, numbers))
+    for group, own_pixel, own_strand, (place, z, layer) in zip(groups, *parts, strict=True):
         root, tip = group.depth
         passed = exp((-root - (tip - root) * place) * layer.clamp(min=1))
-        result.append(Splat(pixel[own], strand[own], place, passed, z))
-        first += count
+        result.append(Splat(own_pixel, own_strand, place, passed, z))
     return result
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from enum import IntEnum
 from importlib import resources
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +19,25 @@ IDENTITY_SIZE, EXPRESSION_SIZE = 300, 100
 SHAPE_COMPONENTS = 100
 PARENTS = (-1, 0, 1, 1, 1)
 
-_FILE = "head.npz"
 # Displacements are stored as int16 in hundredths of a millimetre.
 _STEP_M = np.float32(1e-5)
 # The columns of posedirs, 9 for each joint from the jaw on, in which a turn's sine stands, with its
 # sign: of the jaw about x, then of the left eye about x and y, and of the right eye.
 _SINES = ((9, 7, 5), (18, 7, 5), (18, 2, 6), (27, 7, 5), (27, 2, 6))
 _FORMAT = "synthforge head 1"
+
+
+class Piece(IntEnum):
+    """The separate surfaces of the head. Left and right are the subject's."""
+
+    SKIN = 0
+    UPPER_TEETH = 1
+    LOWER_TEETH = 2
+    TONGUE = 3
+    LEFT_EYEBALL = 4
+    RIGHT_EYEBALL = 5
+    UPPER_GUMS = 6
+    LOWER_GUMS = 7
 
 
 @dataclass(frozen=True)
@@ -41,7 +55,7 @@ class BakedHead:
     actions: float32 (V, 3, 52), displacement of ARKit's face actions, in the order of ACTIONS.
     gaze_rad: float32 (4,), turns of an eye that are eyeLookDown, In, Out and Up in full.
     jaw_open_rad: turn of the jaw joint that is jawOpen in full.
-    tables: other arrays, read by identity.py. local_names: rows of tables["local"].
+    tables: every array of the file by name, for identity.py. local_names: rows of tables["local"].
     provenance: what the file says of its source and licence.
     """
 
@@ -64,57 +78,59 @@ class BakedHead:
 @functools.cache
 def baked_head() -> BakedHead:
     """Read the package's head, once."""
-    path = resources.files(__package__) / _FILE
-    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-        metadata = json.loads(str(file["metadata"]))
-        arrays = {name: file[name] for name in file.files if name != "metadata"}
-    if metadata.get("format") != _FORMAT:
-        raise ValueError(f"{path} is {metadata.get('format')!r}, wanted {_FORMAT!r}: bake it again")
-    names = tuple(json.loads(metadata["actions"]))
-    if names != ACTIONS:
-        raise ValueError(f"{path} lists other face actions than this code: bake it again")
-    actions = arrays["actions"] * _STEP_M
-    v_template = arrays["v_template"]
-    shapedirs = np.zeros((*v_template.shape, IDENTITY_SIZE + EXPRESSION_SIZE), np.float32)
-    shapedirs[..., :SHAPE_COMPONENTS] = arrays["identity"] * _STEP_M
+    arrays, metadata = read_baked("head.npz", _FORMAT, "bake_head.py")
+    if tuple(json.loads(metadata["actions"])) != ACTIONS:
+        raise ValueError("head.npz lists other face actions than this code: bake it again")
+    arrays = {name: _decoded(array) for name, array in arrays.items()}
+    shapedirs = np.zeros((*arrays["adult"].shape, IDENTITY_SIZE + EXPRESSION_SIZE), np.float32)
+    shapedirs[..., :SHAPE_COMPONENTS] = arrays.pop("identity")
     columns = [ACTIONS.index(name) for name in EXPRESSION_ACTIONS]
-    shapedirs[..., IDENTITY_SIZE : IDENTITY_SIZE + len(columns)] = actions[..., columns]
+    shapedirs[..., IDENTITY_SIZE : IDENTITY_SIZE + len(columns)] = arrays["actions"][..., columns]
+    made = {"shapedirs": shapedirs, "posedirs": _posedirs(arrays.pop("correctives"))}
+
+    def named(kind: Any) -> dict[str, NDArray[Any]]:
+        return {field.name: arrays[field.name] for field in fields(kind) if field.name in arrays}
+
     model = HeadModel(
-        v_template=v_template,
-        faces=arrays["faces"].astype(np.int64),
-        shapedirs=shapedirs,
-        posedirs=_posedirs(arrays["correctives"] * _STEP_M),
-        J_regressor=arrays["J_regressor"],
-        parents=np.array(PARENTS),
-        weights=arrays["weights"],
+        **named(HeadModel), **made, parents=np.array(PARENTS), n_identity=IDENTITY_SIZE
     )
-    embedding = LandmarkEmbedding(
-        static_faces=arrays["static_faces"].astype(np.int64),
-        static_bary=arrays["static_bary"],
-        contour_faces=arrays["contour_faces"].astype(np.int64),
-        contour_bary=arrays["contour_bary"],
-    )
-    tables = {
-        name: value.astype(np.float32)
-        for name, value in arrays.items()
-        if name.startswith(("cells_", "age_", "beta", "estimate_", "local"))
-    }
     return BakedHead(
         model=model,
-        embedding=embedding,
-        uvs=arrays["uvs"],
-        uv_faces=arrays["uv_faces"].astype(np.int64),
-        face_region=arrays["face_region"].astype(np.int64),
-        vertex_piece=arrays["vertex_piece"].astype(np.int64),
-        mirror=arrays["mirror"].astype(np.int64),
-        adult=arrays["adult"],
-        actions=actions,
-        gaze_rad=arrays["gaze_rad"],
+        embedding=LandmarkEmbedding(**named(LandmarkEmbedding)),
+        **named(BakedHead),
         jaw_open_rad=float(metadata["jaw_open_rad"]),
-        tables=tables,
+        tables=arrays,
         local_names=tuple(json.loads(metadata["local_names"])),
         provenance=metadata,
     )
+
+
+@functools.cache
+def average_joints() -> NDArray[np.float64]:
+    """Joints of the average head, (5, 3): metres, to a tenth of a millimetre on any CPU."""
+    model = baked_head().model
+    return (model.J_regressor @ model.v_template).astype(np.float64).round(4)
+
+
+def read_baked(name: str, wanted: str, tool: str) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """Arrays and metadata of a file of this package, of format `wanted`, that tools/`tool` wrote.
+
+    Raises ValueError if it has another format.
+    """
+    path = resources.files(__package__) / name
+    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+        metadata = json.loads(str(file["metadata"]))
+        arrays = {name: file[name] for name in file.files if name != "metadata"}
+    if (got := metadata.get("format")) != wanted:
+        raise ValueError(f"{path} is {got!r}, wanted {wanted!r}: run python tools/{tool}")
+    return arrays, metadata
+
+
+def _decoded(array: NDArray[Any]) -> NDArray[Any]:
+    """Displacements in metres and other numbers as float32, indices as int64."""
+    if array.dtype == np.int16:
+        return array * _STEP_M
+    return array.astype(np.float32 if array.dtype.kind == "f" else np.int64)
 
 
 def _posedirs(correctives: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ eye corners apart in the median; neutral and other faces keep a larger share tha
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ from synthforge.mannequin.head.baked import ACTIONS
 
 Array = NDArray[np.float64]
 
-_SIDES = ("Left", "Right")
+_OTHER = {"Left": "Right", "Right": "Left"}
 
 
 @dataclass(frozen=True)
@@ -32,102 +33,68 @@ class Face:
 
     share: float
     actions: Mapping[str, float]
-    intensity: tuple[float, float] = (0.5, 1.1)
+    intensity: tuple[float, float]
+
+
+def _face(share: float, intensity: tuple[float, float] = (0.5, 1.1), **actions: float) -> Face:
+    return Face(share, actions, intensity)
 
 
 FACES = {
-    "neutral": Face(0.19, {}),
+    "neutral": _face(0.19),
     # Smiles and laughs.
-    "polite smile": Face(
-        0.11,
-        {"mouthSmile": 0.65, "cheekSquint": 0.25, "eyeSquint": 0.12, "mouthDimple": 0.15},
-        (0.4, 1.1),
+    "polite smile": _face(0.11, (0.4, 1.1),
+        mouthSmile=0.65, cheekSquint=0.25, eyeSquint=0.12, mouthDimple=0.15,
     ),
-    "smile": Face(
-        0.32,
-        {
-            "mouthSmile": 0.85, "cheekSquint": 0.4, "eyeSquint": 0.2, "mouthUpperUp": 1,
-            "mouthLowerDown": 0.9, "mouthStretch": 0.2, "mouthDimple": 0.1, "jawOpen": 0.22,
-        },
-        (0.6, 1.1),
+    "smile": _face(0.32, (0.6, 1.1),
+        mouthSmile=0.85, cheekSquint=0.4, eyeSquint=0.2, mouthUpperUp=1, mouthLowerDown=0.9,
+        mouthStretch=0.2, mouthDimple=0.1, jawOpen=0.22,
     ),
-    "laugh": Face(
-        0.1,
-        {
-            "mouthSmile": 0.95, "cheekSquint": 0.5, "eyeSquint": 0.3, "mouthUpperUp": 1,
-            "mouthLowerDown": 0.7, "jawOpen": 0.45, "noseSneer": 0.15, "mouthStretch": 0.2,
-            "browInnerUp": 0.1,
-        },
-        (0.6, 1.1),
+    "laugh": _face(0.1, (0.6, 1.1),
+        mouthSmile=0.95, cheekSquint=0.5, eyeSquint=0.3, mouthUpperUp=1, mouthLowerDown=0.7,
+        jawOpen=0.45, noseSneer=0.15, mouthStretch=0.2, browInnerUp=0.1,
     ),
     # Talking: vowels and consonants.
-    "ah": Face(0.03, {"jawOpen": 0.4, "mouthLowerDown": 0.25, "mouthUpperUp": 0.1}),
-    "eh": Face(0.03, {"jawOpen": 0.2, "mouthLowerDown": 0.3, "mouthStretch": 0.25}),
-    "ee": Face(
-        0.02,
-        {"jawOpen": 0.1, "mouthStretch": 0.4, "mouthLowerDown": 0.4, "mouthUpperUp": 0.2},
-    ),
-    "oh": Face(0.02, {"jawOpen": 0.3, "mouthFunnel": 0.55, "mouthPucker": 0.2}),
-    "oo": Face(0.015, {"jawOpen": 0.1, "mouthPucker": 0.6, "mouthFunnel": 0.25}),
-    "m": Face(
-        0.01,
-        {"jawOpen": 0.12, "mouthClose": 0.12, "mouthPress": 0.35, "mouthRollLower": 0.25},
-    ),
-    "f": Face(0.01, {"jawOpen": 0.1, "mouthRollLower": 0.5, "mouthUpperUp": 0.2}),
+    "ah": _face(0.03, jawOpen=0.4, mouthLowerDown=0.25, mouthUpperUp=0.1),
+    "eh": _face(0.03, jawOpen=0.2, mouthLowerDown=0.3, mouthStretch=0.25),
+    "ee": _face(0.02, jawOpen=0.1, mouthStretch=0.4, mouthLowerDown=0.4, mouthUpperUp=0.2),
+    "oh": _face(0.02, jawOpen=0.3, mouthFunnel=0.55, mouthPucker=0.2),
+    "oo": _face(0.015, jawOpen=0.1, mouthPucker=0.6, mouthFunnel=0.25),
+    "m": _face(0.01, jawOpen=0.12, mouthClose=0.12, mouthPress=0.35, mouthRollLower=0.25),
+    "f": _face(0.01, jawOpen=0.1, mouthRollLower=0.5, mouthUpperUp=0.2),
     # Emotions.
-    "surprise": Face(
-        0.025,
-        {
-            "browInnerUp": 0.9, "browOuterUp": 0.8, "eyeWide": 0.5, "jawOpen": 0.45,
-            "mouthFunnel": 0.15,
-        },
+    "surprise": _face(0.025,
+        browInnerUp=0.9, browOuterUp=0.8, eyeWide=0.5, jawOpen=0.45, mouthFunnel=0.15,
     ),
-    "sadness": Face(
-        0.02,
-        {
-            "browInnerUp": 0.9, "browDown": 0.25, "eyeSquint": 0.25, "mouthFrown": 0.75,
-            "mouthShrugLower": 0.45, "mouthPress": 0.15,
-        },
+    "sadness": _face(0.02,
+        browInnerUp=0.9, browDown=0.25, eyeSquint=0.25, mouthFrown=0.75, mouthShrugLower=0.45,
+        mouthPress=0.15,
     ),
-    "anger": Face(
-        0.02,
-        {
-            "browDown": 0.9, "eyeSquint": 0.45, "eyeWide": 0.2, "noseSneer": 0.35,
-            "mouthPress": 0.5, "mouthFrown": 0.3, "mouthRollLower": 0.2, "jawForward": 0.1,
-        },
+    "anger": _face(0.02,
+        browDown=0.9, eyeSquint=0.45, eyeWide=0.2, noseSneer=0.35, mouthPress=0.5, mouthFrown=0.3,
+        mouthRollLower=0.2, jawForward=0.1,
     ),
-    "shout": Face(
-        0.01,
-        {
-            "browDown": 0.7, "eyeSquint": 0.4, "noseSneer": 0.6, "mouthUpperUp": 0.5,
-            "mouthLowerDown": 0.6, "mouthStretch": 0.3, "jawOpen": 0.6,
-        },
+    "shout": _face(0.01,
+        browDown=0.7, eyeSquint=0.4, noseSneer=0.6, mouthUpperUp=0.5, mouthLowerDown=0.6,
+        mouthStretch=0.3, jawOpen=0.6,
     ),
-    "disgust": Face(
-        0.015,
-        {
-            "noseSneer": 0.9, "mouthUpperUp": 0.5, "browDown": 0.5, "eyeSquint": 0.45,
-            "cheekSquint": 0.4, "mouthFrown": 0.4, "mouthShrugLower": 0.3,
-        },
+    "disgust": _face(0.015,
+        noseSneer=0.9, mouthUpperUp=0.5, browDown=0.5, eyeSquint=0.45, cheekSquint=0.4,
+        mouthFrown=0.4, mouthShrugLower=0.3,
     ),
-    "fear": Face(
-        0.01,
-        {
-            "browInnerUp": 0.8, "browOuterUp": 0.35, "browDown": 0.3, "eyeWide": 0.6,
-            "mouthStretch": 0.6, "mouthFrown": 0.2, "jawOpen": 0.25,
-        },
+    "fear": _face(0.01,
+        browInnerUp=0.8, browOuterUp=0.35, browDown=0.3, eyeWide=0.6, mouthStretch=0.6,
+        mouthFrown=0.2, jawOpen=0.25,
     ),
-    "frown": Face(
-        0.015, {"browDown": 0.7, "eyeSquint": 0.6, "cheekSquint": 0.3, "mouthPress": 0.25}
-    ),
-    "doubt": Face(
-        0.01, {"browOuterUpLeft": 0.9, "browInnerUp": 0.3, "browDownRight": 0.4, "mouthLeft": 0.25}
-    ),
-    "smirk": Face(0.01, {"mouthSmileLeft": 0.35, "mouthDimpleLeft": 0.5, "cheekSquintLeft": 0.3}),
-    "kiss": Face(0.005, {"mouthPucker": 0.85, "mouthFunnel": 0.1}),
-    "puffed cheeks": Face(0.005, {"cheekPuff": 0.7, "mouthPress": 0.4, "mouthPucker": 0.2}),
-    "tongue out": Face(0.005, {"jawOpen": 0.35, "tongueOut": 0.8, "mouthLowerDown": 0.2}),
+    "frown": _face(0.015, browDown=0.7, eyeSquint=0.6, cheekSquint=0.3, mouthPress=0.25),
+    "doubt": _face(0.01, browOuterUpLeft=0.9, browInnerUp=0.3, browDownRight=0.4, mouthLeft=0.25),
+    "smirk": _face(0.01, mouthSmileLeft=0.35, mouthDimpleLeft=0.5, cheekSquintLeft=0.3),
+    "kiss": _face(0.005, mouthPucker=0.85, mouthFunnel=0.1),
+    "puffed cheeks": _face(0.005, cheekPuff=0.7, mouthPress=0.4, mouthPucker=0.2),
+    "tongue out": _face(0.005, jawOpen=0.35, tongueOut=0.8, mouthLowerDown=0.2),
 }  # fmt: skip
+_SHARES = np.array([face.share for face in FACES.values()])
+_CUMULATED = np.cumsum(_SHARES / _SHARES.sum())[:-1]
 
 # What a face at rest shows of each, exponentially distributed: no two people hold theirs alike.
 _REST = {
@@ -151,7 +118,7 @@ _CLOSED, _WINK, _HALF = 0.04, 0.02, 0.02
 
 def draw_face(rng: np.random.Generator) -> Array:
     """Activations of ACTIONS, float64 (52,), 0 to 1; 0 for eyeLook*, which gaze decides."""
-    face = list(FACES.values())[int(np.searchsorted(_cumulated(), rng.random(), side="right"))]
+    face = list(FACES.values())[int(np.searchsorted(_CUMULATED, rng.random(), side="right"))]
     actions = np.zeros(len(ACTIONS))
     strength = rng.uniform(*face.intensity)
     mirrored = rng.random() < 0.5
@@ -222,20 +189,11 @@ def _names() -> tuple[str, ...]:
 
 
 @functools.cache
-def _cumulated() -> Array:
-    shares = np.array([face.share for face in FACES.values()])
-    return np.cumsum(shares / shares.sum())[:-1]
-
-
-@functools.cache
 def _sides(name: str) -> list[int]:
     """Indices in ACTIONS of an action, or of both sides of one that is named without its side."""
-    names = [name] if name in ACTIONS else [name + side for side in _SIDES]
+    names = [name] if name in ACTIONS else [name + side for side in _OTHER]
     return [ACTIONS.index(each) for each in names]
 
 
 def _other_side(name: str) -> str:
-    for one, other in (_SIDES, _SIDES[::-1]):
-        if name.endswith(one):
-            return name.removesuffix(one) + other
-    return name
+    return re.sub("Left|Right", lambda side: _OTHER[side[0]], name)

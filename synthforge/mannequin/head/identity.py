@@ -7,7 +7,6 @@ people of all ages are about standard normal, as those of the bake's were.
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,11 +14,10 @@ from numpy.typing import NDArray
 from scipy.special import betaincinv
 
 from synthforge.distributions import Distribution, Range
-from synthforge.mannequin.head.baked import SHAPE_COMPONENTS, baked_head
+from synthforge.mannequin.head.baked import baked_head
 from synthforge.sampling_config import AGES, ANCESTRIES, SamplingConfig
 
 Array = NDArray[np.float64]
-Generator = np.random.Generator
 
 # As tools/head_people.py draws them.
 _ASYMMETRY = 0.35
@@ -43,23 +41,29 @@ _BLOCKS = {
 
 
 @dataclass(frozen=True)
-class Attributes:
-    """What is known of B people, each float64 (B,).
+class Seen:
+    """What the faces of B people tell of them, each float64 (B,).
 
-    age: years, 3 to 85. sex: 0 female to 1 male. weight, muscle, height, proportions: Anny's,
-    0 to 1, against people of that age and sex. ancestry: (B, 3), shares of ANCESTRIES.
+    age: years, 3 to 85. sex: 0 female to 1 male. weight: Anny's, 0 to 1, against people of that age
+    and sex. ancestry: (B, 3), shares of ANCESTRIES.
     """
 
     age: Array
     sex: Array
     weight: Array
-    muscle: Array
-    height: Array
-    proportions: Array
     ancestry: Array
 
 
-def draw_attributes(rng: Generator, count: int, config: SamplingConfig) -> Attributes:
+@dataclass(frozen=True)
+class Attributes(Seen):
+    """And what only shapes them: Anny's too, 0 to 1, float64 (B,)."""
+
+    muscle: Array
+    height: Array
+    proportions: Array
+
+
+def draw_attributes(rng: np.random.Generator, count: int, config: SamplingConfig) -> Attributes:
     """Draw people with attributes as `config` says; what it leaves None by Anny's calibration.
 
     Draws the same amount from `rng` whatever `config` says.
@@ -71,13 +75,11 @@ def draw_attributes(rng: Generator, count: int, config: SamplingConfig) -> Attri
     sex = np.where(is_male, 1 - spread, spread)
     if config.sex is not None:
         sex = _single(config.sex, u_sex)
-    tables = baked_head().tables
-    own_scale = _anny_age(years)
+    tables, own_scale = baked_head().tables, _anny_age(years)
     values = []
-    for index in range(4):
+    for betas in tables["betas"].swapaxes(0, 1):
         male, female = (
-            [np.interp(own_scale, tables["beta_ages"], row) for row in betas[index].T]
-            for betas in tables["betas"]
+            [np.interp(own_scale, tables["beta_ages"], row) for row in of_sex.T] for of_sex in betas
         )
         alpha, beta = np.where(sex > 0.5, male, female)
         values.append(betaincinv(alpha, beta, rng.random(count)))
@@ -88,16 +90,13 @@ def draw_attributes(rng: Generator, count: int, config: SamplingConfig) -> Attri
     if config.weight is not None:
         weight = _single(config.weight, u_weight)
     ancestry = _into_ranges(rng.dirichlet([_MIXTURE] * len(ANCESTRIES), count), config)
-    return Attributes(*map(_rounded, (years, sex, weight, muscle, height, proportions, ancestry)))
+    drawn = (years, sex, weight, ancestry, muscle, height, proportions)
+    # Float32 hides by how little mathematical functions differ between CPUs.
+    return Attributes(*(values.astype(np.float32).astype(np.float64) for values in drawn))
 
 
 def _single(drawn: Distribution, uniform: Array) -> Array:
     return np.array([drawn.at(u) for u in uniform])
-
-
-def _rounded(values: Array) -> Array:
-    """To float32, which hides by how little mathematical functions differ between CPUs."""
-    return values.astype(np.float32).astype(np.float64)
 
 
 def _into_ranges(shares: Array, config: SamplingConfig) -> Array:
@@ -114,15 +113,15 @@ def _into_ranges(shares: Array, config: SamplingConfig) -> Array:
 def average_coefficients(attributes: Attributes) -> Array:
     """Identity coefficients (B, 100) of the average person with these attributes."""
     tables = baked_head().tables
-    value = {
+    value = vars(attributes) | {
         "sex": 1 - attributes.sex,  # Anny's is from male to female
         "age": _anny_age(attributes.age),
-        "muscle": attributes.muscle,
-        "weight": attributes.weight,
-        "height": attributes.height,
-        "proportions": attributes.proportions,
     }
-    shares = {name: _hats(value[name], anchors) for name, anchors in _ANCHORS.items()}
+    # Linear interpolation weights, (B, len(anchors)).
+    shares = {
+        name: np.stack([np.interp(value[name], anchors, hat) for hat in np.eye(len(anchors))], -1)
+        for name, anchors in _ANCHORS.items()
+    }
     ancestry = attributes.ancestry / attributes.ancestry.sum(1, keepdims=True)
     total = _summed(tables["cells_race"], [ancestry, shares["sex"], shares["age"]])
     for name, factors in _BLOCKS.items():
@@ -130,16 +129,14 @@ def average_coefficients(attributes: Attributes) -> Array:
     return total + tables["cells_mean"]
 
 
-def draw_coefficients(rng: Generator, attributes: Attributes) -> Array:
+def draw_coefficients(rng: np.random.Generator, attributes: Attributes) -> Array:
     """Identity coefficients (B, 100) of single people with these attributes."""
     head = baked_head()
-    names = head.local_names
-    count = len(attributes.age)
-    normal = rng.standard_normal((count, len(names)))
-    for index, twin in _pairs().items():
-        normal[:, index] = (
-            _ASYMMETRY * normal[:, index] + np.sqrt(1 - _ASYMMETRY**2) * normal[:, twin]
-        )
+    normal = rng.standard_normal((len(attributes.age), len(head.local_names)))
+    for index, name in enumerate(head.local_names):
+        if name.startswith("r-"):
+            left = normal[:, head.local_names.index("l-" + name[2:])]
+            normal[:, index] = _ASYMMETRY * normal[:, index] + np.sqrt(1 - _ASYMMETRY**2) * left
     grown = np.interp(attributes.age, [AGES[0], _GROWN], [_CHILD_SHARE, 1.0])[:, None]
     change = np.clip(normal * head.tables["local_sd"] * grown, -1, 1)
     up, down = head.tables["local"]
@@ -147,26 +144,14 @@ def draw_coefficients(rng: Generator, attributes: Attributes) -> Array:
     return average_coefficients(attributes) + _weighted_sum(both, np.concatenate([up, down]))
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """What coefficients look like: age in years, sex (0 female), weight (B,), ancestry (B, 3)."""
-
-    age: Array
-    sex: Array
-    weight: Array
-    ancestry: Array
-
-
-def estimate_attributes(coefficients: Array) -> Estimate:
+def estimate_attributes(coefficients: Array) -> Seen:
     """Attributes that fit identity coefficients (B, 100), by regression on the bake's people."""
     x = np.asarray(coefficients, np.float64)
-    if x.shape[1:] != (SHAPE_COMPONENTS,):
-        raise ValueError(f"coefficients are [B, {SHAPE_COMPONENTS}], got {list(x.shape)}")
     features = np.concatenate([np.ones((len(x), 1)), x, x**2 - 1], 1)
     # Sex among them is from male to female.
     found = _weighted_sum(features, baked_head().tables["estimate_weights"])
     ancestry = np.clip(found[:, 3:], 1e-3, None)
-    return Estimate(
+    return Seen(
         age=np.clip(found[:, 0], *AGES),
         sex=np.clip(1 - found[:, 1], 0, 1),
         weight=np.clip(found[:, 2], 0, 1),
@@ -177,12 +162,6 @@ def estimate_attributes(coefficients: Array) -> Estimate:
 def _anny_age(years: Array) -> Array:
     tables = baked_head().tables
     return np.clip(np.interp(years, tables["age_years"], tables["age_anny"]), 0, 1)
-
-
-def _hats(value: Array, anchors: tuple[float, ...]) -> Array:
-    """(B, len(anchors)): linear interpolation weights."""
-    identity = np.eye(len(anchors))
-    return np.stack([np.interp(value, anchors, row) for row in identity], -1)
 
 
 def _summed(cells: NDArray[np.float32], shares: list[Array]) -> Array:
@@ -196,14 +175,3 @@ def _summed(cells: NDArray[np.float32], shares: list[Array]) -> Array:
 def _weighted_sum(weights: Array, rows: NDArray[np.float32]) -> Array:
     """weights @ rows, (B, N) and (N, C), added up in order: BLAS rounds as the CPU has it."""
     return np.stack([(row[:, None] * rows).sum(0) for row in weights])
-
-
-@functools.cache
-def _pairs() -> dict[int, int]:
-    """Indices of right-hand changes, and of the left-hand ones that they resemble."""
-    names = baked_head().local_names
-    return {
-        index: names.index("l-" + name[2:])
-        for index, name in enumerate(names)
-        if name.startswith("r-")
-    }

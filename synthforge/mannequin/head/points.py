@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
-from importlib import resources
 
 import numpy as np
 
-from synthforge.keypoints import (
-    Scheme,
-    every_vertex,
-    ibug70,
-    mediapipe478,
-    scheme_of,
-    wflw98,
-)
-from synthforge.mannequin.head.baked import BakedHead
+from synthforge.keypoints import Scheme, every_vertex, ibug70, mediapipe478, scheme_of, wflw98
+from synthforge.mannequin.head.baked import BakedHead, read_baked
 
-_FILE = "points.npz"
 _FORMAT = "synthforge points 2"
 
 
@@ -33,16 +23,11 @@ def topology_digest(head: BakedHead) -> str:
 
 def built_in_schemes(head: BakedHead) -> Mapping[str, Scheme]:
     """All schemes, by name. Raises ValueError if the file was made for another head."""
-    path = resources.files(__package__) / _FILE
-    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-        metadata = json.loads(str(file["metadata"]))
-        arrays = {name: file[name] for name in file.files if name != "metadata"}
-    if metadata.get("format") != _FORMAT:
-        raise ValueError(f"{path} is not {_FORMAT!r}: run python tools/bake_points.py")
+    arrays, metadata = read_baked("points.npz", _FORMAT, "bake_points.py")
     made_for, ours = metadata.get("topology"), topology_digest(head)
     if made_for != ours:
         raise ValueError(
-            f"{path} holds keypoints on a head of topology {made_for}, and head.npz has topology "
+            f"points.npz holds keypoints on a head of topology {made_for}, and head.npz has "
             f"{ours}: run python tools/bake_points.py, which puts them on this head"
         )
 

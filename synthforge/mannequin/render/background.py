@@ -24,25 +24,20 @@ def background(scene: Scene, size: int) -> Tensor:
         image = defocused(sharp, place.defocus * _SIZE_OF_PHOTOGRAPHS)
         # Brighter than this would eat the edges of what is before it.
         return resized(image, size, size).clamp_(0, _BRIGHTEST / exposure(scene))
-    generator = torch.Generator().manual_seed(scene.seed)
-    furniture = 14 if scene.backdrop == "room" else 0
-    image = _room(torch.tensor(scene.backdrop_colors), furniture, generator)
+    image = _room(scene)
     image *= scene.backdrop_brightness * scene.exposure / exposure(scene)
     return resized(image, size, size).clamp_(0)
 
 
-def _field(cells: int, generator: torch.Generator) -> Tensor:
-    """Smooth noise in about [0, 1], [_SIZE, _SIZE]."""
-    noise = torch.rand(1, cells + 3, cells + 3, generator=generator)
-    return resized(noise, _SIZE, _SIZE)[0].clamp_(0, 1)
-
-
-def _room(colors: Tensor, furniture: int, generator: torch.Generator) -> Tensor:
-    """A wall, with shelves, door frames and at last a window as soft rectangles."""
+def _room(scene: Scene) -> Tensor:
+    """A wall; of a room with shelves, door frames and at last a window as soft rectangles."""
+    generator = torch.Generator().manual_seed(scene.seed)
+    colors, furniture = torch.tensor(scene.backdrop_colors), 14 if scene.backdrop == "room" else 0
     axis = steps(-1, 1, _SIZE)
     y, x = torch.meshgrid(axis, axis, indexing="ij")
     wall = 0.5 * colors[0] + 0.5 * mean(colors[0], 0)
-    image = wall[:, None, None] * (0.5 + 0.6 * _field(2, generator))
+    uneven = resized(torch.rand(1, 5, 5, generator=generator), _SIZE, _SIZE)[0].clamp_(0, 1)
+    image = wall[:, None, None] * (0.5 + 0.6 * uneven)
     for k in range(furniture):
         cx, cy, w, h, tone = torch.rand(5, generator=generator).unbind()
         inside = ((x - 2.2 * cx + 1.1).abs() < 0.06 + 0.45 * w**2) & (
@@ -52,5 +47,4 @@ def _room(colors: Tensor, furniture: int, generator: torch.Generator) -> Tensor:
         if k == furniture - 1:
             color = torch.tensor([1.6, 1.7, 1.8]) * (0.3 + tone)
         image = torch.where(inside, color[:, None, None], image)
-    sigma = 2.2 + 4.5 * float(torch.rand(1, generator=generator))
-    return blurred(image, sigma)
+    return blurred(image, 2.2 + 4.5 * float(torch.rand(1, generator=generator)))

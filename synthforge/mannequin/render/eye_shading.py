@@ -42,12 +42,7 @@ class Eye:
 
 
 def shade_eye(
-    person: Person,
-    scene: Scene,
-    eye: Eye,
-    globe: Tensor,
-    ambient: Tensor,
-    key_lit: Tensor,
+    person: Person, scene: Scene, eye: Eye, globe: Tensor, ambient: Tensor, key_lit: Tensor
 ) -> Tensor:
     """Linear RGB [N, 3] of an eyeball's pixels.
 
@@ -56,7 +51,10 @@ def shade_eye(
     """
     shade, poking = _under_lids(eye, turned(eye.head_rotation, globe))
     place = globe * _MESH_GLOBE
-    r = _radius(_refracted(place, eye.rotation[2])) + (place[:, 2] < 0).float()
+    # Where the sight line meets the iris behind the cornea.
+    depth = _IRIS_DEPTH * smoothstep(_IRIS_RADIUS * 1.1, 0.25, _radius(place))
+    seen = place[:, :2] - depth[:, None] * eye.rotation[2, :2]
+    r = _radius(seen) + (place[:, 2] < 0).float()
     radius = _IRIS_RADIUS * person.iris_size
     iris = _iris(person, r / radius, r)
     sclera = _sclera(person, place[:, 0].abs())
@@ -93,16 +91,10 @@ def _under_lids(eye: Eye, place: Tensor) -> tuple[Tensor, Tensor]:
     return shade, smoothstep(-0.04, -0.09, torch.minimum(below_upper, above_lower))
 
 
-def _radius(xy: Tensor) -> Tensor:
-    x, y = xy.unbind(-1)
+def _radius(place: Tensor) -> Tensor:
+    """Distance from the optical axis, [N]; place: [N, 2] or [N, 3]."""
+    x, y = place[:, :2].unbind(1)
     return torch.sqrt(x * x + y * y)
-
-
-def _refracted(eye_local: Tensor, towards_viewer: Tensor) -> Tensor:
-    """Where the sight line meets the iris behind the cornea, [N, 2]."""
-    xy = eye_local[:, :2]
-    depth = _IRIS_DEPTH * smoothstep(_IRIS_RADIUS * 1.1, 0.25, _radius(xy))
-    return xy - depth[:, None] * towards_viewer[:2]
 
 
 def _iris(person: Person, relative: Tensor, r: Tensor) -> Tensor:

@@ -37,8 +37,7 @@ def segment_distance(points: Tensor, polyline: Tensor) -> Tensor:
     for a, b in itertools.pairwise(polyline):
         ab = b - a
         offset = [column - a[k] for k, column in enumerate(columns)]
-        t = sum(o * ab[k] for k, o in enumerate(offset)) / sum(ab * ab)
-        t = t.clamp(0, 1)
+        t = (sum(o * ab[k] for k, o in enumerate(offset)) / sum(ab * ab)).clamp(0, 1)
         square = sum((o - t * ab[k]) ** 2 for k, o in enumerate(offset))
         best = torch.minimum(best, square)
     return best.sqrt()

@@ -15,7 +15,7 @@ from synthforge.mannequin.hair.strands import Splat, Strands
 from synthforge.mannequin.kernels import run
 from synthforge.mannequin.kernels.layers import compose
 from synthforge.mannequin.person import Person
-from synthforge.mannequin.render.clothes import neckline_height
+from synthforge.mannequin.render.body import neckline_height
 from synthforge.mannequin.render.pixel_faces import PixelFaces
 from synthforge.mannequin.render.shading import NEAR_NECKLINE_M
 from synthforge.mannequin.render.template import Template, template
@@ -124,8 +124,7 @@ def layers_of(
     if behind is None:
         behind = torch.full((size, size), BACKGROUND, dtype=torch.uint8)
     columns = [(cover.kind, cover.passed, cover.z) for cover in covers]
-    empty = (kinds[:0], seen.z[:0], seen.z[:0])
-    kind, passed, z = (torch.cat(column) for column in zip(empty, *columns, strict=True))
+    kind, passed, z = (torch.cat(column) for column in zip(*columns, strict=True))
     ids = torch.empty(size, size, dtype=torch.uint8)
     shown, depth = torch.empty(size, size), torch.empty(size, size)
     pairs = seen.of_sample, kinds, seen.z

@@ -30,8 +30,8 @@ def doubled(maps: Tensor) -> Tensor:
     """[C, H, W] -> [C, 2 H, 2 W], bilinear; borders are repeated outwards."""
     for dim in (1, 2):
         size = maps.shape[dim]
-        before = torch.cat([maps.narrow(dim, 0, 1), maps.narrow(dim, 0, size - 1)], dim)
-        after = torch.cat([maps.narrow(dim, 1, size - 1), maps.narrow(dim, size - 1, 1)], dim)
+        padded = torch.cat([maps.narrow(dim, 0, 1), maps, maps.narrow(dim, size - 1, 1)], dim)
+        before, after = padded.narrow(dim, 0, size), padded.narrow(dim, 2, size)
         pair = torch.stack([0.75 * maps + 0.25 * before, 0.75 * maps + 0.25 * after], dim + 1)
         maps = pair.flatten(dim, dim + 1)
     return maps

@@ -17,7 +17,7 @@ from synthforge.landmarks import INNER_LIP
 from synthforge.mannequin.kernels import filled
 from synthforge.mannequin.kernels.vertices import sum_neighbours
 from synthforge.mannequin.render.arithmetic import cosine, mean, sine
-from synthforge.mannequin.render.template import Template, template
+from synthforge.mannequin.render.template import template
 from synthforge.mesh import cross, unit
 from synthforge.rasterizer import rasterize
 
@@ -57,7 +57,7 @@ def look_from(direction: Tensor) -> Tensor:
 def visibility() -> Tensor:
     """float32 [D, V]: 1 where the direction sees the vertex of the neutral head, 0 where not."""
     head = template()
-    seen = _visible_from(head)
+    seen = _seen_from_outside()
     seen = 0.5 * seen + 0.5 * neighbour_mean(seen)
     # The neutral mouth is shut; when it opens, light falls in from the front, less far back. How
     # far it is open, body.py knows.
@@ -73,7 +73,9 @@ def visibility() -> Tensor:
     return seen.T.contiguous()
 
 
-def _visible_from(head: Template) -> Tensor:
+def _seen_from_outside() -> Tensor:
+    """Share of four places round each vertex from which each direction is free: [V, D]."""
+    head = template()
     center = (head.vertices.amax(0) + head.vertices.amin(0)) / 2
     rows = []
     for chunk in directions().split(16):

@@ -1,4 +1,7 @@
-"""Photographed surroundings: 18 panoramas of Poly Haven (CC0), baked by tools/bake_panoramas.py."""
+"""What surrounds the person: light from every direction, from photographs.
+
+18 panoramas of Poly Haven (CC0), baked by tools/bake_panoramas.py.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,13 @@ from flame_pytorch.lbs import fixed_order_sum
 from synthforge.mannequin.draws import RGB
 from synthforge.mannequin.kernels import filled
 from synthforge.mannequin.kernels.maps import look
-from synthforge.mannequin.render.arithmetic import cosine, dot, sine, weighted_sum
+from synthforge.mannequin.render.arithmetic import cosine, dot, sine, steps, turned, weighted_sum
 
 _FILE = Path(__file__).with_name("panoramas.npz")
 # Rows of the blurred map.
 _SOFT_HEIGHT = 16
+
+Vector = tuple[float, float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +40,7 @@ class Panorama:
 
     name: str
     radiance: Tensor
-    key_direction: tuple[float, float, float]
+    key_direction: Vector
     key_irradiance: RGB
     key_spread_rad: float
 
@@ -48,7 +53,7 @@ class Panorama:
     def soft(self) -> Tensor:
         """Radiance averaged over lobes of 10 degrees standard deviation, float32 [3, h, w].
 
-        Smooth enough to be summed over the 96 directions of mannequin.occlusion.
+        Smooth enough to be summed over the 96 directions of occlusion.py.
         """
         small = F.avg_pool2d(self.reflected, 2)
         height, width = small.shape[1:]
@@ -60,7 +65,7 @@ class Panorama:
         light = weighted_sum(lobe, small.flatten(1).T) / fixed_order_sum(lobe, 0)
         return light.view(3, _SOFT_HEIGHT, -1)
 
-    def light_on(self, normal: tuple[float, float, float]) -> RGB:
+    def light_on(self, normal: Vector) -> RGB:
         """Radiance of a uniform sphere that would light a surface as this one does, without key."""
         towards = pixel_directions(_SOFT_HEIGHT)
         cosines = dot(towards, towards.new_tensor(normal)[:, None, None], 0).clamp_(min=0)
@@ -68,6 +73,63 @@ class Panorama:
         light = weighted_sum(weight, self.soft.flatten(1).T) / fixed_order_sum(weight, 0)
         r, g, b = light[:, 0].tolist()
         return r, g, b
+
+
+@dataclass(frozen=True)
+class Place:
+    """A panorama around the person, turned, and how the camera sees what is behind.
+
+    Directions are in viewer axes: x right, y up, z to the viewer.
+
+    rotation: rows, viewer axes to the panorama's.
+    half_width: of the image plane at distance 1. defocus: radius of a blurred point, in image
+    widths.
+    """
+
+    panorama: Panorama
+    rotation: tuple[Vector, Vector, Vector]
+    half_width: float
+    defocus: float
+
+    @functools.cached_property
+    def facing(self) -> RGB:
+        """Radiance of a uniform sphere that lights a surface facing the camera alike, no key."""
+        (_, _, x), (_, _, y), (_, _, z) = self.rotation
+        return self.panorama.light_on((x, y, z))
+
+    @functools.cached_property
+    def behind(self) -> RGB:
+        """As `facing`, of a surface that faces away."""
+        (_, _, x), (_, _, y), (_, _, z) = self.rotation
+        return self.panorama.light_on((-x, -y, -z))
+
+    @property
+    def key_direction(self) -> Vector:
+        """Unit vector towards the panorama's strongest light."""
+        key = self.panorama.key_direction
+        x, y, z = (
+            sum(row[k] * along for row, along in zip(self.rotation, key, strict=True))
+            for k in range(3)
+        )
+        return x, y, z
+
+    def radiance(self, directions: Tensor) -> Tensor:
+        """Linear RGB [N, 3] from directions [N, 3]; blurred, so that few stand for all."""
+        return self._seen(self.panorama.soft, directions)
+
+    def reflected(self, directions: Tensor) -> Tensor:
+        """As `radiance`, as sharp as an eye mirrors it."""
+        return self._seen(self.panorama.reflected, directions)
+
+    def view(self, size: int) -> Tensor:
+        """What is behind the person, in focus: linear RGB [3, size, size]."""
+        axis = steps(-self.half_width, self.half_width, size)
+        down, right = torch.meshgrid(axis, axis, indexing="ij")
+        directions = torch.stack([right, -down, torch.full_like(right, -1.0)], -1)
+        return self._seen(self.panorama.radiance, directions.view(-1, 3)).T.view(3, size, size)
+
+    def _seen(self, light: Tensor, directions: Tensor) -> Tensor:
+        return look_up(light, turned(directions.new_tensor(self.rotation), directions))
 
 
 @functools.cache
@@ -101,7 +163,7 @@ def look_up(radiance: Tensor, directions: Tensor) -> Tensor:
 @functools.cache
 def pixel_directions(height: int) -> Tensor:
     """Unit vectors of the pixels of a map, float32 [3, height, 2 * height]."""
-    elevation = ((0.5 - (torch.arange(height) + 0.5) / height) * math.pi)[:, None]
+    elevation = _elevations(height)
     azimuth = ((torch.arange(2 * height) + 0.5) / height - 1) * math.pi
     level, y = cosine(elevation), sine(elevation).expand(-1, 2 * height)
     return torch.stack([sine(azimuth) * level, y, -cosine(azimuth) * level])
@@ -109,5 +171,8 @@ def pixel_directions(height: int) -> Tensor:
 
 def solid_angles(height: int) -> Tensor:
     """Of the pixels of each row of a map, steradians: float32 [height, 1]."""
-    elevation = ((0.5 - (torch.arange(height) + 0.5) / height) * math.pi)[:, None]
-    return cosine(elevation) * (math.pi / height) ** 2
+    return cosine(_elevations(height)) * (math.pi / height) ** 2
+
+
+def _elevations(height: int) -> Tensor:
+    return ((0.5 - (torch.arange(height) + 0.5) / height) * math.pi)[:, None]

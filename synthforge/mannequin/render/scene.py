@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from synthforge.mannequin.draws import RGB, Draws, mix, scaled, seed_of
-from synthforge.mannequin.render.panoramas import panoramas
-from synthforge.mannequin.render.surroundings import Place, Vector
+from synthforge.mannequin.render.panoramas import Place, Vector, panoramas
 
 # Shares of scenes: lit by a flash on the camera; taken at half the resolution and compressed; black
 # and white; with each kind of backdrop.
@@ -170,10 +169,7 @@ def _temperature(warm: float) -> RGB:
     return math.exp(0.22 * warm), 1.0, math.exp(-0.32 * warm)
 
 
-def _direction(azimuth: float, elevation: float) -> tuple[float, float, float]:
+def _direction(azimuth: float, elevation: float) -> Vector:
     """Unit vector; azimuth 0 is from the camera, positive to the right."""
-    return (
-        math.sin(azimuth) * math.cos(elevation),
-        math.sin(elevation),
-        math.cos(azimuth) * math.cos(elevation),
-    )
+    level = math.cos(elevation)
+    return math.sin(azimuth) * level, math.sin(elevation), math.cos(azimuth) * level

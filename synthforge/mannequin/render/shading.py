@@ -12,7 +12,7 @@ from synthforge.mannequin.kernels import run
 from synthforge.mannequin.kernels.shading import ABOVE_CLOTH_M, shade_skin
 from synthforge.mannequin.person import Person
 from synthforge.mannequin.render.arithmetic import turned
-from synthforge.mannequin.render.clothes import neckline_height
+from synthforge.mannequin.render.body import neckline_height
 from synthforge.mannequin.render.eye_shading import Eye, shade_eye
 from synthforge.mannequin.render.lighting import Shadow
 from synthforge.mannequin.render.pixel_faces import PixelFaces

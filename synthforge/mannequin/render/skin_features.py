@@ -5,15 +5,12 @@ Widths and distances are metres; most features are placed from the 68 landmarks.
 
 from __future__ import annotations
 
-import functools
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
 from synthforge.landmarks import LEFT_EYE, OUTER_LIP
 from synthforge.mannequin.hair.hairline import hairline_height, recession
-from synthforge.mannequin.head.pieces import Piece
+from synthforge.mannequin.head.baked import Piece
 from synthforge.mannequin.render.arithmetic import length, mean, sine
 from synthforge.mannequin.render.fields import (
     bell,
@@ -23,7 +20,7 @@ from synthforge.mannequin.render.fields import (
     smoothstep,
     value_noise,
 )
-from synthforge.mannequin.render.template import Template, brow_curve
+from synthforge.mannequin.render.template import brow_curve, template
 from synthforge.mannequin.render.wrinkles import wrinkle_depth
 from synthforge.regions import REGION_ID
 
@@ -37,44 +34,25 @@ _MOLES = 6
 Maps = dict[str, Tensor]
 
 
-@dataclass(frozen=True)
 class Points:
-    """N points of the neutral head's surface.
+    """N points of the neutral head's surface, and what every feature asks of them: [N] each.
 
-    positions, normals: [N, 3]. region, piece: int64 [N], of synthforge.regions and pieces.Piece.
+    positions, normals: [N, 3]. region, piece: int64 [N], of synthforge.regions and baked.Piece.
+    mark: [68, 3], landmarks; eye: [3], the middle of the left one. mirrored: [N, 3], positions
+    folded to the subject's left. front: 1 on the face, 0 on the back of the head. skin: 1 on skin
+    and lips, 0 on eyeballs and in the mouth; bare: without the lips.
     """
 
-    head: Template
-    positions: Tensor
-    normals: Tensor
-    region: Tensor
-    piece: Tensor
-
-    @functools.cached_property
-    def mirrored(self) -> Tensor:
-        """Positions folded to the subject's left: [N, 3]."""
-        x, y, z = self.positions.unbind(-1)
-        return torch.stack([x.abs(), y, z], -1)
-
-    @functools.cached_property
-    def front(self) -> Tensor:
-        """1 on the face, 0 on the back of the head."""
-        eye_z = mean(self.head.landmarks[LEFT_EYE, 2], 0)
-        return smoothstep(-0.055, -0.020, self.positions[:, 2] - eye_z)
-
-    @functools.cached_property
-    def skin(self) -> Tensor:
-        """1 on skin and lips, 0 on eyeballs and in the mouth."""
-        return 1 - self.within("right_eyeball", "left_eyeball", "inner_mouth")
-
-    @functools.cached_property
-    def lip(self) -> Tensor:
-        return self.within("upper_lip", "lower_lip")
-
-    @functools.cached_property
-    def bare(self) -> Tensor:
-        """1 on skin that is not lip."""
-        return self.skin * (1 - self.lip)
+    def __init__(self, positions: Tensor, normals: Tensor, region: Tensor, piece: Tensor) -> None:
+        self.positions, self.normals, self.region, self.piece = positions, normals, region, piece
+        x, y, z = positions.unbind(-1)
+        self.mark = template().landmarks
+        self.eye = mean(self.mark[LEFT_EYE], 0)
+        self.mirrored = torch.stack([x.abs(), y, z], -1)
+        self.front = smoothstep(-0.055, -0.020, z - self.eye[2])
+        self.skin = 1 - self.within("right_eyeball", "left_eyeball", "inner_mouth")
+        self.lip = self.within("upper_lip", "lower_lip")
+        self.bare = self.skin * (1 - self.lip)
 
     def within(self, *regions: str) -> Tensor:
         """1 inside any of the regions."""
@@ -85,17 +63,14 @@ class Points:
         """1 on any of the pieces."""
         return torch.isin(self.piece, torch.tensor(pieces)).float()
 
-    def around(
-        self, x: Tensor | float, y: Tensor | float, width_x: float, width_y: float
-    ) -> Tensor:
+    def around(self, x: float, y: Tensor, width_x: float, width_y: float) -> Tensor:
         """A blob on both sides of the face."""
         px, py, _ = self.mirrored.unbind(-1)
-        center = x.abs() if isinstance(x, Tensor) else x
-        return bell(px - center, width_x) * bell(py - y, width_y) * self.front
+        return bell(px - x, width_x) * bell(py - y, width_y) * self.front
 
     def near(self, landmark: int, width_x: float, width_y: float) -> Tensor:
-        x, y, _ = self.head.landmarks[landmark]
-        return self.around(x, y, width_x, width_y)
+        x, y, _ = self.mark[landmark]
+        return self.around(float(x.abs()), y, width_x, width_y)
 
     def distance(self, curve: Tensor, reach: float) -> Tensor:
         """Distance seen from the front to a curve [M, 3], up to `reach` from its middle."""
@@ -125,30 +100,26 @@ def skin_features(points: Points) -> Maps:
 
 def _tones(points: Points, medium: Tensor) -> Maps:
     """Blotches and the places where blood shows."""
-    mark = points.head.landmarks
-    eye = mean(mark[LEFT_EYE], 0)
-    brow_y = mean(brow_curve(points.head)[:, 1], 0)
-    _, y, z = points.mirrored.unbind(-1)
-    nose_tip, nose_base = mark[30], mark[33]
-    bridge = points.around(0.0, mark[28, 1], 0.019, 0.022)
+    eye_y, brow_y = points.eye[1], mean(brow_curve()[:, 1], 0)
+    x, y, z = points.mirrored.unbind(-1)
+    nose_base = points.mark[33]
+    bridge = points.around(0.0, points.mark[28, 1], 0.019, 0.022)
     nose_red = bridge + 0.5 * points.near(30, 0.016, 0.013) + 0.4 * points.near(35, 0.007, 0.008)
+    nostril = bell(x - _NOSTRIL_X, 0.0036) * bell(y - nose_base[1] - 0.0072, 0.0046)
     under_nose = smoothstep(-0.2, -0.75, points.normals[:, 1]) * (z > nose_base[2] - 0.02)
-    x = points.mirrored[:, 0]
     return {
         "base": torch.ones_like(y),
         "mottling_red": (points.noise(0.025, 2, 3) + 0.5 * medium) * points.skin,
         "mottling_brown": (points.noise(0.020, 2, 4) + 0.6 * medium) * points.skin,
-        "blush": points.around(0.043, eye[1] - 0.034, 0.020, 0.017) * points.skin,
+        "blush": points.around(0.043, eye_y - 0.034, 0.020, 0.017) * points.skin,
         "nose_red": (nose_red + 0.2 * points.near(8, 0.022, 0.014)) * points.skin,
         "ear_red": points.within("left_ear", "right_ear"),
-        "nostril": bell(x - _NOSTRIL_X, 0.0036)
-        * bell(y - nose_base[1] - 0.0072, 0.0046)
-        * under_nose,
+        "nostril": nostril * under_nose,
         "oil": (
             0.55
             + 0.45 * points.around(0.0, brow_y + 0.022, 0.035, 0.02)
-            + 0.55 * points.around(nose_tip[0], nose_tip[1], 0.013, 0.03)
-            + 0.35 * points.around(0.038, eye[1] - 0.024, 0.018, 0.014)
+            + 0.55 * points.near(30, 0.013, 0.03)
+            + 0.35 * points.around(0.038, eye_y - 0.024, 0.018, 0.014)
             - 0.2 * (1 - points.front)
         ),
     }
@@ -156,10 +127,9 @@ def _tones(points: Points, medium: Tensor) -> Maps:
 
 def _blemishes(points: Points) -> Maps:
     """Freckles, age spots and moles, several independent maps of each."""
-    mark = points.head.landmarks
-    eye_y = mean(mark[LEFT_EYE, 1], 0)
     patchy, spot_patch = 0.35 * points.noise(0.02, 1, 6), 0.5 * points.noise(0.03, 1, 8)
-    sunny = points.around(0.030, eye_y - 0.028, 0.030, 0.022) + points.near(30, 0.016, 0.03)
+    sunny = points.around(0.030, points.eye[1] - 0.028, 0.030, 0.022)
+    sunny = sunny + points.near(30, 0.016, 0.03)
     sunny = (sunny.clamp(0, 1) + 0.25 * points.front) * points.bare
     maps = {}
     for k in range(2):
@@ -186,8 +156,7 @@ def _moles(points: Points, seed: int) -> Tensor:
 
 def _eyes(points: Points) -> Maps:
     """Lids, lash line, make-up, shadows below the eye."""
-    mark = points.head.landmarks
-    eye = mean(mark[LEFT_EYE], 0)
+    mark, eye = points.mark, points.eye
     x, y, _ = points.mirrored.unbind(-1)
     curve = smooth_curve(mark[LEFT_EYE], 60, closed=True)
     distance = points.distance(torch.cat([curve, curve[:1]]), 0.032)
@@ -200,7 +169,6 @@ def _eyes(points: Points) -> Maps:
     bag = bell(x - eye[0] + 0.003, 0.015) * bell(y - eye[1] + 0.0115, 0.0060)
     inner_corner = bell(x - inner[0] + 0.003, 0.006) * bell(y - eye[1] + 0.001, 0.009)
     inside = opening * on_lid
-    mouth = points.within("inner_mouth")
     return {
         "under_eye": (bag + 0.6 * inner_corner) * on_lid,
         "lid": bell(distance, 0.0075) * on_lid,
@@ -208,18 +176,17 @@ def _eyes(points: Points) -> Maps:
         "eye_shadow": bell((distance - 0.0035).clamp(min=0), 0.0060) * on_lid * upper,
         "eyeliner": bell(distance - 0.0004, 0.0015) * on_lid * (0.25 + 0.75 * upper),
         "waterline": inside * smoothstep(0.0003, 0.0012, distance),
-        "wet": (inside + mouth).clamp(0, 1),
-        "brow_shadow": bell(points.distance(brow_curve(points.head), 0.05), 0.0042) * points.front,
+        "wet": (inside + points.within("inner_mouth")).clamp(0, 1),
+        "brow_shadow": bell(points.distance(brow_curve(), 0.05), 0.0042) * points.front,
     }
 
 
 def _mouth(points: Points, fine: Tensor, medium: Tensor) -> Maps:
     """Lips with their lines and the dark line between them, and what is seen behind it."""
-    mark = points.head.landmarks
+    mark = points.mark
     outline = smooth_curve(mark[OUTER_LIP], 60, closed=True)
     border = points.distance(torch.cat([outline, outline[:1]]), 0.05)
-    corner_to_corner = [48, 60, 61, 62, 63, 64, 54]
-    parting = points.distance(smooth_curve(mark[corner_to_corner], 32), 0.05)
+    parting = points.distance(smooth_curve(mark[[48, 60, 61, 62, 63, 64, 54]], 32), 0.05)
     teeth = points.made_of(Piece.UPPER_TEETH, Piece.LOWER_TEETH)
     gums = points.made_of(Piece.UPPER_GUMS, Piece.LOWER_GUMS)
     lines = sine(points.positions[:, 0] * 5200 + 2.5 * medium) * 0.5 + 0.5 * fine
@@ -237,10 +204,8 @@ def _mouth(points: Points, fine: Tensor, medium: Tensor) -> Maps:
 
 def _hair(points: Points, medium: Tensor) -> Maps:
     """Where beard and scalp hair grow."""
-    mark = points.head.landmarks
     x, y, z = points.mirrored.unbind(-1)
-    nose_base, corner, chin = mark[33], mark[54], mark[8]
-    eye_z = mean(mark[LEFT_EYE, 2], 0)
+    nose_base, lip, corner, chin = points.mark[[33, 51, 54, 8]]
     above_border = hairline_height(points.positions)
     high, thin = recession(points.positions)
     cheek_line = corner[1] + 0.018 + 0.75 * (x - corner[0].abs()).clamp(min=0)
@@ -252,8 +217,8 @@ def _hair(points: Points, medium: Tensor) -> Maps:
         * smoothstep(0.0, -0.020, y - nose_base[1] + 0.006)
         * (1 - 0.65 * below_lip)
     )
-    moustache = points.around(0.011, 0.5 * (nose_base[1] + mark[51, 1]), 0.014, 0.007)
-    sideburn = smoothstep(0.004, -0.01, above_border) * bell(z - eye_z + 0.058, 0.013)
+    moustache = points.around(0.011, 0.5 * (nose_base[1] + lip[1]), 0.014, 0.007)
+    sideburn = smoothstep(0.004, -0.01, above_border) * bell(z - points.eye[2] + 0.058, 0.013)
     beard = torch.maximum(jaw, moustache) + 0.7 * sideburn * bell(y, 0.05)
     return {
         "beard_shadow": beard * points.bare,
@@ -266,8 +231,7 @@ def _hair(points: Points, medium: Tensor) -> Maps:
 def _relief(points: Points, fine: Tensor) -> Maps:
     """Pores and wrinkles, as pigment and as height in metres."""
     wobble, broken = points.noise(0.022, 2, 11), points.noise(0.016, 1, 13)
-    wrinkles = wrinkle_depth(points.positions, points.head, wobble, broken)
-    wrinkles = wrinkles * points.front * points.bare
+    wrinkles = wrinkle_depth(points.positions, wobble, broken) * points.front * points.bare
     # Thin old skin is creased all over, more round the eyes.
     crepe = points.noise(0.0022, 2, 14) * points.bare
     pores = 0.5 * fine + 0.5 * points.noise(0.0009, 1, 12)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from synthforge.mannequin.kernels.skin import TEXELS_AT_ONCE
 from synthforge.mannequin.render.skin_features import Points, skin_features
-from synthforge.mannequin.render.template import Template, template
+from synthforge.mannequin.render.template import template
 from synthforge.rasterizer import rasterize
 
 TEXTURE_SIZE = 768
@@ -52,7 +52,7 @@ class SkinMaps:
 @functools.cache
 def skin_maps() -> SkinMaps:
     """All maps at TEXTURE_SIZE."""
-    points, of_texel = _charted(template())
+    points, of_texel = _charted()
     features = skin_features(points)
 
     def layers(*names: str) -> Tensor:
@@ -70,14 +70,15 @@ def skin_maps() -> SkinMaps:
     )
 
 
-def _charted(head: Template) -> tuple[Points, Tensor]:
+def _charted() -> tuple[Points, Tensor]:
     """The surface at the N texels that some chart of the UV layout covers; row 0 is v = 1.
 
     And which of them each texel of the texture shows, int64 [S * S]: outside the charts the nearest
     one, so that filtering never bleeds.
     """
-    ndc = torch.cat([1 - 2 * head.uvs[:, :1], 2 * head.uvs[:, 1:] - 1], 1)
-    ndc = torch.cat([ndc, torch.ones(len(ndc), 1)], 1)[None]
+    head = template()
+    u, v = head.uvs.unbind(1)
+    ndc = torch.stack([1 - 2 * u, 2 * v - 1, torch.ones_like(u)], 1)[None]
     seen = rasterize(ndc, head.uv_faces, TEXTURE_SIZE, TEXTURE_SIZE, perspective_correct=False)
     corners = torch.cat([head.vertices, head.normals], 1)[head.faces]
     covered = seen.covered[0]
@@ -90,7 +91,7 @@ def _charted(head: Template) -> tuple[Points, Tensor]:
     )
     nearest = torch.from_numpy(rows.astype("int64") * TEXTURE_SIZE + columns).flatten()
     number = torch.cumsum(covered.flatten(), 0) - 1
-    return Points(head, values[:, :3], values[:, 3:], head.region[face], piece), number[nearest]
+    return Points(values[:, :3], values[:, 3:], head.region[face], piece), number[nearest]
 
 
 def _gradient(height: Tensor) -> Tensor:

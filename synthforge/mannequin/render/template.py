@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from synthforge.landmarks import LEFT_BROW
-from synthforge.mannequin.head.baked import baked_head
-from synthforge.mannequin.head.pieces import Piece
+from synthforge.mannequin.head.baked import Piece, baked_head
 from synthforge.mannequin.render.arithmetic import mean
 from synthforge.mannequin.render.fields import smooth_curve
 from synthforge.mesh import Topology, vertex_normals
@@ -25,7 +24,7 @@ class Template:
     vertices: float32 [V, 3]; normals: float32 [V, 3], unit.
     faces, uv_faces: int64 [F, 3]; uvs: float32 [T, 2], v running up.
     region: int64 [F], region ids of synthforge.regions.
-    piece: int64 [V], values of pieces.Piece. eyeball: bool [V].
+    piece: int64 [V], values of baked.Piece. eyeball: bool [V].
     eye_local: float32 [V, 3], position from the centre of the own eyeball in eyeball radii
         (z forward); 0 elsewhere.
     in_mouth: bool [V], behind the lips: the cavity, teeth, tongue.
@@ -64,12 +63,12 @@ _TO_BROW = (
 )  # fmt: skip
 
 
-def brow_curve(head: Template) -> Tensor:
+def brow_curve() -> Tensor:
     """Middle of the subject's left brow, inner to outer end: float32 [33, 3].
 
     Annotators put the brow's landmarks on its upper edge, and the outermost beyond its ends.
     """
-    return smooth_curve(head.landmarks[LEFT_BROW] + head.landmarks.new_tensor(_TO_BROW), 33)
+    return smooth_curve(template().landmarks[LEFT_BROW] + torch.tensor(_TO_BROW), 33)
 
 
 @functools.cache
@@ -80,8 +79,9 @@ def template() -> Template:
     faces = torch.from_numpy(head.model.faces)
     uvs, uv_faces = torch.from_numpy(head.uvs), torch.from_numpy(head.uv_faces)
     piece = torch.from_numpy(head.vertex_piece)
-    landmark_faces = np.concatenate([head.embedding.contour_faces[0], head.embedding.static_faces])
-    landmark_bary = np.concatenate([head.embedding.contour_bary[0], head.embedding.static_bary])
+    points = head.embedding
+    landmark_faces = np.concatenate([points.contour_faces[0], points.static_faces])
+    landmark_bary = np.concatenate([points.contour_bary[0], points.static_bary])
     corners = head.adult[head.model.faces[landmark_faces]]
 
     eye_local = torch.zeros_like(vertices)

@@ -8,23 +8,23 @@ from torch import Tensor
 from synthforge.landmarks import LEFT_BROW, LEFT_EYE
 from synthforge.mannequin.render.arithmetic import atan2, mean
 from synthforge.mannequin.render.fields import bell, smoothstep
-from synthforge.mannequin.render.template import Template
+from synthforge.mannequin.render.template import template
 
 
-def wrinkle_depth(positions: Tensor, head: Template, wobble: Tensor, broken: Tensor) -> Tensor:
+def wrinkle_depth(positions: Tensor, wobble: Tensor, broken: Tensor) -> Tensor:
     """Depth of wrinkles at points [N, 3], 0 to 1: [N].
 
     wobble: [N], smooth noise that bends the lines; broken: [N], noise that interrupts them.
     """
     x, y = positions[:, 0].abs(), positions[:, 1]
-    lines = _forehead(x, y, head, wobble) + _round_eyes(x, y, head, wobble)
+    lines = _forehead(x, y, wobble) + _round_eyes(x, y, wobble)
     lines = lines * (0.75 + 0.35 * broken).clamp(0.15, 1.2)
-    frown = _frown(positions[:, 0], y, head, wobble)
-    return (lines + frown + _round_mouth(x, y, head, wobble)).clamp(0, 1.2)
+    frown = _frown(positions[:, 0], y, wobble)
+    return (lines + frown + _round_mouth(x, y, wobble)).clamp(0, 1.2)
 
 
-def _forehead(x: Tensor, y: Tensor, head: Template, wobble: Tensor) -> Tensor:
-    brow_y = mean(head.landmarks[LEFT_BROW, 1], 0)
+def _forehead(x: Tensor, y: Tensor, wobble: Tensor) -> Tensor:
+    brow_y = mean(template().landmarks[LEFT_BROW, 1], 0)
     total = torch.zeros_like(x)
     for k, strength in enumerate((0.45, 0.8, 0.7, 0.5, 0.3)):
         line = brow_y + 0.011 + 0.0074 * k + (0.0009 + 0.0002 * k) * wobble
@@ -33,18 +33,18 @@ def _forehead(x: Tensor, y: Tensor, head: Template, wobble: Tensor) -> Tensor:
     return total
 
 
-def _frown(signed_x: Tensor, y: Tensor, head: Template, wobble: Tensor) -> Tensor:
+def _frown(signed_x: Tensor, y: Tensor, wobble: Tensor) -> Tensor:
     """Two upright lines between the brows, and one across the root of the nose."""
-    brow_y, root_y = mean(head.landmarks[LEFT_BROW, 1], 0), head.landmarks[27, 1]
+    brow_y, root_y = mean(template().landmarks[LEFT_BROW, 1], 0), template().landmarks[27, 1]
     x = signed_x.abs()
     upright = bell(x - 0.0085 - 0.0006 * wobble, 0.0010) * bell(y - brow_y + 0.002, 0.010)
     across = bell(y - root_y - 0.006 - 0.0005 * wobble, 0.0009) * smoothstep(0.010, 0.005, x)
     return 0.55 * upright * (1 + 0.2 * torch.sign(signed_x)) + 0.35 * across
 
 
-def _round_eyes(x: Tensor, y: Tensor, head: Template, wobble: Tensor) -> Tensor:
+def _round_eyes(x: Tensor, y: Tensor, wobble: Tensor) -> Tensor:
     """Crow's feet, and folds below the lower lid."""
-    mark = head.landmarks
+    mark = template().landmarks
     outer, eye = mark[45], mean(mark[LEFT_EYE], 0)
     total = torch.zeros_like(x)
     dx, dy = x - outer[0] + 0.004, y - outer[1]
@@ -59,9 +59,9 @@ def _round_eyes(x: Tensor, y: Tensor, head: Template, wobble: Tensor) -> Tensor:
     return total
 
 
-def _round_mouth(x: Tensor, y: Tensor, head: Template, wobble: Tensor) -> Tensor:
+def _round_mouth(x: Tensor, y: Tensor, wobble: Tensor) -> Tensor:
     """Nasolabial fold, the fold below the corner, fine upright lines above the lip."""
-    mark = head.landmarks
+    mark = template().landmarks
     ala, corner, lip_y = mark[35], mark[54], mark[52, 1]
     # From beside the wing of the nose to beside the corner of the mouth, bent outwards.
     t = ((ala[1] + 0.006 - y) / (ala[1] + 0.006 - corner[1] + 0.006)).clamp(-0.3, 1.2)

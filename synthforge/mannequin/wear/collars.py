@@ -10,10 +10,10 @@ from torch import Tensor
 
 from synthforge.mannequin.draws import RGB
 from synthforge.mannequin.hair.scalp import Head
-from synthforge.mannequin.head.pieces import Piece
+from synthforge.mannequin.head.baked import Piece
 from synthforge.mannequin.person import Person
 from synthforge.mannequin.render.arithmetic import atan2, cosine, sine, steps
-from synthforge.mannequin.render.clothes import neck_y
+from synthforge.mannequin.render.body import neck_y
 from synthforge.mannequin.render.fields import smoothstep
 from synthforge.mannequin.render.maps import read
 from synthforge.mannequin.render.template import template

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from synthforge.mannequin.hair.scalp import Head
-from synthforge.mannequin.head.pieces import Piece
+from synthforge.mannequin.head.baked import Piece
 from synthforge.mannequin.render.arithmetic import dot, mean
 from synthforge.mannequin.render.maps import read
 from synthforge.mannequin.render.template import Template, template

@@ -8,8 +8,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from flame_pytorch import FLAME
-from synthforge.mannequin.head.baked import ACTIONS, EXPRESSION_ACTIONS, baked_head
-from synthforge.mannequin.head.pieces import Piece
+from synthforge.mannequin.head.baked import ACTIONS, EXPRESSION_ACTIONS, Piece, baked_head
 from synthforge.regions import REGION_ID
 
 FLIP_X = np.array([-1.0, 1.0, 1.0])

@@ -15,8 +15,7 @@ from synthforge.landmarks import (
     RIGHT_BROW,
     RIGHT_EYE,
 )
-from synthforge.mannequin.head.baked import baked_head
-from synthforge.mannequin.head.pieces import Piece
+from synthforge.mannequin.head.baked import Piece, baked_head
 from synthforge.regions import FLIP_PAIRS, REGION_ID, REGIONS
 
 FLIP_X = np.array([-1.0, 1.0, 1.0])

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from synthforge.mannequin.head.baked import ACTIONS, baked_head
+from synthforge.mannequin.head.baked import ACTIONS, Piece, baked_head
 from synthforge.mannequin.head.faces import listed_face
-from synthforge.mannequin.head.pieces import Piece
 from synthforge.rasterizer import visible
 from synthforge.regions import REGION_ID
 

@@ -117,8 +117,8 @@ def test_hair_stays_under_the_hat():
         free, pressed = (
             group[0].points[:, ::4].flatten(0, 1)
             for group in (
-                grow_hair(person, template(), posed.own),
-                grow_hair(person, template(), posed.own, hat.rim),
+                grow_hair(person, posed.own),
+                grow_hair(person, posed.own, hat.rim),
             )
         )
         heights = []
