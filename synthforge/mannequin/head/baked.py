@@ -55,7 +55,7 @@ class BakedHead:
     actions: float32 (V, 3, 52), displacement of ARKit's face actions, in the order of ACTIONS.
     gaze_rad: float32 (4,), turns of an eye that are eyeLookDown, In, Out and Up in full.
     jaw_open_rad: turn of the jaw joint that is jawOpen in full.
-    tables: every array of the file by name, for identity.py. local_names: rows of tables["local"].
+    tables: the file's arrays by name, for identity.py. local_names: rows of tables["local"].
     provenance: what the file says of its source and licence.
     """
 
