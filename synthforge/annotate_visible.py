@@ -12,10 +12,14 @@ from synthforge.frames import UNITS_PER_METRE
 from synthforge.generator import GeneratorOutput, Layers
 from synthforge.parsing import Parsing
 from synthforge.rasterizer import Fragments
+from synthforge.regions import REGION_ID
 from synthforge.visible import FIRST_OVER, UNKNOWN
 
 # A volume this near to the head's surface is that surface: 15 mm, in generator units.
 _SAME_SURFACE = 0.015 * UNITS_PER_METRE
+_SCALP = REGION_ID["scalp"]
+# Weights of the rays round a pixel add up to 1, but for rounding.
+_ALL = 0.999
 
 
 def layers_of_volume(
@@ -23,23 +27,32 @@ def layers_of_volume(
 ) -> Layers:
     """What a generator's volume proves, for one that hands over no layers.
 
-    Where its surface is the head's, that region. Where it stands before the head or beyond its
-    outline, and where it lacks a surface that the head has: unknown. Opacity is the matte.
+    A ray sees the head where its surface is the head's, and nothing where neither has one. A pixel
+    has its region, or is background, if all rays round it see that; else it is unknown, and so is
+    the scalp, whose hair may lie as near as that. Opacity is the matte.
     """
-    size = region_ids.shape[1:]
+    size, rays = region_ids.shape[1:], output.opacity.shape[2:]
 
     def enlarged(image: Tensor, mode: str) -> Tensor:
         return F.interpolate(image, size, mode=mode)[:, 0]
 
-    z = enlarged(camera.z_depth(output.ray_distance), "nearest")
-    solid = enlarged(output.opacity, "nearest") > 0.5
-    agrees = solid & fragments.covered & ((z - fragments.z).abs() < _SAME_SURFACE)
-    unknown = (solid | fragments.covered) & ~agrees
+    def on_all_rays(seen: Tensor) -> Tensor:
+        return enlarged(seen.float(), "bilinear") > _ALL
+
+    z, solid = camera.z_depth(output.ray_distance), output.opacity > 0.5
+    of_head = F.interpolate(fragments.z[:, None], rays, mode="nearest-exact")
+    head = F.interpolate(fragments.covered[:, None].float(), rays, mode="nearest-exact") > 0
+    sees_head = solid & head & ((z - of_head).abs() < _SAME_SURFACE)
+    proved = torch.where(
+        fragments.covered,
+        on_all_rays(sees_head) & (region_ids != _SCALP),
+        on_all_rays(~solid & ~head),
+    )
     return Layers(
-        ids=region_ids.masked_fill(unknown, UNKNOWN),
-        cover=unknown.float(),
+        ids=region_ids.masked_fill(~proved, UNKNOWN),
+        cover=(~proved).float(),
         alpha=enlarged(output.opacity, "bilinear").clamp(0, 1),
-        z=torch.where(solid, z, 0.0),
+        z=enlarged(torch.where(solid, z, 0.0), "nearest"),
     )
 
 
@@ -72,7 +85,8 @@ def parsing(visible_ids: Tensor, scheme: Parsing) -> Tensor:
 def occluded(keypoints: Keypoints, layers: Layers) -> Tensor:
     """Which keypoints something else than the head hides: bool [B, N].
 
-    Most of the point's pixel shows something that is nearer than the point.
+    Most of the point's pixel shows something that is nearer than the point; of what is unknown, by
+    more than the head's own surface may be.
     """
     size = layers.ids.shape[-1]
     column, row = keypoints.px.floor().long().clamp(0, size - 1).unbind(-1)
@@ -81,5 +95,6 @@ def occluded(keypoints: Keypoints, layers: Layers) -> Tensor:
         image.flatten(1).gather(1, pixel) for image in (layers.ids, layers.cover, layers.z)
     )
     inside = ((keypoints.px >= 0) & (keypoints.px < size)).all(-1)
-    in_front = (ids >= FIRST_OVER) & (cover > 0.5) & (z > 0) & (z < keypoints.cam[..., 2])
+    nearer = torch.where(ids == UNKNOWN, z + _SAME_SURFACE, z) < keypoints.cam[..., 2]
+    in_front = (ids >= FIRST_OVER) & (cover > 0.5) & (z > 0) & nearer
     return inside & in_front

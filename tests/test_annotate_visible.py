@@ -9,7 +9,7 @@ from synthforge.camera import Camera
 from synthforge.generator import GeneratorOutput, Layers
 from synthforge.parsing import PARSINGS
 from synthforge.rasterizer import Fragments
-from synthforge.regions import BACKGROUND
+from synthforge.regions import BACKGROUND, REGION_ID
 from synthforge.visible import CLOTHES, HAIR, OTHER_PERSON, UNKNOWN
 
 UNITS_PER_METRE = 2.5
@@ -70,6 +70,8 @@ def test_parsing_looks_classes_up():
         (HAIR, 0.9, 2.1, False),  # behind the point
         (FACE, 0.9, 1.9, False),  # a brow's hair, on its region
         (OTHER_PERSON, 1.0, 0.0, False),  # in the background
+        (UNKNOWN, 1.0, 1.95, True),  # 20 mm nearer
+        (UNKNOWN, 1.0, 1.975, False),  # 10 mm: may be the head itself
     ],
 )
 def test_a_point_is_occluded_where_something_nearer_fills_its_pixel(kind, cover, z, hides):
@@ -83,26 +85,64 @@ def test_a_point_is_occluded_where_something_nearer_fills_its_pixel(kind, cover,
     assert annotate_visible.occluded(points, layers).tolist() == [[hides, False, False, False]]
 
 
-def test_a_volume_proves_regions_where_it_is_the_head():
-    """Rows of 2 rays over 4 pixels: the same surface; before it; none; beside the head."""
+RAYS, PIXELS = 4, 16
+# Pixels between the rays 0 and 2 of a row, and so round ray 1.
+ROUND_RAY_1 = slice(2, 10)
+
+
+def layers_of_volume(change=None, region=FACE):
+    """A head before the first three columns of rays and nothing before the last; the volume has
+    its surface 8 mm nearer. `change` alters depths and opacities [RAYS, RAYS] in place."""
     camera = Camera.look_at(torch.zeros(1), torch.zeros(1), torch.tensor([20.0]))
-    z = torch.tensor([[2.0, 1.9], [2.0, 1.7]])[None, None]
-    opacity = torch.tensor([[0.9, 0.8], [0.1, 0.9]])[None, None]
-    output = GeneratorOutput(torch.zeros(1, 3, 4, 4), camera.ray_distance(z), opacity)
-    head = torch.tensor([[2.02, 2.0, 2.02, 2.02]]).repeat(4, 1)
-    head[2:, 2:] = 0
-    head[3, 0] = 0
-    regions = torch.where(head > 0, FACE, BACKGROUND).to(torch.uint8)[None]
-    layers = annotate_visible.layers_of_volume(output, camera, fragments(head[None]), regions)
-    ids = layers.ids[0]
-    assert (ids[:2, :2] == FACE).all() and (ids[:2, 2:] == UNKNOWN).all()
-    # Where the volume is empty: unknown on the head, background beside it.
-    assert ids[2:, :2].tolist() == [[UNKNOWN, UNKNOWN], [BACKGROUND, UNKNOWN]]
-    assert (ids[2:, 2:] == UNKNOWN).all()
-    assert torch.equal(layers.cover[0], (ids == UNKNOWN).float())
-    assert layers.z[0, :2, 2:].tolist() == [[pytest.approx(1.9, abs=1e-5)] * 2] * 2
-    assert (layers.z[0, 2:, :2] == 0).all()
-    assert layers.alpha[0, 0, 0] == pytest.approx(0.9) and layers.alpha.shape == (1, 4, 4)
+    z, opacity = torch.full((2, RAYS, RAYS), 2.0)
+    opacity[:, :3], opacity[:, 3] = 0.9, 0.1
+    if change is not None:
+        change(z, opacity)
+    image, z, opacity = torch.zeros(1, 3, PIXELS, PIXELS), z[None, None], opacity[None, None]
+    output = GeneratorOutput(image, camera.ray_distance(z), opacity)
+    head = torch.full((1, PIXELS, PIXELS), 2.02)
+    head[..., 12:] = 0
+    regions = torch.where(head > 0, region, BACKGROUND).to(torch.uint8)
+    layers = annotate_visible.layers_of_volume(output, camera, fragments(head), regions)
+    assert torch.equal(layers.cover, (layers.ids == UNKNOWN).float())
+    return layers
+
+
+def test_a_volume_proves_what_all_rays_round_a_pixel_see():
+    layers = layers_of_volume()
+    row = [FACE] * 10 + [UNKNOWN] * 4 + [BACKGROUND] * 2
+    assert layers.ids[0].tolist() == [row] * PIXELS
+    assert layers.alpha[0, 0, 0] == pytest.approx(0.9) and layers.alpha[0, 0, -1] <= 0.1
+
+
+@pytest.mark.parametrize(
+    ("ray", "changed"),
+    [
+        (1, {"z": 1.8}),  # a fringe
+        (1, {"z": 1.98}),  # 16 mm before the head
+        (1, {"z": 2.06}),  # and behind it
+        (1, {"opacity": 0.1}),  # no surface where the head has one
+        (3, {"opacity": 0.9}),  # a surface beyond the outline
+    ],
+)
+def test_one_ray_that_sees_something_else_leaves_all_round_it_unknown(ray, changed):
+    def change(z, opacity):
+        for name, value in changed.items():
+            {"z": z, "opacity": opacity}[name][1, ray] = value
+
+    before, after = layers_of_volume(), layers_of_volume(change)
+    columns = ROUND_RAY_1 if ray == 1 else slice(10, PIXELS)
+    expected = before.ids[0].clone()
+    expected[ROUND_RAY_1, columns] = UNKNOWN
+    assert torch.equal(after.ids[0], expected)
+    seen = 0.0 if changed.get("opacity") == 0.1 else changed.get("z", 2.0)
+    assert after.z[0, 5, 4 * ray + 1] == pytest.approx(seen, abs=1e-5)
+
+
+def test_nobody_knows_whether_a_volumes_scalp_is_bare():
+    scalp = layers_of_volume(region=REGION_ID["scalp"])
+    assert (scalp.ids[..., :14] == UNKNOWN).all() and (scalp.ids[..., 14:] == BACKGROUND).all()
+    assert torch.allclose(scalp.z[..., :12], torch.tensor(2.0)) and not scalp.z[..., 12:].any()
 
 
 def test_layers_of_a_batch_are_taken_apart_and_put_together():

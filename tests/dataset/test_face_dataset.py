@@ -16,19 +16,21 @@ from synthforge.dataset.sample import Sample
 from synthforge.dataset.shards.write import ShardWriter
 from synthforge.dataset.target import LocalTarget
 from synthforge.dataset.write import DatasetWriter
-from synthforge.labels import NUMBERS
+from synthforge.labels import EXTRAS, NUMBERS
 from synthforge.landmarks import FLIP
+from synthforge.parsing import IGNORE, PARSINGS
 from synthforge.pose import euler_deg
 from synthforge.regions import BACKGROUND, FLIP_PAIRS, PALETTE, REGION_ID
+from synthforge.visible import VISIBLE, VISIBLE_ID
 
 SIZE, SAMPLES = 16, 4
-EXTRAS = ("depth16", "normals", "seg_id", "uv", "volume_depth")
 ACTIONS = ["browDownLeft", "browDownRight", "jawLeft", "jawOpen", "jawRight"]
 CARD = {
     "recipe": {"seed": 1, "image_size": SIZE, "extras": list(EXTRAS)},
     "face_actions": ACTIONS,
     "expression_actions": ACTIONS,
     "keypoints": {"two": {"points": 2, "flip": [1, 0]}, "all": {"points": 9}},
+    "parsing": {name: scheme.as_json() for name, scheme in PARSINGS.items()},
     "planned": [[0, SAMPLES]],
 }
 
@@ -57,11 +59,16 @@ def drawn(index):
         "normals": normals.astype(np.uint8),
         "uv": rng.integers(0, 65536, (SIZE, SIZE, 3)).astype(np.uint16),
         "volume_depth": rng.integers(0, 65536, (8, 8)).astype(np.uint16),
+        "seg_visible": (seen := rng.integers(0, len(VISIBLE), ids.shape).astype(np.uint8)),
+        "alpha": rng.integers(0, 256, ids.shape).astype(np.uint8),
+        "depth16_visible": (rng.integers(9000, 11000, ids.shape) * covered).astype(np.uint16),
+        **{name: scheme.table[seen] for name, scheme in PARSINGS.items()},
     }
     numbers = {
         "2d_kps": points_px[0].numpy(),
         "3d_kps": camera.to_cam(points)[0].numpy(),
         "kps_visible": rng.integers(0, 2, 68),
+        "kps_occluded": rng.integers(0, 2, 68),
         "depth_range": np.array([2.5, 3.0], np.float32),
         "camera_params": camera.vector[0].numpy(),
         "yaw_rad": np.float32(0.3),
@@ -113,9 +120,14 @@ def test_values_are_in_the_stated_shapes_and_units(root):
     assert set(sample) == {*images, *stored.annotation, "T_gen_cam", "K_px"}
     for name in ("images", "normals", "uv"):
         assert (sample[name].dtype, sample[name].shape) == (torch.float32, (3, SIZE, SIZE)), name
-    for name in ("seg", "seg_id"):
+    for name in ("seg", "seg_id", "seg_visible", *PARSINGS):
         assert sample[name].dtype == torch.int64
-        np.testing.assert_array_equal(sample[name], images["seg_id"])
+        np.testing.assert_array_equal(sample[name], images["seg_id" if name == "seg" else name])
+    assert (sample["alpha"].dtype, sample["alpha"].shape) == (torch.float32, (SIZE, SIZE))
+    np.testing.assert_allclose(sample["alpha"] * 255, images["alpha"], atol=1e-4)
+    np.testing.assert_allclose(
+        sample["depth16_visible"], images["depth16_visible"] * 1e-4, atol=1e-6
+    )
     np.testing.assert_allclose(sample["images"][0] * 255, images["images"][..., 0], atol=1e-4)
     np.testing.assert_allclose(sample["depth16"], images["depth16"] * 1e-4, atol=1e-6)
     assert sample["volume_depth"].shape == (8, 8)
@@ -169,7 +181,7 @@ def test_only_what_is_asked_for_is_read(tmp_path):
 
 def test_unknown_labels_are_told(root):
     with pytest.raises(
-        DatasetError, match="has no face_actions; choose from images, seg, depth, depth16"
+        DatasetError, match="has no face_actions; choose from images, seg, depth, seg_id, depth16"
     ):
         FaceDataset(root, labels=["face_actions"])
     with pytest.raises(DatasetError, match="z, uv cannot be mirrored; leave them out"):
@@ -212,6 +224,16 @@ def test_sides_trade_places(root):
         region = int(before["seg"][y, x])
         assert after["seg"][y, SIZE - 1 - x] == pairs.get(region, region)
     torch.testing.assert_close(after["seg"], after["seg_id"])
+    assert after["kps_occluded"].tolist() == before["kps_occluded"][list(FLIP)].tolist()
+    for name in ("alpha", "depth16_visible"):
+        torch.testing.assert_close(after[name], before[name].flip(-1))
+    sides = {"left": "right", "right": "left"}
+    other = [VISIBLE_ID["_".join(sides.get(w, w) for w in v.name.split("_"))] for v in VISIBLE]
+    seen = np.array(other)[before["seg_visible"].flip(-1)]
+    np.testing.assert_array_equal(after["seg_visible"], seen)
+    for name, scheme in PARSINGS.items():
+        np.testing.assert_array_equal(after[name], scheme.table[seen], err_msg=name)
+        assert (scheme.table[seen] == IGNORE).any()
     torch.testing.assert_close(after["images"], before["images"].flip(2))
     torch.testing.assert_close(after["normals"][0], -before["normals"][0].flip(1))
     torch.testing.assert_close(after["normals"][1], before["normals"][1].flip(1))

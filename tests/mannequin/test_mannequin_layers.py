@@ -7,7 +7,7 @@ import pytest
 import support_mannequin
 import torch
 import torch.nn.functional as F
-from scipy.ndimage import binary_dilation, binary_erosion
+from scipy.ndimage import binary_dilation, binary_erosion, uniform_filter
 
 from synthforge import annotate, annotate_visible
 from synthforge.frames import place_in_generator
@@ -216,29 +216,26 @@ def test_hair_is_labelled_where_its_colour_is(patch):
     assert (change[face] < 1e-7).mean() > 0.95
 
 
-def test_the_mattes_edge_is_that_of_a_render_of_twice_the_size(patch, drawn):
-    double = Drawn(
-        patch,
-        0,
-        size=2 * SIZE,
-        background=lambda scene, size: torch.ones(3, size, size),
-        **BLACK,
-    )
+@pytest.mark.parametrize("index", [0, 2])
+def test_the_mattes_edge_is_that_of_a_render_of_twice_the_size(patch, drawn, index):
+    """In each pixel where there is no hair, and on the whole round each pixel of hair."""
+    white = {"background": lambda scene, size: torch.ones(3, size, size)}
+    double = Drawn(patch, index, size=2 * SIZE, **white, **BLACK)
     fine = F.avg_pool2d(double.layers.alpha, 2)[0].numpy()
-    coarse = drawn.layers.alpha[0].numpy()
+    coarse = drawn.layers.alpha[index].numpy()
     strands = np.zeros((2 * SIZE) ** 2, bool)
-    strands[drawn.made_of[0][2][0].sample] = True
+    strands[drawn.made_of[index][2][0].sample] = True
     near_hair = binary_dilation(strands.reshape(SIZE, 2, SIZE, 2).any((1, 3)), iterations=3)
-    edge = (coarse > 0) & (coarse < 1) & ~near_hair
-    error = (fine - coarse)[edge]
-    assert len(error) > 300
-    assert abs(error).max() <= 0.5 and abs(error).mean() < 0.12 and abs(error.mean()) < 0.02
-    # Hair's edge: as much of it, though its strands are thinner there. Of single pixels nothing
-    # holds: a strand is drawn at least one sample wide, which is half as much of a pixel there.
-    assert abs((fine - coarse)[near_hair].mean()) < 0.05
-    # A pixel that is wholly one thing stays so.
-    whole = binary_erosion(coarse == 1) & ~near_hair
-    assert (fine[whole] == 1).all()
+    error = (fine - coarse)[~near_hair]
+    assert abs(error).max() <= 0.25
+    if index == 0:
+        assert (error != 0).sum() > 300 and abs(error.sum()) < 0.02 * (error != 0).sum()
+    # A strand is drawn one sample wide: there half as wide as here. So each 9 x 9 pixels of hair
+    # are covered half as much there or more, and not more than here.
+    fine_round, coarse_round = (uniform_filter(alpha, 9)[near_hair] for alpha in (fine, coarse))
+    assert near_hair.sum() > 20_000
+    assert (fine_round - coarse_round).max() < 0.03
+    assert (coarse_round / 2 - fine_round).max() < 0.03
 
 
 def test_a_person_in_the_background_is_seen_and_is_not_in_the_matte(drawn):
