@@ -8,12 +8,7 @@ Names, order and sides are as their authors publish them:
   github.com/switchablenorms/CelebAMask-HQ.
 - Face Synthetics: README.md of github.com/microsoft/FaceSynthetics.
 
-None says whose left its left is. In CelebAMask-HQ it is the image's: FaRL's reader
-(github.com/FacePerceiver/FaRL, farl/datasets) calls `l_brow` the person's right brow. So it is in
-LaPa: the same authors' facer (github.com/FacePerceiver/facer) names the classes of its net for LaPa
-as those of its net for CelebAMask-HQ, by the person's sides, and there LaPa's `left_eyebrow`, class
-2, is `rb`. In Face Synthetics we take the person's: its README lists right before left, as its
-landmarks, iBUG's, do, whose right eye is the person's. Nobody was found who says otherwise.
+None says whose left its left is. docs/formats.md has what is known of that.
 """
 
 from __future__ import annotations

@@ -2,22 +2,29 @@
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import binary_dilation
 
+from synthforge.annotate import DEPTH16_STEP_M
 from synthforge.assembly import Rig
 from synthforge.batches import make_samples
+from synthforge.dataset.png import encode_png
+from synthforge.frames import UNITS_PER_METRE
 from synthforge.generators.mannequin import mannequin_parts
 from synthforge.mannequin.bystander import BYSTANDER_SIZE, bystander_of
 from synthforge.mannequin.people import PERSON_LATENTS
 from synthforge.mannequin.render.scene import scene_from
+from synthforge.parsing import IGNORE, PARSINGS
 from synthforge.regions import BACKGROUND
 from synthforge.sampling import SampleId
 from synthforge.sampling_config import MANNEQUIN_SAMPLING
-from synthforge.visible import OTHER_PERSON
+from synthforge.visible import FIRST_OVER, OTHER_PERSON
 
-LABELS = ("seg_visible", "alpha", "depth16_visible", "depth16", "parsing_facesynthetics")
+LABELS = ("seg_visible", "alpha", "depth16_visible", "depth16", *PARSINGS)
+SIZE = 512
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +40,7 @@ def pairs():
 
 
 def test_labels_of_the_subject_know_nothing_of_them(pairs):
-    shows_them = {"images", "seg_visible", "depth16_visible", "parsing_facesynthetics"}
+    shows_them = {"images", "seg_visible", "depth16_visible", *PARSINGS}
     for alone, both in pairs:
         for name, image in alone.files.items():
             if name not in shows_them:
@@ -52,15 +59,61 @@ def test_they_are_seen_where_the_backdrop_was(pairs):
         assert 0.02 < theirs.mean() < 0.4
         assert (before[theirs] == BACKGROUND).mean() > 0.999
         # In pixels at the subject's edge something else than the backdrop may now fill most.
-        for name in ("seg_visible", "depth16_visible", "parsing_facesynthetics"):
+        for name in ("seg_visible", "depth16_visible", *PARSINGS):
             same = alone.files[name] == both.files[name]
             assert same[~theirs].mean() > 0.9995, name
         assert (both.files["depth16_visible"][theirs] == 0).all()
-        assert (both.files["parsing_facesynthetics"][theirs] == 0).all()
+        assert all((both.files[name][theirs] == 0).all() for name in PARSINGS)
         change = abs(alone.files["images"].astype(int) - both.files["images"].astype(int)).max(2)
         assert np.median(change[theirs]) > 10
         subject = both.files["alpha"] == 255
         assert np.median(change[subject]) == 0
+
+
+def test_occluded_points_are_those_where_something_else_is_seen_nearer(pairs):
+    """In the files as they are stored; never the other person, whose depth is 0."""
+    found = 0
+    for _, both in pairs:
+        points, z = both.annotation["2d_kps"], both.annotation["3d_kps"][:, 2]
+        column, row = np.floor(points).astype(int).T
+        inside = ((points >= 0) & (points < SIZE)).all(1)
+        occluded = both.annotation["kps_occluded"].astype(bool)
+        assert not occluded[~inside].any()
+        seen = both.files["seg_visible"][row[occluded], column[occluded]]
+        depth = both.files["depth16_visible"][row[occluded], column[occluded]]
+        assert (seen >= FIRST_OVER).all() and (seen != OTHER_PERSON).all()
+        units = depth * DEPTH16_STEP_M * UNITS_PER_METRE
+        assert (depth > 0).all() and (units < z[occluded] + 1e-3).all()
+        found += occluded.sum()
+        # And where no pixel near a point shows anything else, nothing hides it.
+        over = binary_dilation(both.files["seg_visible"] >= FIRST_OVER)
+        clear = inside.copy()
+        clear[inside] = ~over[row[inside], column[inside]]
+        assert clear.any() and not occluded[clear].any()
+    assert found
+
+
+def test_sides_of_parsing_are_those_that_the_sets_are_read_with(pairs):
+    """Of the sets' own classes of eyes and brows, in files as their readers take them."""
+    sides = {
+        "parsing_lapa": [("left eye", "right eye"), ("left eyebrow", "right eyebrow")],
+        "parsing_celebamask": [("l_eye", "r_eye"), ("l_brow", "r_brow")],
+        "parsing_facesynthetics": [("RIGHT_EYE", "LEFT_EYE"), ("RIGHT_BROW", "LEFT_BROW")],
+    }
+    for _, both in pairs:
+        for name, ordered in sides.items():
+            classes = list(PARSINGS[name].classes)
+            image = cv2.imdecode(
+                np.frombuffer(encode_png(both.files[name]), np.uint8), cv2.IMREAD_GRAYSCALE
+            )
+            assert image.max() < len(classes) or image.max() == IGNORE
+            for on_the_images_left, on_its_right in ordered:
+                columns = [
+                    np.nonzero(image == classes.index(part))[1]
+                    for part in (on_the_images_left, on_its_right)
+                ]
+                assert len(columns[0]) > 20 and len(columns[1]) > 20
+                assert columns[0].mean() < columns[1].mean(), (name, on_its_right)
 
 
 def other(z, left=0.3):
