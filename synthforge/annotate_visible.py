@@ -29,7 +29,8 @@ def layers_of_volume(
 
     A ray sees the head where its surface is the head's, and nothing where neither has one. A pixel
     has its region, or is background, if all rays round it see that; else it is unknown, and so is
-    the scalp, whose hair may lie as near as that. Opacity is the matte.
+    the scalp, whose hair may lie as near as that. Where its own ray sees the head, the unknown is
+    said to cover half of it, so that it hides no keypoint. Opacity is the matte.
     """
     size, rays = region_ids.shape[1:], output.opacity.shape[2:]
 
@@ -48,9 +49,10 @@ def layers_of_volume(
         on_all_rays(sees_head) & (region_ids != _SCALP),
         on_all_rays(~solid & ~head),
     )
+    own = enlarged(sees_head.float(), "nearest")
     return Layers(
         ids=region_ids.masked_fill(~proved, UNKNOWN),
-        cover=(~proved).float(),
+        cover=torch.where(proved, 0.0, 1 - own / 2),
         alpha=enlarged(output.opacity, "bilinear").clamp(0, 1),
         z=enlarged(torch.where(solid, z, 0.0), "nearest"),
     )

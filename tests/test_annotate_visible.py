@@ -104,7 +104,7 @@ def layers_of_volume(change=None, region=FACE):
     head[..., 12:] = 0
     regions = torch.where(head > 0, region, BACKGROUND).to(torch.uint8)
     layers = annotate_visible.layers_of_volume(output, camera, fragments(head), regions)
-    assert torch.equal(layers.cover, (layers.ids == UNKNOWN).float())
+    assert torch.equal(layers.cover > 0, layers.ids == UNKNOWN)
     return layers
 
 
@@ -113,6 +113,8 @@ def test_a_volume_proves_what_all_rays_round_a_pixel_see():
     row = [FACE] * 10 + [UNKNOWN] * 4 + [BACKGROUND] * 2
     assert layers.ids[0].tolist() == [row] * PIXELS
     assert layers.alpha[0, 0, 0] == pytest.approx(0.9) and layers.alpha[0, 0, -1] <= 0.1
+    # Columns 10 and 11 see the head; only the ray beside them does not.
+    assert layers.cover[0, 0].tolist() == [0] * 10 + [0.5] * 2 + [1] * 2 + [0] * 2
 
 
 @pytest.mark.parametrize(
@@ -135,6 +137,7 @@ def test_one_ray_that_sees_something_else_leaves_all_round_it_unknown(ray, chang
     expected = before.ids[0].clone()
     expected[ROUND_RAY_1, columns] = UNKNOWN
     assert torch.equal(after.ids[0], expected)
+    assert (after.cover[0, 4:8, 4 * ray : 4 * ray + 4] == 1).all()
     seen = 0.0 if changed.get("opacity") == 0.1 else changed.get("z", 2.0)
     assert after.z[0, 5, 4 * ray + 1] == pytest.approx(seen, abs=1e-5)
 
