@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 
 def augment(
-    crop: Image, other: Image, size: int, draws: np.random.Generator
+    crop: Image, other: Image | None, size: int, draws: np.random.Generator
 ) -> tuple[NDArray[np.float32], Array, bool]:
     """A view of a crop as a photograph might show it: [size, size, 3] in 0..1.
 
     And the matrix [2, 3] from the crop to the view, and whether it mirrors: then left and right
-    labels trade places. other: another crop, pieces of which hide parts of the face.
+    labels trade places. other: another crop, pieces of which hide parts of the face. None hides
+    nothing, for labels of what is seen.
     """
     matrix, is_mirrored = random_view(size, len(crop), draws)
     return as_photographed(cut(crop, matrix, size), other, draws), matrix, is_mirrored
@@ -33,7 +34,9 @@ def random_view(size: int, stored: int, draws: np.random.Generator) -> tuple[Arr
     return np.column_stack([turn, offset]), is_mirrored
 
 
-def as_photographed(view: Image, other: Image, draws: np.random.Generator) -> NDArray[np.float32]:
+def as_photographed(
+    view: Image, other: Image | None, draws: np.random.Generator
+) -> NDArray[np.float32]:
     """What cameras, light and things in the way make of a view [S, S, 3]: 0..1."""
     size = len(view)
     if draws.random() < 0.4:  # low resolution
@@ -45,13 +48,8 @@ def as_photographed(view: Image, other: Image, draws: np.random.Generator) -> ND
     if draws.random() < 0.3:  # compressed
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(draws.integers(15, 80))]
         view = cv2.imdecode(cv2.imencode(".jpg", view, quality)[1], cv2.IMREAD_COLOR)
-    for _ in range(draws.integers(0, 4) // 2):  # hidden
-        width, height = draws.integers(size // 12, size // 2.4, 2)
-        x, y = draws.integers(0, size - size // 12, 2)
-        part = view[y : y + height, x : x + width]
-        x, y = draws.integers(0, len(other) - size // 2, 2)
-        piece = other[y : y + len(part), x : x + part.shape[1]]
-        part[:] = piece if draws.random() < 0.5 else draws.integers(0, 256, 3)
+    if other is not None and draws.integers(0, 4) > 1:
+        hide_a_part(view, other, draws)
     saturation = 0 if draws.random() < 0.15 else draws.uniform(0.4, 1.6)
     color = saturation * np.eye(3) + (1 - saturation) / 3
     color = color * draws.uniform(0.8, 1.25, (3, 1)) / 255
@@ -61,3 +59,14 @@ def as_photographed(view: Image, other: Image, draws: np.random.Generator) -> ND
     light = light * np.float32(contrast) + np.float32((1 - contrast) * light.mean() + brightness)
     noise = draws.standard_normal(light.shape, np.float32)
     return (light + np.float32(draws.uniform(0, 0.05)) * noise).clip(0, 1)
+
+
+def hide_a_part(view: Image, other: Image, draws: np.random.Generator) -> None:
+    """Put a piece of another crop, or of one colour, in front of a view [S, S, 3]."""
+    size = len(view)
+    width, height = draws.integers(size // 12, size // 2.4, 2)
+    x, y = draws.integers(0, size - size // 12, 2)
+    part = view[y : y + height, x : x + width]
+    x, y = draws.integers(0, len(other) - size // 2, 2)
+    piece = other[y : y + len(part), x : x + part.shape[1]]
+    part[:] = piece if draws.random() < 0.5 else draws.integers(0, 256, 3)

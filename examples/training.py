@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import reduce
 from pathlib import Path
 
 import click
@@ -11,27 +12,31 @@ import numpy as np
 import torch
 from matplotlib import pyplot
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 EACH = 200  # steps from a validation to the next
-_OPTIONS = (
-    click.argument("dataset", type=FOLDER),
-    click.option("--out", type=click.Path(path_type=Path), required=True, help="A folder."),
-    click.option("--samples", type=click.IntRange(2), help="The first so many.  [default: all]"),
-    click.option("--steps", type=click.IntRange(1), default=3000, show_default=True),
-    click.option("--batch_size", type=click.IntRange(1), default=48, show_default=True),
-    click.option("--seed", type=int, default=0, show_default=True),
-)
 
 
-def training_options(command: Callable) -> Callable:
-    """The arguments of a `train` command."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+def training_options(steps: int, batch_size: int) -> Callable[[Callable], Callable]:
+    """The arguments of a `train` command, with these defaults."""
+    options = (
+        click.argument("dataset", type=FOLDER),
+        click.option("--out", type=click.Path(path_type=Path), required=True, help="A folder."),
+        click.option("--samples", type=click.IntRange(2), help="The first so many. Default: all."),
+        click.option("--steps", type=click.IntRange(1), default=steps, show_default=True),
+        click.option("--batch_size", type=click.IntRange(1), default=batch_size, show_default=True),
+        click.option("--seed", type=int, default=0, show_default=True),
+    )
+    return lambda command: reduce(lambda made, option: option(made), reversed(options), command)
+
+
+def held_out(columns: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The first tenth of each column, to validate with, and the rest, to train on."""
+    count = max(len(columns[0]) // 10, 1)
+    return [column[:count] for column in columns], [column[count:] for column in columns]
 
 
 def best_device() -> torch.device:
@@ -104,10 +109,15 @@ def save_net(out: Path, net: nn.Module, facts: dict) -> None:
     save_file(weights, out / "net.safetensors", {"facts": json.dumps(facts)})
 
 
-def read_net(folder: Path) -> tuple[dict[str, Tensor], dict]:
-    """Weights and facts that `save_net` wrote."""
+def net_facts(folder: Path) -> dict:
+    """The facts that `save_net` wrote."""
     if not (folder / "net.safetensors").exists():
         raise click.UsageError(f"{folder} holds no net.safetensors; name the --out of `train`")
     with safe_open(folder / "net.safetensors", framework="pt") as file:
-        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return weights, json.loads(file.metadata()["facts"])
+        return json.loads(file.metadata()["facts"])
+
+
+def load_net(folder: Path, net: nn.Module) -> nn.Module:
+    """The net with the weights that `save_net` wrote, on the best device, ready to evaluate."""
+    net.load_state_dict(load_file(folder / "net.safetensors"))
+    return net.to(best_device()).eval()

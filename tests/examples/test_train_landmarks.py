@@ -7,7 +7,9 @@ import torch
 import train_landmarks as example
 from click import UsageError
 from click.testing import CliRunner
+from heatmaps import CELL, loss_of, points_of
 from label_adaptation import adapted, cross_adapted
+from points import nme
 from support_fake_generator import LANDMARKS_XY
 from unet import UNet
 
@@ -85,7 +87,7 @@ def test_points_follow_the_image(k, monkeypatch):
 def test_errors_are_in_percent_of_the_outer_eye_distance():
     found = FACE[None].copy()
     found[0, 30] += [3, 4]
-    error = example.nme(found, FACE[None])
+    error = nme(found, FACE[None])
     size = np.linalg.norm(FACE[36] - FACE[45])
     assert error[0, 30] == pytest.approx(500 / size) and error.sum() == error[0, 30]
 
@@ -93,7 +95,7 @@ def test_errors_are_in_percent_of_the_outer_eye_distance():
 def test_points_of_a_heatmap():
     heatmaps = torch.full((1, 68, 24, 24), -50.0)
     heatmaps[0, :, 3, 10] = 50
-    assert example.points_of(heatmaps)[0, 0].tolist() == pytest.approx([42, 14])
+    assert points_of(heatmaps)[0, 0].tolist() == pytest.approx([42, 14])
 
 
 def test_the_loss_wants_near_points_and_peaked_heatmaps():
@@ -105,11 +107,11 @@ def test_the_loss_wants_near_points_and_peaked_heatmaps():
     target = torch.exp(-squares / 72).flatten(2)
     spread = -(target / target.sum(-1, keepdim=True) * heatmaps.flatten(2).log_softmax(-1)).sum(-1)
     size = (points[:, 36] - points[:, 45]).norm(dim=-1).clamp_min(8)
-    off = 20 * (example.points_of(heatmaps) - points) / size[:, None, None]
+    off = 20 * (points_of(heatmaps) - points) / size[:, None, None]
     each = torch.where(off.abs() < 1, off**2 / 2, off.abs() - 0.5).sum(-1) + 0.1 * spread
     inside = torch.ones(2, 68, dtype=torch.bool)
     inside[0, 5] = False
-    torch.testing.assert_close(example.loss_of(heatmaps, points), each[inside].mean())
+    torch.testing.assert_close(loss_of(heatmaps, points), each[inside].mean())
 
 
 def test_label_adaptation_learns_another_convention():
@@ -120,12 +122,12 @@ def test_label_adaptation_learns_another_convention():
     found = true + draws.normal(0, 0.5, true.shape)
     found[:, 17:27, 1] += 4
     found[:, :17] = 80 + 0.9 * (found[:, :17] - 80)
-    before = example.nme(found[30:], true[30:]).mean()
-    after = example.nme(adapted(found[:30], true[:30], found[30:], 160), true[30:]).mean()
+    before = nme(found[30:], true[30:]).mean()
+    after = nme(adapted(found[:30], true[:30], found[30:], 160), true[30:]).mean()
     assert after < 0.6 * before
     # And leaves alone what needs nothing.
     same = adapted(true[:30], true[:30], true[30:], 160)
-    assert example.nme(same, true[30:]).mean() < 0.25 * before
+    assert nme(same, true[30:]).mean() < 0.25 * before
 
 
 def test_no_face_is_adapted_by_itself():
@@ -178,11 +180,11 @@ def test_more_steps_learn_more(dataset):
     views = torch.from_numpy(crops[:8, 32:128, 32:128].astype(np.float32) / 255)
     views, target = views.permute(0, 3, 1, 2), torch.from_numpy(points[:8] - 32).float()
     torch.manual_seed(0)
-    net = UNet(68, example.WIDTHS, example.CELL)
+    net = UNet(68, example.WIDTHS, CELL)
     optimizer = torch.optim.AdamW(net.parameters(), 3e-3)
     losses = []
     for _ in range(12):
-        loss = example.loss_of(net(views), target)
+        loss = loss_of(net(views), target)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

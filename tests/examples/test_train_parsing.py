@@ -3,8 +3,9 @@ import json
 import cv2
 import numpy as np
 import pytest
+import torch
 import train_parsing as example
-from class_ids import mirrored_ids
+from class_ids import f1_scores, mirrored_ids
 from click.testing import CliRunner
 
 LAPA = ("background", "skin", "left eyebrow", "right eyebrow", "left eye", "right eye", "nose")
@@ -64,7 +65,7 @@ def test_labels_follow_the_image(monkeypatch):
         view, turned = example.random_sample(crop[None], ids[None], mirror, draws)
         columns = [np.nonzero(turned == i)[1].mean() for i in (4, 5)]
         assert columns[0] < columns[1]  # the left eye of the image is on its left
-        seen = view[..., 0].astype(float) / 40
+        seen = cv2.resize(view, turned.shape, interpolation=cv2.INTER_AREA)[..., 0] / 40
         inside = cv2.erode((turned == 1).astype(np.uint8), np.ones((5, 5))) > 0
         assert (abs(seen[inside] - 1) < 0.2).mean() > 0.98
         eyes = [np.median(seen[turned == i]) for i in (4, 5)]
@@ -74,21 +75,31 @@ def test_labels_follow_the_image(monkeypatch):
 
 
 def test_scores_by_class():
-    labels = np.full((1, 208, 208), 255, np.uint8)
-    inner = labels[:, 40:168, 40:168]
-    inner[:, :64], inner[:, 64:96] = 0, 1
+    true = np.full((1, 128, 128), 255, np.uint8)
+    true[:, :64], true[:, 64:96] = 0, 1
     found = np.zeros((1, 128, 128), np.uint8)
     found[:, 48:] = 1
-    scores = example.f1_scores(found, labels, 3)
+    scores = f1_scores(found, true, 3)
     assert scores[0] == pytest.approx(100 * 2 * 48 / (48 + 64))
     assert scores[1] == pytest.approx(100 * 2 * 32 / (48 + 32))
     assert np.isnan(scores[2])
 
 
+def test_the_loss_is_cross_entropy_and_a_mean_of_dice_losses():
+    torch.manual_seed(0)
+    logits, ids = torch.randn(2, 3, 8, 8), torch.randint(0, 3, (2, 8, 8))
+    ids[:, 5:] = 255
+    found, true = logits.permute(0, 2, 3, 1)[:, :5].reshape(-1, 3), ids[:, :5].flatten()
+    found = found.softmax(-1)
+    f1 = [2 * found[true == i, i].sum() / (found[:, i].sum() + (true == i).sum()) for i in range(3)]
+    expected = 1 - sum(f1) / 3 - found[range(80), true].log().mean()
+    torch.testing.assert_close(example.loss_of(logits, ids), expected)
+
+
 def test_what_it_trains_reads_photographs(dataset, tmp_path):
     out = tmp_path / "out"
     said = run("train", dataset, "--out", out, "--steps", 2, "--batch_size", 2)
-    assert "3 samples; validation F1" in said
+    assert "F1 in % of 1 held-out samples" in said
     said = run("evaluate", out, write(tmp_path / "photos", "labels", 2))
     for name in (*LAPA, "mean, no background"):
         assert f"{name:24}" in said
