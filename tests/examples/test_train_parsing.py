@@ -74,6 +74,17 @@ def test_labels_follow_the_image(monkeypatch):
     assert 0 < mirrored < 8
 
 
+def test_nothing_hides_what_labels_show(monkeypatch):
+    def hide(*_):
+        raise AssertionError("hidden, though labelled")
+
+    monkeypatch.setattr("augmentation.hide_a_part", hide)
+    crop, ids = example.crop(*next(faces(1)))
+    draws, mirror = np.random.default_rng(0), mirrored_ids(list(LAPA))
+    for _ in range(12):
+        example.random_sample(crop[None], ids[None], mirror, draws)
+
+
 def test_scores_by_class():
     true = np.full((1, 128, 128), 255, np.uint8)
     true[:, :64], true[:, 64:96] = 0, 1
