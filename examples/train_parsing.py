@@ -100,7 +100,7 @@ def main() -> None:
 
 
 @main.command()
-@training_options(steps=2500, batch_size=24)
+@training_options(steps=2400, batch_size=16)
 @click.option("--labels", default="parsing_lapa", show_default=True, help="Folder of the dataset.")
 def train(
     dataset: Path, labels: str, out: Path, samples: int | None, seed: int, **options: int
