@@ -39,8 +39,9 @@ class Keypoints:
 
 def region_ids(fragments: Fragments, face_regions: Tensor) -> Tensor:
     """Region of every pixel: uint8 [B, H, W]. face_regions: [F] ids of `synthforge.regions`."""
-    regions = F.pad(face_regions.to(torch.uint8), (0, 1), value=BACKGROUND)
-    face = torch.where(fragments.covered, fragments.face_ids, len(face_regions))
+    # Fragments.face_ids begin at -2.
+    regions = F.pad(face_regions.to(torch.uint8), (2, 0), value=BACKGROUND)
+    face = fragments.face_ids + 2
     return regions.index_select(0, face.view(-1)).view_as(face)
 
 
@@ -59,12 +60,11 @@ def depth8(fragments: Fragments) -> tuple[Tensor, Tensor]:
     covered = fragments.covered.flatten(1)
     z = fragments.z.flatten(1)
     near = torch.where(covered, z, torch.inf).amin(1)
-    far = torch.where(covered, z, -torch.inf).amax(1)
-    empty = ~covered.any(1)
-    near, far = near.masked_fill(empty, 0), far.masked_fill(empty, 0)
+    empty = near == torch.inf
+    near, far = near.masked_fill(empty, 0), z.amax(1).masked_fill(empty, 0)
     span = (far - near).clamp_min(torch.finfo(z.dtype).tiny)
-    steps = ((z - near[:, None]) / span[:, None] * 255).round().clamp(0, 255)
-    image = steps.to(torch.uint8).masked_fill(~covered, 255)
+    steps = (z - near[:, None]).div_(span[:, None]).mul_(255).round_().clamp_(0, 255)
+    image = steps.to(torch.uint8).masked_fill_(~covered, 255)
     return image.view_as(fragments.face_ids), torch.stack([near, far], 1)
 
 
@@ -119,19 +119,19 @@ def keypoints(
     landmarks_cam = camera.to_cam(landmarks_gen)
     px = camera.cam_to_px(landmarks_cam, size)
     inside = ((px >= 0) & (px < size)).all(-1) & (landmarks_cam[..., 2] > 0)
-    surface = torch.where(fragments.covered, fragments.z, torch.inf).flatten(1)
     pixel = px.floor().long()
-    farthest = surface.gather(1, _flat_index(pixel, size))
+    farthest = _seen_z(fragments, pixel)
     reach = size // OUTLINE_SHARE
     steps = torch.arange(-reach, reach + 1, device=px.device)
     window = torch.stack(torch.meshgrid(steps, steps, indexing="ij"), -1).view(-1, 1, 2)
-    around = _flat_index(pixel[:, None, outline] + window, size)
-    farthest[:, outline] = surface.gather(1, around.flatten(1)).view(around.shape).amax(1)
+    farthest[:, outline] = _seen_z(fragments, pixel[:, None, outline] + window).amax(1)
     visible = inside & (landmarks_cam[..., 2] <= farthest + tolerance)
     return Keypoints(px, landmarks_cam, visible)
 
 
-def _flat_index(pixel: Tensor, size: int) -> Tensor:
-    """Of pixels [..., 2] as column and row in an image of `size` squared, flattened."""
+def _seen_z(fragments: Fragments, pixel: Tensor) -> Tensor:
+    """z of what pixels [B, ..., 2], column and row, see: [B, ...]; infinite where nothing."""
+    size = fragments.z.shape[-1]
     column, row = pixel.clamp(0, size - 1).unbind(-1)
-    return row * size + column
+    z = fragments.z.flatten(1).gather(1, (row * size + column).flatten(1)).view(row.shape)
+    return torch.where(z >= 0, z, torch.inf)

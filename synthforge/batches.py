@@ -133,8 +133,9 @@ def finish_batch(
     accepted = [i for i in range(len(ids)) if i not in rejects]
     if not accepted:
         return [], rejections
-    keep = torch.tensor(accepted, device=rig.device)
-    batch = batch[keep]
+    if rejects:
+        keep = torch.tensor(accepted, device=rig.device)
+        batch, faces = batch[keep], faces[keep]
     for max_layers in MAX_LAYERS[rig.device.type]:
         fragments = rasterize(
             batch.camera.to_ndc(batch.mesh_gen.vertices),
@@ -152,7 +153,7 @@ def finish_batch(
             break
     for name in ("seed", "index", "attempt"):
         rows[name] = np.array([getattr(id, name) for id in batch.parameters.ids], np.int64)
-    files["images"] = faces[keep].cpu().numpy()
+    files["images"] = faces.cpu().numpy()
     rows |= detections
     samples = [
         Sample(

@@ -71,8 +71,8 @@ class GeneratorOutput:
 
     def to_uint8(self) -> Tensor:
         """uint8 RGB [B, 512, 512, 3], converted as the public Next3D scripts convert."""
-        pixels = (self.image * 127.5 + 128).clamp(0, 255).to(torch.uint8)
-        return pixels.permute(0, 2, 3, 1)
+        planes = (self.image * 127.5).add_(128).clamp_(0, 255).to(torch.uint8)
+        return torch.stack(planes.unbind(1), -1)
 
     def __getitem__(self, index: slice | Tensor) -> GeneratorOutput:
         given = {entry.name: getattr(self, entry.name) for entry in fields(self)}

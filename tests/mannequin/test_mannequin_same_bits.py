@@ -16,10 +16,10 @@ from synthforge.mannequin.render.scene import scene_from
 # product, convolution or interpolation, no index_add_.
 _EXACT = """
 __and__ __iand__ __ixor__ __lshift__ __or__ abs add add_ all amax amin any argmax bincount
-bitwise_not ceil clamp clamp_ clamp_max clamp_min cumsum div eq floor ge gt index_select
-argmin isfinite isin le lt masked_fill maximum minimum mul mul_ ne neg pow2 pow3 reciprocal
-remainder round rsub scatter_reduce_ searchsorted sign sort sqrt sub sub_ where avg_pool2d max
-bitwise_and
+bitwise_not ceil clamp clamp_ clamp_max clamp_min cumsum div div_ eq floor floor_divide ge gt
+index_select argmin isfinite isin le lt masked_fill maximum minimum mul mul_ ne neg pow2 pow3
+reciprocal remainder round round_ rsub scatter_reduce_ searchsorted sign sort sqrt sub sub_ where
+avg_pool2d max bitwise_and
 """
 _MOVES = """
 _has_compatible_shallow_copy_type _unique2 alias arange cat clone contiguous copy_ detach
