@@ -65,17 +65,15 @@ def _seen(ndc: Tensor, lens: Lens, nearest: Tensor, size: int) -> tuple[Cover, T
     place = ((1 - ndc[:, :2]) * (size / 2) - ndc.new_tensor((left, top))) * (2 / cells)
     own = torch.cat([1 - place, ndc[:, 2:]], 1)[None]
     seen = rasterize(own, lens.shape.faces, cells, cells, perspective_correct=True)
-    row, column = torch.nonzero(seen.covered[0]).unbind(1)
-    at, row, column = row * cells + column, row + top, column + left
+    at = torch.nonzero(seen.covered.view(-1)).squeeze(1)
+    row, column = at // cells + top, at % cells + left
     inside = (row < size) & (column < size)
     at, sample = at[inside], (row * size + column)[inside]
     z = seen.z.view(-1).index_select(0, at)
     front = z < nearest.index_select(0, sample)
     at, sample, z = at[front], sample[front], z[front]
     corners = torch.cat([lens.normals, lens.height[:, None]], 1)[lens.shape.faces]
-    picked = corners.index_select(0, seen.face_ids.view(-1).index_select(0, at))
-    a, b, c = seen.barycentrics.view(-1, 3).index_select(0, at)[..., None].unbind(1)
-    value = a * picked[:, 0] + b * picked[:, 1] + c * picked[:, 2]
+    value = seen.interpolate(corners).view(-1, 4).index_select(0, at)
     kind = torch.full_like(sample, VISIBLE_ID["lens"], dtype=torch.uint8)
     return Cover(sample, kind, z, z), unit(value[:, :3]), value[:, 3]
 

@@ -9,13 +9,15 @@ from torch import Tensor
 
 from synthforge.frames import UNITS_PER_METRE
 from synthforge.mannequin.hair.scalp import Frame
+from synthforge.mannequin.kernels import filled
+from synthforge.mannequin.kernels.vertices import sum_normals
 from synthforge.mannequin.render.arithmetic import dot, turned
 from synthforge.mannequin.render.lighting import Shadow, ambient_cube, radiance, schlick
 from synthforge.mannequin.render.pixel_faces import PixelFaces
 from synthforge.mannequin.render.scene import Scene
 from synthforge.mannequin.wear.parts import Part
 from synthforge.mannequin.wear.shapes import joined
-from synthforge.mesh import Topology, unit, vertex_normals
+from synthforge.mesh import unit
 
 # Above the surface, generator units: it must not shade itself.
 _SHADOW_LIFT = 0.012
@@ -44,7 +46,6 @@ def worn_of(parts: list[Part], frame: Frame) -> Worn:
     """frame: of the head, see scalp.Frame."""
     whole = joined([part.shape for part in parts])
     vertices = frame.from_local(whole.vertices)
-    topology = Topology(whole.faces, vertices[:0, :2], whole.faces)
     counts = [len(part.shape.faces) for part in parts]
     each = torch.arange(len(parts), device=vertices.device).repeat_interleave(
         torch.tensor(counts, device=vertices.device)
@@ -56,7 +57,7 @@ def worn_of(parts: list[Part], frame: Frame) -> Worn:
     ])  # fmt: skip
     return Worn(
         vertices=vertices,
-        normals=vertex_normals(vertices, topology),
+        normals=unit(filled(sum_normals, vertices.shape, vertices, whole.faces)),
         color=torch.cat([part.colors for part in parts]),
         shade=torch.cat([part.shades for part in parts]),
         faces=whole.faces,
