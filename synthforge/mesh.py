@@ -41,7 +41,7 @@ class Topology:
         table[place, owner] = corner
         return table
 
-    @property
+    @functools.cached_property
     def corner_count(self) -> Tensor:
         """int64 [V], corners at each vertex."""
         return (self.corners_at_vertices < self.faces.numel()).sum(0)

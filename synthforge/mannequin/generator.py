@@ -193,7 +193,7 @@ def _draw_person(
         shade_strands(image, covered, group, splats, scene, shadow, R_view_gen, center)
     covers = [cover_of_strands(groups, strands)]
     if dress is not None:
-        nearest = z_behind.index_copy(0, covers[0].sample, covers[0].z)
+        nearest = z_behind.index_copy_(0, covers[0].sample, covers[0].z)
         covers += draw_lenses(
             image, covered, nearest, dress.lenses, own.frame, scene, posed.camera, size
         )
@@ -203,5 +203,5 @@ def _draw_person(
 def _before(shares: Tensor, behind: Tensor, scene: Scene) -> Tensor:
     """Colour and coverage [4, S, S] over what is behind, [3, S, S]: scene-linear RGB."""
     # Mixed as tones, not as light: a bright backdrop would eat edges and thin hair.
-    behind = behind / (1 + shares[3:] * exposure(scene) * behind)
-    return shares[:3] + (1 - shares[3:]) * behind
+    behind = behind / (shares[3:] * exposure(scene) * behind).add_(1)
+    return behind.mul_(1 - shares[3:]).add_(shares[:3])

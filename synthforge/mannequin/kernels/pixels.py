@@ -25,7 +25,7 @@ def _edge(ndc, start, end, x, y):
     "float32[::1]", "int64[:,::1]", "int64[::1]",
 )  # fmt: skip
 def find_pairs(ndc, faces, face_ids, face, weights, z, of_sample, count):
-    """Set face, weights, z of the pairs and of_sample, -1 where nothing is seen."""
+    """Set face, weights, z of the pairs, of_sample and count: see PixelFaces."""
     size = len(face_ids) // 2
     found = 0
     for row in range(size):
@@ -63,6 +63,10 @@ def find_pairs(ndc, faces, face_ids, face, weights, z, of_sample, count):
                 wa, wb, wc = wa * scale, wb * scale, wc * scale
                 face[owner], z[owner] = sample, wa * ndc[a, 2] + wb * ndc[b, 2] + wc * ndc[c, 2]
                 weights[owner, 0], weights[owner, 1], weights[owner, 2] = wa, wb, wc
+    for row in range(2 * size):
+        for column in range(2 * size):
+            if of_sample[row, column] < 0:
+                of_sample[row, column] = found
     count[0] = found
 
 

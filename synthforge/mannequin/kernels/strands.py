@@ -1,4 +1,4 @@
-"""The loops of hair/strands.py and hair.py, compiled as those of `raster_kernel` are."""
+"""The loops over strands of hair, compiled as those of `raster_kernel` are."""
 
 # mypy: disallow-untyped-defs=False
 
@@ -139,3 +139,32 @@ def lay_along(curves, guide, first, on, rank, amounts, shapes, points):
                     line[knot] += amount * shapes[k, knot]
             for knot in range(knots):
                 points[strand, knot, axis] = line[knot]
+
+
+@inlined
+def _texel(place, size):
+    """The column or row of a shadow map; NaN must not become one."""
+    place = (_ONE - place) * np.float32(size / 2)
+    return min(int(place), size - 1) if place > 0 else 0
+
+
+@compiled(
+    "float32[:,::1]", "float32[:,:]", "float32[::1]", "float32[:,::1]", "float32[:,::1]",
+    "float32[:,::1]",
+)  # fmt: skip
+def cast_strands(points, to_map, center, depth, first, count):
+    """Enter points [N, 3] of strands into two maps [S, S], of depth and of where hair begins:
+    the least depth from the light, and for the second how many points there are.
+
+    to_map: [3, 3], from positions about center to Shadow.to_light.
+    """
+    for i in range(len(points)):
+        x, y, z = points[i, 0] - center[0], points[i, 1] - center[1], points[i, 2] - center[2]
+        across = to_map[0, 0] * x + to_map[0, 1] * y + to_map[0, 2] * z
+        up = to_map[1, 0] * x + to_map[1, 1] * y + to_map[1, 2] * z
+        far = to_map[2, 0] * x + to_map[2, 1] * y + to_map[2, 2] * z + np.float32(2)
+        row, column = _texel(up, len(depth)), _texel(across, len(depth))
+        depth[row, column] = min(depth[row, column], far)
+        row, column = _texel(up, len(first)), _texel(across, len(first))
+        first[row, column] = min(first[row, column], far)
+        count[row, column] += _ONE

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from flame_pytorch.lbs import fixed_order_sum
 from synthforge.mannequin.kernels import filled
-from synthforge.mannequin.kernels.arithmetic import exps, sines
+from synthforge.mannequin.kernels.arithmetic import exps, sigmoids, sines, turn_points, turn_rows
 from synthforge.mannequin.kernels.maps import angles
 
 
@@ -28,7 +28,7 @@ def exp(x: Tensor) -> Tensor:
 
 
 def sigmoid(x: Tensor) -> Tensor:
-    return 1 / (1 + exp(-x))
+    return _of_each(sigmoids, x)
 
 
 def normal_cdf(x: Tensor) -> Tensor:
@@ -78,14 +78,13 @@ def length(x: Tensor, dim: int = -1) -> Tensor:
 
 def turned(R: Tensor, x: Tensor) -> Tensor:
     """R [3, 3] @ x for points [..., 3]."""
-    a, b, c = x.unbind(-1)
-    return torch.stack([row[0] * a + row[1] * b + row[2] * c for row in R], -1)
+    points = x.contiguous()
+    return filled(turn_points, (points.numel() // 3, 3), R, points.view(-1, 3)).view(x.shape)
 
 
 def product(R: Tensor, x: Tensor) -> Tensor:
     """R [3, 3] @ x [3, ...]."""
-    a, b, c = x
-    return torch.stack([row[0] * a + row[1] * b + row[2] * c for row in R])
+    return filled(turn_rows, (3, x[0].numel()), R, x.flatten(1)).view(x.shape)
 
 
 def weighted_sum(weights: Tensor, values: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 from synthforge.mannequin.draws import RGB
 from synthforge.mannequin.kernels import filled, run
 from synthforge.mannequin.kernels.shading import SHADOW_EXTENT, lit
+from synthforge.mannequin.kernels.strands import cast_strands
 from synthforge.mannequin.kernels.vertices import fit, gather_light
 from synthforge.mannequin.render.arithmetic import dot, mean, product, turned, weighted_sum
 from synthforge.mannequin.render.occlusion import directions, look_from, neighbour_mean, visibility
@@ -127,22 +128,18 @@ def key_shadow(
     solid = torch.where(fragments.covered[0], fragments.z[0], _FAR)
     # What lies beside the map is looked up on its border: it is lit.
     solid[[0, -1]] = solid[:, [0, -1]] = _FAR
-    points = _to_light(strands_gen.T, rotation, center)
-    depth = solid.clone().view(-1)
-    depth.scatter_reduce_(0, _texel(points, _SHADOW_SIZE), points[2], "amin")
-    hair_texel = _texel(points, _HAIR_SHADOW_SIZE)
-    cells = _HAIR_SHADOW_SIZE**2
-    count = torch.bincount(hair_texel, minlength=cells).float()
-    first = torch.full((cells,), _FAR)
-    first.scatter_reduce_(0, hair_texel, points[2], "amin")
+    depth = solid.clone()
+    first = torch.full((_HAIR_SHADOW_SIZE, _HAIR_SHADOW_SIZE), _FAR)
+    count = torch.zeros_like(first)
+    to_map = rotation * (1 / SHADOW_EXTENT)
+    run(cast_strands, strands_gen.contiguous(), to_map, center, depth, first, count)
     # Empty texels must not pull the blurred depth of their neighbours away.
     has = (count > 0).float()
-    maps = torch.stack([first * has, has, count]).view(3, _HAIR_SHADOW_SIZE, -1)
+    maps = torch.stack([first * has, has, count])
     blurred = _box(maps, max(radius, 0.03))
     texel_area = (2 * SHADOW_EXTENT / _HAIR_SHADOW_SIZE) ** 2
     begins = torch.where(blurred[1] > 0, blurred[0] / blurred[1].clamp(min=1e-6), _FAR)
     hair = torch.stack([begins, blurred[2] * (opacity / texel_area)], -1)
-    depth = depth.view(_SHADOW_SIZE, _SHADOW_SIZE)
     return Shadow(rotation, center, depth, radius, solid, hair)
 
 
@@ -159,9 +156,3 @@ def _to_light(points_gen: Tensor, rotation: Tensor, center: Tensor) -> Tensor:
     turned = product(rotation * (1 / SHADOW_EXTENT), points_gen - center[:, None])
     turned[2] += 2.0
     return turned
-
-
-def _texel(points_light: Tensor, size: int) -> Tensor:
-    """Row-major index of the shadow map's texel under points [3, N]: int64 [N]."""
-    column, row = ((1 - points_light[:2]) * (size / 2)).long().clamp_(0, size - 1)
-    return row * size + column

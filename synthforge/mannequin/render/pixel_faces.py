@@ -47,8 +47,7 @@ def pixel_faces(ndc: Tensor, faces: Tensor, face_ids: Tensor) -> PixelFaces:
     count = torch.zeros(1, dtype=torch.int64)
     run(find_pairs, ndc.contiguous(), faces, face_ids, face, weights, z, of_sample, count)
     found = int(count)
-    of_sample = torch.where(of_sample < 0, found, of_sample).view(-1)
-    return PixelFaces(face[:found], weights[:found].T, z[:found], of_sample)
+    return PixelFaces(face[:found], weights[:found].T, z[:found], of_sample.view(-1))
 
 
 def on_samples(seen: PixelFaces, colors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
