@@ -7,6 +7,9 @@ import torch
 from support_mannequin import Dome, latent, rotation
 
 from synthforge.frames import place_in_generator
+from synthforge.mannequin.kernels import run
+from synthforge.mannequin.kernels.strands import cast_strands
+from synthforge.mannequin.render.arithmetic import product
 from synthforge.mannequin.render.background import background
 from synthforge.mannequin.render.lighting import Light, fit_rotation, irradiance, key_shadow
 from synthforge.mannequin.render.occlusion import directions, look_from, visibility
@@ -82,6 +85,25 @@ def test_fit_rotation_finds_the_rotation(seed):
     R = rotation(seed)
     found = fit_rotation(points, 2.5 * points @ R.T + torch.tensor([1.0, -2.0, 0.3]))
     assert torch.allclose(found, R, atol=1e-5)
+
+
+def test_each_texel_under_hair_keeps_the_nearest_point():
+    points = 0.6 * torch.randn(2000, 3, generator=torch.Generator().manual_seed(0))
+    points[:2] = torch.tensor([[40.0, 0, 0], [0, -40.0, 0]])  # beside the map
+    R, center = torch.eye(3)[[1, 2, 0]] * 1.4, torch.tensor([0.1, -0.2, 0.3])
+    depth, first, count = torch.full((64, 64), 2.0), torch.full((16, 16), 9.0), torch.zeros(16, 16)
+    surface = depth.clone()
+    run(cast_strands, points, R, center, depth, first, count)
+    x, y, far = product(R, (points - center).T)
+    for result, before in ((depth, surface), (first, torch.full_like(first, 9.0))):
+        column, row = (
+            ((1 - of) * (len(result) / 2)).long().clamp(0, len(result) - 1) for of in (x, y)
+        )
+        texel = row * len(result) + column
+        assert torch.equal(
+            result.view(-1), before.view(-1).scatter_reduce(0, texel, far + 2, "amin")
+        )
+    assert torch.equal(count.view(-1), torch.bincount(texel, minlength=256).float())
 
 
 def test_the_far_side_of_the_head_is_in_shadow():
