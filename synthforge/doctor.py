@@ -38,7 +38,7 @@ LIBRARIES = {
 }
 # Module -> what it is for.
 _OPTIONAL = {
-    "face_alignment": "detector of the quality gate: pip install -e '.[detector]'",
+    "face_alignment": "detector of the quality gate: pip install 'synthforge[detector]'",
     "viser": "`synthforge preview`: pip install 'synthforge[preview]'",
     "pyarrow": "export to Parquet: pip install 'synthforge[export]'",
     "ray": "drawing on a cluster: pip install 'synthforge[ray]'",

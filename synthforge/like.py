@@ -36,7 +36,8 @@ from numpy.typing import NDArray
 
 from flame_pytorch.errors import FileFormatError, naming
 from flame_pytorch.reading.arrays import to_array
-from flame_pytorch.reading.contents import read_fields
+from flame_pytorch.reading.contents import NpzFields
+from flame_pytorch.reading.zips import Archive
 from synthforge.errors import ConfigError
 from synthforge.sampling_config import LIKE_JITTER
 from synthforge.whole_files import write_whole
@@ -210,7 +211,7 @@ def read_like(path: Path, jitter: float = LIKE_JITTER, identity: bool = False) -
 
 
 def _read(path: Path) -> dict[str, Array]:
-    values = read_fields(path).values
+    values = NpzFields(Archive(path))
     if "format" not in values:
         raise FileFormatError("has no format")
     version = to_array(values["format"])

@@ -131,7 +131,7 @@ def test_bad_arrays(tmp_path, arrays, said):
     assert said in str(error.value) and "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\3\4 no zip", b"\x80\x04."])
+@pytest.mark.parametrize("content", [b"", b"PK\3\4 no zip", b"\x80\x04.", b"\x89PNG\r\n"])
 def test_bad_files(tmp_path, content):
     (tmp_path / "like.npz").write_bytes(content)
     result = CliRunner().invoke(
@@ -142,6 +142,7 @@ def test_bad_files(tmp_path, content):
         ],
     )
     assert result.exit_code == 2 and "--like" in result.output, result.output
+    assert "pickle" not in result.output and "fit" in result.output, result.output
     assert not (tmp_path / "out").exists()
 
 

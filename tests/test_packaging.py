@@ -44,6 +44,24 @@ def test_pins_cover_every_dependency():
     assert all(spec.startswith("==") for spec in pinned.values())
 
 
+def test_the_wheel_holds_all_data_and_licences():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    listed = {
+        Path(*package.split("."), name)
+        for package, names in settings["tool"]["setuptools"]["package-data"].items()
+        for name in names
+    }
+    there = {
+        path.relative_to(ROOT)
+        for package in ("synthforge", "flame_pytorch")
+        for path in (ROOT / package).rglob("*")
+        if path.is_file() and path.suffix != ".py" and "__pycache__" not in path.parts
+    }
+    assert listed == there
+    licences = {path for glob in project()["license-files"] for path in ROOT.glob(glob)}
+    assert licences == {ROOT / "LICENSE", ROOT / "NOTICE", *(ROOT / "LICENSES").iterdir()}
+
+
 def test_pip_users_never_need_pytorch3d_or_chumpy():
     extras = project()["optional-dependencies"].values()
     listed = [*project()["dependencies"], *itertools.chain(*extras)]
