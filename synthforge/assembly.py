@@ -89,12 +89,20 @@ def build_rig(parts: PartsConfig, tell: Callable[[str], None] = print) -> Rig:
         alignment = load_alignment(
             weights, generator, head.fingerprint, force=parts.force_alignment
         ).to(device)
+    detector = build_detector(
+        parts.detector, device, parts.reject_px, is_aligned=generator.is_aligned
+    )
+    if detector is None and parts.reject_px is not None:
+        raise ConfigError(
+            "--reject_px is of a detector, and none looks at these images; give --detector mesh, "
+            "or leave it out"
+        )
     return Rig(
         device,
         head,
         generator,
         alignment,
-        build_detector(parts.detector, device, parts.reject_px, is_aligned=generator.is_aligned),
+        detector,
         known.sampling_with(parts.sampling_overrides),
         parts,
     )

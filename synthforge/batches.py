@@ -82,7 +82,7 @@ def make_samples(
 
     schemes: further keypoints, of the head's.
     """
-    return finish_batch(start_batch(ids, rig), rig, extras, schemes)
+    return finish_batch(start_batch(ids, rig), rig, extras, schemes) if ids else ([], [])
 
 
 @torch.inference_mode()

@@ -140,7 +140,7 @@ def _check_like(overrides: Mapping[str, Any]) -> None:
     for name in taken:
         if name in overrides:
             option = "like_identity" if name in ("shape", *ATTRIBUTES) else "like"
-            raise ConfigError(f"--{option} and --{option_name(name)} both set it; give one of them")
+            raise ConfigError(f"--{option} says what --{option_name(name)} does; give one of them")
     grid = overrides.get("grid")
     if grid is not None and (grid.expressions is not None or grid.views is not None):
         raise ConfigError(

@@ -68,6 +68,8 @@ def read_recipe(path: Path) -> dict[str, Any]:
 
 def recipe_overrides(content: Mapping[str, Any]) -> dict[str, Any]:
     """The same of a recipe's tables."""
+    if content and not content.keys() & {"sample", "grid"}:
+        raise ConfigError("it has neither [sample] nor [grid]; options belong in a --config file")
     check_keys("the recipe", content, ("sample", "grid"))
     sample = _table("[sample]", content.get("sample", {}))
     check_keys("[sample]", sample, _PARAMETERS)

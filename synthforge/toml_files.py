@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import reprlib
 import tomllib
@@ -52,19 +53,25 @@ def read_config_file(path: Path, known: frozenset[str]) -> dict[str, Any]:
     settings = {
         key.replace("-", "_"): value for key, value in read_toml(path, "config file").items()
     }
+    if settings.keys() & {"sample", "grid"}:
+        raise ConfigError(f"{path} is a recipe; give it as --recipe")
     for key in settings:
         if key not in known:
-            raise ConfigError(
-                f"unknown key '{key}' in {path}; known keys: {', '.join(sorted(known))}"
-            )
+            raise ConfigError(f"unknown key '{key}' in {path}; {meant(key, sorted(known))}")
     return settings
+
+
+def meant(name: str, known: Collection[str]) -> str:
+    """The way out for a name that isn't known."""
+    like = difflib.get_close_matches(name, known, 1)
+    return f"did you mean {like[0]!r}?" if like else f"choose from {', '.join(known)}"
 
 
 def check_keys(name: str, table: Mapping[str, Any], known: Collection[str]) -> None:
     """Raises ConfigError for a key of the table `name` that is not known."""
     for key in table:
         if key not in known:
-            raise ConfigError(f"{name} has no {key!r}; choose from {', '.join(known)}")
+            raise ConfigError(f"{name} has no {key!r}; {meant(key, known)}")
 
 
 def is_integer(value: Any) -> bool:

@@ -43,6 +43,10 @@ def test_labels_of_bounded_work_are_the_same(bounds, monkeypatch):
     assert_same({0: samples[0]}, {0: bounded[0]})
 
 
+def test_no_ids_make_no_samples():
+    assert batches.make_samples([], fake_rig()) == ([], [])
+
+
 class Anything(FakeGenerator):
     """Of the shapes of Next3D's, whose own test is beside it."""
 

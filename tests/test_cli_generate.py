@@ -359,7 +359,11 @@ BAD = {
     "kind of workers": (["--config", "workers.toml"], 'workers must be "auto" or a whole number'),
     "no shard": (["--shard", "2/2"], "0/8 to 7/8"),
     "no config": (["--config", "none.toml"], "not found"),
-    "unknown key": (["--config", "typo.toml"], "unknown key 'num_imges'"),
+    "unknown key": (["--config", "typo.toml"], "did you mean 'num_images'?"),
+    "a recipe": (["--config", "recipe.toml"], "give it as --recipe"),
+    "nothing to be like": (["--like_jitter", "0.5"], "--like_jitter needs --like"),
+    "no detector": (["--reject_px", "9"], "give --detector mesh"),
+    "many workers": (["--workers", "many"], "neither auto nor a whole number"),
     "no alignment": (["--alignment", "none.safetensors"], "train_alignment_mlp.py"),
     "no pytorch3d": (["--rasterizer", "pytorch3d"], "--rasterizer torch"),
     "no next3d": (["--generator", "next3d"], "next3d_ffhq_512"),
@@ -371,6 +375,7 @@ BAD = {
 def test_bad_input_ends_before_any_work_in_one_line(tmp_path, monkeypatch, case):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "typo.toml").write_text("num_imges = 3")
+    (tmp_path / "recipe.toml").write_text("[sample]\nyaw = 0")
     (tmp_path / "kind.toml").write_text("seed = true")
     (tmp_path / "workers.toml").write_text("workers = 1.5")
     arguments, hint = BAD[case]

@@ -82,6 +82,11 @@ def test_an_array_with_gaps_is_refused(task):
         slurm_shard(array(task, 3, 1, TASK_STEP=2))
 
 
+def test_a_task_beyond_its_step_is_refused():
+    with pytest.raises(ConfigError, match="SLURM_PROCID is 9 where SLURM_NTASKS is 2"):
+        slurm_shard({"SLURM_PROCID": "9", "SLURM_NTASKS": "2"})
+
+
 class Reached(UserError):
     pass
 

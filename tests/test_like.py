@@ -224,9 +224,9 @@ def test_the_recipe_keeps_its_fingerprint():
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        ({"yaw_rad": Range(0, 0)}, "--like and --yaw"),
-        ({"face_size": Range(0.4, 0.5)}, "--like and --face_size"),
-        ({"expression": Range(0, 1)}, "--like and --expression"),
+        ({"yaw_rad": Range(0, 0)}, "--like says what --yaw does"),
+        ({"face_size": Range(0.4, 0.5)}, "--like says what --face_size does"),
+        ({"expression": Range(0, 1)}, "--like says what --expression does"),
         ({"grid": Grid(identities=2, expressions=2)}, "the recipe's grid"),
     ],
 )
@@ -237,7 +237,7 @@ def test_what_says_the_same(overrides, said):
 
 def test_limits():
     both = {"like": Like(faces(), identity=True), "age_years": Range(20, 30)}
-    with pytest.raises(ConfigError, match="--like_identity and --age"):
+    with pytest.raises(ConfigError, match="--like_identity says what --age does"):
         PartsConfig(sampling_overrides=both)
     PartsConfig(sampling_overrides=both | {"like": Like(faces())})
     with pytest.raises(ConfigError, match="--like_jitter"):

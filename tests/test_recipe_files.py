@@ -263,10 +263,11 @@ def test_the_docs_examples_are_read(tmp_path):
 
 BAD = {
     "": "it is empty; give it [sample] or [grid]",
-    "yaw = 1": "the recipe has no 'yaw'; choose from sample, grid",
+    "yaw = 1": "it has neither [sample] nor [grid]; options belong in a --config file",
+    "yaw = 1\n[sample]\nyaw = 1": "the recipe has no 'yaw'; choose from sample, grid",
     "sample = 3": "[sample] must be a table, got 3",
     "[[grid]]": "[grid] must be a table",
-    "[sample]\nyav = 1": "[sample] has no 'yav'; choose from shape, expression, jaw, head_yaw",
+    "[sample]\nyav = 1": "[sample] has no 'yav'; did you mean 'yaw'?",
     "[sample]\nyaw_rad = 1": "[sample] has no 'yaw_rad'",
     "[sample]\ngrid = 1": "[sample] has no 'grid'",
     "[sample]\nyaw = true": "yaw must be a number, [low, high], {normal",
@@ -291,7 +292,7 @@ BAD = {
     "[sample]\nafrican = {normal = [0, 1]}": "african must be a number or [low, high]",
     "[sample]\nage = {normal = [30, 10], within = [0, 90]}": "must lie inside 3..85",
     "[grid]": "the grid is empty",
-    "[grid]\nidentity = 3": "choose from identities, expressions, views, lights, order",
+    "[grid]\nperson = 3": "choose from identities, expressions, views, lights, order",
     "[grid]\nidentities = 0": "the grid's identity count must lie inside 1..",
     "[grid]\nidentities = 2.5": "identities must be a whole number, got 2.5",
     "[grid]\nidentities = true": "identities must be a whole number, got True",

@@ -128,7 +128,10 @@ class AutoOrCount(click.ParamType):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> int | str:
-        return value if value == "auto" else click.INT.convert(value, param, ctx)
+        try:
+            return value if value == "auto" else int(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither auto nor a whole number.", param, ctx)
 
 
 class TargetOption(PathOption):

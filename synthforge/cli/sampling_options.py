@@ -132,8 +132,9 @@ def take_overrides(options: dict[str, Any]) -> dict[str, Any]:
         from synthforge.like import read_like
 
         overrides["like"] = read_like(like, jitter, identity)
-    elif identity:
-        raise ConfigError("--like_identity needs --like, the file whose shapes it means")
+    elif identity or jitter != LIKE_JITTER:
+        option = "like_identity" if identity else "like_jitter"
+        raise ConfigError(f"--{option} needs --like, the file of faces that it means")
     return overrides | {
         name: drawn for name, drawn in (ranges | shares).items() if drawn is not None
     }

@@ -37,7 +37,8 @@ def shard_option(function: Callable[..., Any]) -> Callable[..., Any]:
 def slurm_shard(environment: Mapping[str, str]) -> Shard:
     """The part of a task of a Slurm array, of one that srun started, or of both; else everything.
 
-    Raises ConfigError for an array whose task numbers have gaps of different sizes.
+    Raises ConfigError for an array whose task numbers have gaps of different sizes, and for
+    variables that contradict each other.
     """
     numbers = {name: int(text) for name, text in environment.items() if text.isdecimal()}
     array, task = Shard(), Shard()
@@ -55,5 +56,10 @@ def slurm_shard(environment: Mapping[str, str]) -> Shard:
     # A batch script runs once, as process 0 of all tasks that it asked for: only srun has steps.
     is_batch_script = "SLURM_JOB_ID" in environment and "SLURM_STEP_ID" not in environment
     if "SLURM_PROCID" in numbers and "SLURM_NTASKS" in numbers and not is_batch_script:
-        task = Shard(numbers["SLURM_PROCID"], numbers["SLURM_NTASKS"])
+        index, count = numbers["SLURM_PROCID"], numbers["SLURM_NTASKS"]
+        if index >= count:
+            raise ConfigError(
+                f"SLURM_PROCID is {index} where SLURM_NTASKS is {count}; give --shard, or unset them"
+            )
+        task = Shard(index, count)
     return Shard(array.index * task.count + task.index, array.count * task.count)

@@ -44,13 +44,17 @@ class FaceDataset(torch.utils.data.Dataset[dict[str, Tensor]]):
     Keys of the annotation: float32 or int64, in the shapes and units of docs/formats.md.
 
     Torch's default collate makes batches of them; workers may be forked or spawned. Raises
-    DatasetError if there is no dataset, a label is not in it or, with flip, has no mirror image;
-    and for a sample that cannot be read.
+    DatasetError if flip is no share or labels no list, if there is no dataset, a label is not in it
+    or, with flip, has no mirror image; and for a sample that cannot be read.
     """
 
     def __init__(
         self, root: str | Path, labels: Sequence[str] | None = None, flip: float = 0.0
     ) -> None:
+        if isinstance(flip, str) or not 0 <= flip <= 1:
+            raise DatasetError(f"flip is a share of the samples, 0 to 1; got {flip!r}")
+        if isinstance(labels, str):
+            raise DatasetError(f"labels is a list of names; give [{labels!r}]")
         self.dataset = Dataset(root)
         self.mirror = Mirror(self.dataset.card)
         self.flip = flip

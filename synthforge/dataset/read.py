@@ -156,6 +156,10 @@ class Dataset:
 
     def image(self, folder: str, index: int) -> NDArray[Any]:
         """Stored values: RGB [H, W, 3] or [H, W], uint8 or uint16."""
+        if folder not in self.folders:
+            raise DatasetError(
+                f"{self.root} has no {folder!r}; choose from {', '.join(self.folders)}"
+            )
         content = self._files.read(folder, index)
         return decode_image(content, folder, self._files.path(folder, index))
 

@@ -78,6 +78,8 @@ def read_file(root: Path, folder: str, index: int) -> bytes:
     try:
         with open(path, "rb") as file:
             return file.read(MOST_JSON_BYTES + 1 if folder == ANNOTATIONS else -1)
+    except FileNotFoundError:
+        raise DatasetError(f"there is no {path}") from None
     except OSError as error:
         raise unreadable(path, cause(error)) from error
 

@@ -134,6 +134,13 @@ def test_a_damaged_file_is_told_in_one_line_to_reader_and_sheet(root, name, case
         assert "\n" not in str(error.value)
 
 
+def test_what_is_not_there_is_told(root):
+    with pytest.raises(DatasetError, match=r"^there is no \S+images/000099\.png$"):
+        Dataset(root).image("images", 99)
+    with pytest.raises(DatasetError, match=r"has no 'image'; choose from images, seg, depth"):
+        Dataset(root).image("image", 4)
+
+
 def test_a_grey_image_is_told_where_the_sheet_reads_it(root):
     (root / "images" / "000004.png").write_bytes(encode_png(np.zeros((8, 8), np.uint8)))
     with pytest.raises(DatasetError, match=r"images/000004\.png: it is uint8 \(8, 8\), expected"):

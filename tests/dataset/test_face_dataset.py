@@ -184,6 +184,11 @@ def test_unknown_labels_are_told(root):
         DatasetError, match="has no face_actions; choose from images, seg, depth, seg_id, depth16"
     ):
         FaceDataset(root, labels=["face_actions"])
+    with pytest.raises(DatasetError, match=r"labels is a list of names; give \['images'\]"):
+        FaceDataset(root, labels="images")
+    for flip in (2, -0.1, float("nan"), "0.5"):
+        with pytest.raises(DatasetError, match="flip is a share of the samples, 0 to 1"):
+            FaceDataset(root, labels=["images"], flip=flip)
     with pytest.raises(DatasetError, match="z, uv cannot be mirrored; leave them out"):
         FaceDataset(root, labels=["images", "z", "uv"], flip=0.5)
     with pytest.raises(IndexError):
