@@ -56,11 +56,13 @@ def test_verdicts_keep_the_order(projected):
 
 
 def test_images_with_infinite_or_nan_values_are_rejected_with_their_count():
-    images = torch.zeros(4, 3, 2, 2)
+    images = torch.zeros(5, 3, 2, 2)
     images[1, 0, 0, :] = math.nan
     images[2, 1, 1, 1] = -math.inf
     images[2, 2, 0, 0] = math.inf
+    images[4, 0, 1, 0] = -math.inf
     assert judge_finite(images) == {
         1: Reject("not_finite", 2, 0.0),
         2: Reject("not_finite", 2, 0.0),
+        4: Reject("not_finite", 1, 0.0),
     }
