@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import betaincinv
 
 from synthforge.distributions import Distribution, Range
-from synthforge.mannequin.head.baked import baked_head
+from synthforge.mannequin.head.baked import SHAPE_COMPONENTS, baked_head
 from synthforge.sampling_config import AGES, ANCESTRIES, SamplingConfig
 
 Array = NDArray[np.float64]
@@ -147,6 +147,8 @@ def draw_coefficients(rng: np.random.Generator, attributes: Attributes) -> Array
 def estimate_attributes(coefficients: Array) -> Seen:
     """Attributes that fit identity coefficients (B, 100), by regression on the bake's people."""
     x = np.asarray(coefficients, np.float64)
+    if x.shape[1:] != (SHAPE_COMPONENTS,):
+        raise ValueError(f"coefficients are [B, {SHAPE_COMPONENTS}], got {list(x.shape)}")
     features = np.concatenate([np.ones((len(x), 1)), x, x**2 - 1], 1)
     # Sex among them is from male to female.
     found = _weighted_sum(features, baked_head().tables["estimate_weights"])
