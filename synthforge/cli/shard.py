@@ -59,7 +59,8 @@ def slurm_shard(environment: Mapping[str, str]) -> Shard:
         index, count = numbers["SLURM_PROCID"], numbers["SLURM_NTASKS"]
         if index >= count:
             raise ConfigError(
-                f"SLURM_PROCID is {index} where SLURM_NTASKS is {count}; give --shard, or unset them"
+                f"SLURM_PROCID is {index} where SLURM_NTASKS is {count}; give --shard, or unset "
+                "them"
             )
         task = Shard(index, count)
     return Shard(array.index * task.count + task.index, array.count * task.count)
