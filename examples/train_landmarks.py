@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from points import INNER, error_table, nme, read_pts, write_faces
 from torch import nn
 from training import FOLDER, held_out, load_net, net_facts, save_net, train_net, training_options
-from unet import UNet
 
+from synthforge.detectors.unet import UNet
 from synthforge.landmarks import FLIP
 
 VIEW = 96  # pixels that the net reads

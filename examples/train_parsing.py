@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 from training import FOLDER, held_out, load_net, net_facts, save_net, train_net, training_options
-from unet import UNet
 
 from synthforge.detectors.face_mesh import face_mesh
+from synthforge.detectors.unet import UNet
 
 VIEW = 128  # pixels that the net reads
 STORED = 208  # of a stored crop: what augmentation may turn and shift the view in

@@ -19,7 +19,7 @@ from synthforge.whole_files import replacing
 Layout = Mapping[str, tuple[torch.dtype, tuple[int, ...]]]
 
 # The types that these files may hold, as safetensors names them.
-_TYPE_NAMES = {torch.float32: "F32", torch.uint8: "U8", torch.bool: "BOOL"}
+_TYPE_NAMES = {torch.float32: "F32", torch.float16: "F16", torch.uint8: "U8", torch.bool: "BOOL"}
 # Integers beyond this are not exact as floats.
 _MAX_INTEGER = 2**53
 
@@ -33,7 +33,7 @@ def write_tensors(
 ) -> None:
     """Write tensors and metadata, whole or not at all.
 
-    tensors: float32, uint8 or bool, on any device. metadata: values that JSON can hold.
+    tensors: float32, float16, uint8 or bool, on any device. metadata: values that JSON can hold.
     """
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     entries = {name: json.dumps(value) for name, value in metadata.items()}

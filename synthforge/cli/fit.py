@@ -70,7 +70,8 @@ def fit(
         raise ConfigError(f"no face was found in {photographs}; give photographs that show one")
     fitted = fit_photographs(faces, head)
     sheet = output.with_suffix(".png")
-    write_whole(sheet, encode_png(overlay_sheet(fitted.photographs, fitted.points_px)))
+    drawn = overlay_sheet(faces, fitted.found_px, fitted.recovered_px)
+    write_whole(sheet, encode_png(drawn))
     write_like(output, fitted.arrays, [face.name for face in faces])
     off, share = fitted.arrays["residual_px"], fitted.arrays["residual"]
     click.echo(

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 Points = NDArray[np.float64]
 
+# Of means: so many pixels a side.
+_FINEST = 8
+
 
 @dataclass(frozen=True)
 class Square:
@@ -37,10 +40,22 @@ class Square:
             borderMode=cv2.BORDER_CONSTANT,
         ).astype(np.float32)
 
+    def cut_averaged(self, image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+        """The same as uint8; where its pixels are larger than the image's, their means."""
+        finer = min(max(math.ceil(self.side / size), 1), _FINEST)
+        cut = self.cut(image, size * finer)
+        mean = cv2.resize(cut, (size, size), interpolation=cv2.INTER_AREA)
+        return mean.round().astype(np.uint8)
+
     def back(self, points: Points, size: int) -> Points:
         """Points [N, 2] of the cut square -> of the image."""
         to_image = self._to_image(size)
         return points @ to_image[:, :2].T + to_image[:, 2]
+
+    def into(self, points: Points, size: int) -> Points:
+        """The inverse of `back`."""
+        to_image = self._to_image(size)
+        return (points - to_image[:, 2]) @ np.linalg.inv(to_image[:, :2]).T
 
     def _to_image(self, size: int) -> Points:
         """[2, 3]: pixels of the cut square to pixels of the image."""

@@ -72,6 +72,18 @@ def face_meshes(image: NDArray[np.uint8]) -> list[FaceMesh]:
     return []
 
 
+def view_of(points_px: Points, margin: float) -> Square:
+    """The square round the points [468, 2] of a mesh, upright, in sides of their box."""
+    roll_rad = roll_of(*points_px[list(_EYES)])
+    turn = np.array(
+        [[math.cos(roll_rad), -math.sin(roll_rad)], [math.sin(roll_rad), math.cos(roll_rad)]]
+    )
+    upright = points_px @ turn
+    low, high = upright.min(0), upright.max(0)
+    x, y = turn @ ((low + high) / 2)
+    return Square(x, y, (high - low).max() * margin, roll_rad)
+
+
 def _found(
     image: NDArray[np.uint8],
     least_score: float,
@@ -109,7 +121,7 @@ def _view(
 
 def _fit(image: NDArray[np.uint8], view: Square) -> FaceMesh:
     """The mesh in a view, and once more in the view that this mesh gives."""
-    return _run(image, _view_of(_run(image, view).points_px))
+    return _run(image, view_of(_run(image, view).points_px, _MARGIN))
 
 
 def _run(image: NDArray[np.uint8], view: Square) -> FaceMesh:
@@ -117,14 +129,3 @@ def _run(image: NDArray[np.uint8], view: Square) -> FaceMesh:
     points = numbers.reshape(POINTS, 3)[:, :2].astype(np.float64)
     score = 1 / (1 + math.exp(-min(max(float(logit.ravel()[0]), -50), 50)))
     return FaceMesh(view.back(points, _SIZE), score)
-
-
-def _view_of(points_px: Points) -> Square:
-    roll_rad = roll_of(*points_px[list(_EYES)])
-    turn = np.array(
-        [[math.cos(roll_rad), -math.sin(roll_rad)], [math.sin(roll_rad), math.cos(roll_rad)]]
-    )
-    upright = points_px @ turn
-    low, high = upright.min(0), upright.max(0)
-    x, y = turn @ ((low + high) / 2)
-    return Square(x, y, (high - low).max() * _MARGIN, roll_rad)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from synthforge.photofit.photographs import Photograph
 from synthforge.photofit.point_errors import PointErrors
 from synthforge.photofit.points_model import PointsModel
 from synthforge.photofit.priors import Prior
@@ -18,14 +19,14 @@ from synthforge.photofit.solve import Recovered
 class FitHead:
     """A head that is recovered by N points.
 
-    seen: MediaPipe's points [468, 2] -> those of the model, [N, 2]. eye_corners: which of the N are
-    the outer corners of the subject's right and left eye. errors: of the points seen.
-    arrays: recovered heads -> synthforge.like's arrays of this head, without the residuals.
+    seen: photographs -> where these points are found, [B, N, 2], pixels. eye_corners: which of them
+    are the outer corners of the subject's right and left eye. errors: of the points seen. arrays:
+    recovered heads -> synthforge.like's arrays of this head, without the residuals.
     """
 
     model: PointsModel
     prior: Prior
     errors: PointErrors
-    seen: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+    seen: Callable[[Sequence[Photograph]], NDArray[np.float64]]
     eye_corners: tuple[int, int]
     arrays: Callable[[Recovered], dict[str, NDArray[np.float64]]]

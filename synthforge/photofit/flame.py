@@ -32,7 +32,9 @@ def flame_head(flame: FLAME) -> FitHead:
         model,
         flame_prior(model.n_expression),
         landmark_errors(model),
-        lambda mesh_points: landmarks_of(mesh_points)[list(LANDMARKS)],
+        lambda photographs: np.stack(
+            [landmarks_of(each.mesh_px)[list(LANDMARKS)] for each in photographs]
+        ),
         (_RIGHT, _LEFT),
         flame_arrays,
     )

@@ -10,8 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from synthforge.detectors.crops import Points, Square
 from synthforge.detectors.face_mesh import FaceMesh, face_meshes
 from synthforge.errors import ConfigError
+from synthforge.photofit.point_net import VIEW, face_view
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 _MAX_BYTES = 2**27
@@ -19,38 +21,59 @@ _MAX_BYTES = 2**27
 _LEAST_PX = 32
 # Share of the points inside the image: the others are guessed.
 _LEAST_INSIDE = 0.75
+TILE = 240  # pixels
+# Of the face's extent, round its middle.
+_TILE_VIEW = 1.6
 
 
 @dataclass(frozen=True)
 class Photograph:
     """A face in a photograph, whose frame is the square of its longer side round its middle.
 
-    image: uint8 [H, W, 3] RGB. points_px: float64 [N, 2], of the image, centres at +0.5; as found,
-    MediaPipe's 468.
+    Of the photograph itself, which may be large, only what is needed is kept.
+
+    width, height: of the image, pixels. mesh_px: float64 [468, 2], MediaPipe's points in the image,
+    centres at +0.5. view: what the point net sees, uint8 [96, 96, 3] RGB. tile: what the sheet of
+    overlays shows, uint8 [240, 240, 3].
     """
 
     name: str
-    image: NDArray[np.uint8]
-    points_px: NDArray[np.float64]
+    width: int
+    height: int
+    mesh_px: Points
+    view: NDArray[np.uint8]
+    tile: NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, name: str, image: NDArray[np.uint8], mesh_px: Points) -> Photograph:
+        """image: uint8 [H, W, 3] RGB."""
+        height, width = image.shape[:2]
+        view = face_view(mesh_px).cut_averaged(image, VIEW)
+        tile = tile_square(mesh_px).cut_averaged(image, TILE)
+        return cls(name, width, height, mesh_px, view, tile)
 
     @property
     def side(self) -> int:
         """Of the frame, pixels."""
-        return max(self.image.shape[:2])
+        return max(self.width, self.height)
 
-    @property
-    def points(self) -> NDArray[np.float64]:
-        """[N, 2], frame widths from the frame's top left."""
-        return (self.points_px + self._margin) / self.side
+    def framed(self, points_px: Points) -> Points:
+        """Points [N, 2] of the image, in frame widths from the frame's top left."""
+        return (points_px + self._margin) / self.side
 
-    def px(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The inverse of `points`."""
+    def px(self, points: Points) -> Points:
+        """The inverse of `framed`."""
         return points * self.side - self._margin
 
     @property
-    def _margin(self) -> NDArray[np.float64]:
-        height, width = self.image.shape[:2]
-        return (self.side - np.array([width, height])) / 2
+    def _margin(self) -> Points:
+        return (self.side - np.array([self.width, self.height])) / 2
+
+
+def tile_square(mesh_px: Points) -> Square:
+    low, high = mesh_px.min(0), mesh_px.max(0)
+    x, y = (low + high) / 2
+    return Square(x, y, _TILE_VIEW * max((high - low).max(), 1))
 
 
 def photographs_in(folder: Path) -> list[Path]:
@@ -70,7 +93,7 @@ def find_faces(paths: list[Path]) -> Iterator[list[Photograph]]:
         image = _read(path)
         meshes = [] if image is None else face_meshes(image)
         yield [
-            Photograph(path.name, image, mesh.points_px)
+            Photograph.of(path.name, image, mesh.points_px)
             for mesh in meshes
             if image is not None and _shown(image, mesh)
         ]

@@ -7,18 +7,18 @@ head.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from synthforge.photofit.closed_form import scaled_orthography
 
 _FILE = "point_errors.npz"
 UNIT_M = 0.1
-# Neighbours of the mesh err together: so many points say no more than one.
-_ALIKE = 9.0
 
 
 @dataclass(frozen=True)
@@ -51,20 +51,23 @@ class PointErrors:
 
     A detector puts points at those of the head plus: offset [3, N, 2], linear in FaceFrame.turn;
     response [C, N, 2], linear in the coefficients, since it draws unusual heads towards the
-    average; and chance, of standard deviation sd [N] in each coordinate. Points count as if they
-    erred apart.
+    average; and chance. Chance is of standard deviation sd [N] in each coordinate, apart from what
+    many points share: `shared` [2 N, K] are the directions of that in standard deviations, as
+    long as the square root of the part of it by which they are to be shortened.
     """
 
     offset: Tensor
     response: Tensor
     sd: Tensor
+    shared: Tensor
 
     @classmethod
     def alike(cls, points: int, coefficients: int, sd: float) -> PointErrors:
         """Chance alone, as large for every point."""
         zeros = torch.zeros(points, 2, dtype=torch.float64)
         offset, response = zeros.expand(3, -1, -1), zeros.expand(coefficients, -1, -1)
-        return cls(offset, response, torch.full_like(zeros[:, 0], sd))
+        none = zeros.new_zeros(2 * points, 0)
+        return cls(offset, response, torch.full_like(zeros[:, 0], sd), none)
 
     def residuals(self, off: Tensor, coefficients: Tensor, frame: FaceFrame) -> Tensor:
         """In standard deviations, [B, 2 N]. off: [B, N, 2], the head's points less those detected,
@@ -72,20 +75,32 @@ class PointErrors:
         seen = torch.einsum("bij,bnj->bni", frame.A, off)
         mean = torch.einsum("bf,fni->bni", frame.turn, self.offset)
         mean = mean + torch.einsum("bc,cni->bni", coefficients, self.response)
-        return ((seen + mean) / self.sd[:, None]).flatten(1)
+        alone = ((seen + mean) / self.sd[:, None]).flatten(1)
+        return alone - alone @ self.shared @ self.shared.T
 
     def jacobian(self, J: Tensor, first: int, frame: FaceFrame) -> Tensor:
         """Of `residuals`, [B, 2 N, P]. J: [B, N, 2, P], of off, by P unknowns; from `first` on
         they are the coefficients."""
         seen = torch.einsum("bij,bnjp->bnip", frame.A, J)
         seen[..., first:] += self.response.permute(1, 2, 0)
-        return (seen / self.sd[:, None, None]).flatten(1, 2)
+        alone = (seen / self.sd[:, None, None]).flatten(1, 2)
+        return alone - self.shared @ (self.shared.T @ alone)
 
 
-def mesh_errors() -> PointErrors:
-    """Of the 468 points of `face_mesh` against the built-in head's scheme mediapipe468."""
+def built_in_errors() -> PointErrors:
+    """Of the built-in head's 519 points, as photofit.built_in finds them."""
+    arrays = _measured()
+    response = torch.einsum("ck,kni->cni", arrays["coefficients"], arrays["responses"])
+    return PointErrors(arrays["offset"], response, arrays["sd"], arrays["shared"])
+
+
+def net_share() -> NDArray[np.float64]:
+    """Of our net in each of these points, [519]; the rest is MediaPipe's."""
+    return _measured()["net_share"].numpy()
+
+
+@cache
+def _measured() -> dict[str, Tensor]:
     path = resources.files(__package__) / _FILE
     with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-        arrays = {name: torch.from_numpy(file[name].astype(np.float64)) for name in file.files}
-    response = torch.einsum("ck,kni->cni", arrays["coefficients"], arrays["responses"])
-    return PointErrors(arrays["offset"], response, arrays["sd"] * _ALIKE**0.5)
+        return {name: torch.from_numpy(file[name].astype(np.float64)) for name in file.files}

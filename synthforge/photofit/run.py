@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -23,12 +23,12 @@ from synthforge.photofit.solve import recover
 
 @dataclass(frozen=True)
 class Fitted:
-    """arrays: of synthforge.like's file. photographs: with the points that the head was recovered
-    by. points_px: [N, 2] of each photograph, recovered."""
+    """arrays: of synthforge.like's file. found_px: [B, N, 2], the points that heads were recovered
+    by. recovered_px: [B, N, 2], where they are on these heads."""
 
     arrays: dict[str, NDArray[np.float32]]
-    photographs: list[Photograph]
-    points_px: list[NDArray[np.float64]]
+    found_px: NDArray[np.float64]
+    recovered_px: NDArray[np.float64]
 
 
 def pick_head(parts: PartsConfig) -> tuple[FitHead, str]:
@@ -44,21 +44,15 @@ def pick_head(parts: PartsConfig) -> tuple[FitHead, str]:
 
 
 def fit_photographs(photographs: Sequence[Photograph], head: FitHead) -> Fitted:
-    """Recover the heads in some photographs, all at once. Their points_px: MediaPipe's."""
-    photographs = [replace(each, points_px=head.seen(each.points_px)) for each in photographs]
-    points = torch.from_numpy(np.stack([each.points for each in photographs]))
-    found = recover(head.model, head.prior, points, head.errors)
-    recovered = [
-        each.px(seen) for each, seen in zip(photographs, found.points.numpy(), strict=True)
-    ]
-    off = np.array(
-        [
-            np.linalg.norm(seen - each.points_px, axis=-1).mean()
-            for each, seen in zip(photographs, recovered, strict=True)
-        ]
-    )
-    corners = np.stack([each.points_px[list(head.eye_corners)] for each in photographs])
-    eyes = np.linalg.norm(corners[:, 0] - corners[:, 1], axis=-1)
-    arrays = head.arrays(found) | {"residual_px": off, "residual": off / np.maximum(eyes, 1)}
+    """Recover the heads in some photographs, all at once. Raises DetectorError."""
+    found = head.seen(photographs)
+    framed = [each.framed(points) for each, points in zip(photographs, found, strict=True)]
+    heads = recover(head.model, head.prior, torch.from_numpy(np.stack(framed)), head.errors)
+    seen = heads.points.numpy()
+    recovered = np.stack([each.px(p) for each, p in zip(photographs, seen, strict=True)])
+    off = np.linalg.norm(recovered - found, axis=-1).mean(1)
+    right, left = (found[:, corner] for corner in head.eye_corners)
+    eyes = np.linalg.norm(right - left, axis=-1)
+    arrays = head.arrays(heads) | {"residual_px": off, "residual": off / np.maximum(eyes, 1)}
     values = {name: a.astype(np.float32) for name, a in arrays.items()}
-    return Fitted(values, photographs, recovered)
+    return Fitted(values, found, recovered)

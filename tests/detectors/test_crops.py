@@ -38,3 +38,17 @@ def test_a_turned_face_stands_upright_in_its_square(roll_rad):
     assert roll_of(*eyes) == pytest.approx(roll_rad)
     square = Square(0.0, 0.0, 40.0, roll_rad)
     np.testing.assert_allclose(square.back(np.array([(10.0, 20.0), (30.0, 20.0)]), 40), eyes)
+
+
+@pytest.mark.parametrize("roll_rad", [0.0, 0.5, math.pi])
+def test_points_go_into_the_square_and_back(roll_rad):
+    square, points = Square(60.0, 50.0, 40.0, roll_rad), np.array([(3.0, 7.0), (70.0, -2.0)])
+    np.testing.assert_allclose(square.back(square.into(points, 80), 80), points)
+
+
+def test_pixels_of_a_smaller_cut_are_means():
+    """A checkerboard becomes grey; where pixels stay as large, it stays."""
+    board = (np.indices((64, 64)).sum(0) % 2 * 255)[..., None].repeat(3, -1).astype(np.uint8)
+    whole = Square(32.0, 32.0, 64.0)
+    assert np.ptp(whole.cut_averaged(board, 16)) <= 1
+    np.testing.assert_array_equal(whole.cut_averaged(board, 64), board)

@@ -11,8 +11,8 @@ from heatmaps import CELL, loss_of, points_of
 from label_adaptation import adapted, cross_adapted
 from points import nme
 from support_fake_generator import LANDMARKS_XY
-from unet import UNet
 
+from synthforge.detectors.unet import UNet
 from synthforge.landmarks import FLIP
 
 # A face of 68 points in metres, y up -> pixels.

@@ -4,7 +4,8 @@ import pytest
 import torch
 import training
 from click.testing import CliRunner
-from unet import UNet
+
+from synthforge.detectors.unet import UNet
 
 
 def test_a_tenth_is_held_out_and_not_trained_on():

@@ -1,0 +1,106 @@
+"""A net of our own that places the built-in head's points in the view that MediaPipe's mesh gives.
+
+It was trained by tools/train_point_net.py on SynthForge samples alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from synthforge.detectors import DetectorError
+from synthforge.detectors.crops import Points, Square
+from synthforge.detectors.face_mesh import POINTS, view_of
+from synthforge.detectors.unet import UNet
+from synthforge.landmarks import FLIP
+from synthforge.mannequin.head.baked import baked_head
+from synthforge.mannequin.head.points import built_in_schemes
+from synthforge.tensor_files import Layout, TensorFileError, read_tensors, write_tensors
+
+FILE = "point_net.safetensors"
+_FORMAT = "synthforge point net 1"
+VIEW = 96  # pixels
+# The view's side, in sides of the mesh's box.
+MARGIN = 1.2
+# Pixels of a heatmap's cell.
+CELL = 4
+_WIDTHS = (32, 64, 112, 160)
+# Of the scheme mediapipe468, then iBUG's.
+OUTPUTS = POINTS + 68
+_BATCH = 32
+
+
+def face_view(mesh_points_px: Points) -> Square:
+    """What the net sees of a face: upright, round the points [468, 2] of its mesh."""
+    return view_of(mesh_points_px, MARGIN)
+
+
+@cache
+def flip() -> Tensor:
+    """int64 [536]: where each point is when the view is mirrored."""
+    mesh = built_in_schemes(baked_head())["mediapipe468"].flip
+    return torch.cat([mesh, POINTS + torch.tensor(FLIP)])
+
+
+def untrained() -> UNet:
+    return UNet(OUTPUTS, _WIDTHS, CELL)
+
+
+def points_of(heatmaps: Tensor) -> Tensor:
+    """The mean place of each heatmap, pixels of the view: [B, N, H, W] -> [B, N, 2]."""
+    weights = heatmaps.flatten(2).softmax(-1).view_as(heatmaps)
+    places = (torch.arange(heatmaps.shape[-1]) + 0.5) * CELL
+    return torch.stack([weights.sum(2) @ places, weights.sum(3) @ places], -1)
+
+
+@torch.inference_mode()
+def find_points(net: UNet, views: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
+    """Points [B, 536, 2], pixels of the views [96, 96, 3]: the mean of what the net says of each
+    and of its mirror image."""
+    found = []
+    for start in range(0, len(views), _BATCH):
+        part = torch.from_numpy(np.stack(views[start : start + _BATCH])).permute(0, 3, 1, 2) / 255
+        points, mirrored = points_of(net(part)), points_of(net(part.flip(3)))
+        mirrored = mirrored * mirrored.new_tensor([-1, 1]) + mirrored.new_tensor([VIEW, 0])
+        found.append((points + mirrored[:, flip()]) / 2)
+    return torch.cat(found).numpy().astype(np.float64)
+
+
+@cache
+def point_net() -> UNet:
+    """The net that ships with the package. Raises DetectorError if its file is damaged."""
+    with resources.as_file(resources.files(__package__) / FILE) as path:
+        return read_net(path)
+
+
+def read_net(path: Path) -> UNet:
+    """A net that `write_net` wrote. Raises DetectorError."""
+    net = untrained()
+    try:
+        tensors, _ = read_tensors(path, _FORMAT, ("training",), lambda metadata: _layout(net))
+    except (FileNotFoundError, TensorFileError) as error:
+        raise DetectorError(f"{path}: {error}; install SynthForge again") from error
+    net.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, strict=False)
+    return net.eval()
+
+
+def write_net(path: Path, net: UNet, training: dict[str, object]) -> None:
+    """Weights, as float16 where they are convolutions', and what they were trained on."""
+    state = net.state_dict()
+    tensors = {name: state[name].to(dtype) for name, (dtype, _) in _layout(net).items()}
+    write_tensors(path, _FORMAT, tensors, {"training": training})
+
+
+def _layout(net: UNet) -> Layout:
+    return {
+        name: (torch.float16 if value.ndim == 4 else torch.float32, tuple(value.shape))
+        for name, value in net.state_dict().items()
+        if value.is_floating_point()
+    }
