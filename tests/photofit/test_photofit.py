@@ -198,16 +198,20 @@ def test_what_points_share_counts_less(planted):
 
 
 def test_residuals_and_their_jacobian_agree(planted):
-    errors = replace(exact(), shared=torch.randn(2 * POINTS, 2).double() / 60)
-    frame = face_frame(torch.randn(POINTS, 3).double(), planted[2][:2].double())
-    J = torch.randn(2, POINTS, 2, 3).double()
-    step = torch.randn(2, 3).double()
-    none = torch.zeros(2, COEFFICIENTS).double()
-    moved = errors.residuals(torch.einsum("bnip,bp->bni", J, step), none, frame)
-    by_step = errors.jacobian(J, 3 + COEFFICIENTS, frame) @ step[..., None]
-    torch.testing.assert_close(
-        by_step[..., 0], moved - errors.residuals(0 * J[..., 0], none, frame)
-    )
+    draws = torch.Generator().manual_seed(0)
+
+    def normal(*shape):
+        return torch.randn(*shape, generator=draws).double()
+
+    shared, response = normal(2 * POINTS, 2) / 60, normal(COEFFICIENTS, POINTS, 2)
+    errors = replace(exact(), shared=shared, response=response)
+    frame = face_frame(normal(POINTS, 3), planted[2][:2].double())
+    J, step = normal(2, POINTS, 2, 3 + COEFFICIENTS), normal(2, 3 + COEFFICIENTS)
+    off = torch.einsum("bnip,bp->bni", J, step)
+    moved = errors.residuals(off, step[:, 3:], frame)
+    still = errors.residuals(0 * off, 0 * step[:, 3:], frame)
+    by_step = errors.jacobian(J, 3, frame) @ step[..., None]
+    torch.testing.assert_close(by_step[..., 0], moved - still)
 
 
 def test_a_frame_is_the_square_of_the_longer_side():
