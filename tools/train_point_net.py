@@ -4,8 +4,8 @@
     python tools/train_point_net.py faces --out training
 
 Writes synthforge/photofit/point_net.safetensors, and curves to `training`. The last 300 samples are
-held out, for tools/measure_point_errors.py as well. Takes 40 minutes of one core. Run it again when
-the head or its pictures have changed.
+held out, for tools/measure_point_errors.py as well. Takes some 20 minutes of one core. Run it again
+when the head or its pictures have changed.
 """
 
 from __future__ import annotations
