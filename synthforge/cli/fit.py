@@ -52,20 +52,24 @@ def fit(
     from synthforge.dataset.png import encode_png
     from synthforge.like import write_like
     from synthforge.photofit.overlays import overlay_sheet
-    from synthforge.photofit.photographs import find_faces, photographs_in
+    from synthforge.photofit.photographs import SUFFIXES, find_faces, photographs_in
     from synthforge.photofit.run import fit_photographs, pick_head
     from synthforge.whole_files import write_whole
 
     started()
     parts = PartsConfig(generator=generator, assets=AssetPaths(pretrained_dir, model_dir))
+    paths = photographs_in(photographs)
     head, title = pick_head(parts)
     click.echo(f"Head: {title}", err=True)
-    paths = photographs_in(photographs)
+    others = sum(path.is_file() for path in photographs.iterdir()) - len(paths)
+    if others:
+        click.echo(f"Passed over: {others} files that are no {', '.join(SUFFIXES)}", err=True)
     looked = list(tqdm(find_faces(paths), total=len(paths), unit="photo", desc="Looking"))
-    faces = [face for found in looked for face in found]
-    without = [path.name for path, found in zip(paths, looked, strict=True) if not found]
-    for name in without:
-        click.echo(f"No face: {click.format_filename(name)}", err=True)
+    faces = [face for found in looked for face in found or ()]
+    for path, found in zip(paths, looked, strict=True):
+        if not found:
+            why = "No face" if found is not None else "Cannot be read"
+            click.echo(f"{why}: {click.format_filename(path.name)}", err=True)
     if not faces:
         raise ConfigError(f"no face was found in {photographs}; give photographs that show one")
     fitted = fit_photographs(faces, head)

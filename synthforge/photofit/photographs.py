@@ -15,7 +15,7 @@ from synthforge.detectors.face_mesh import FaceMesh, face_meshes
 from synthforge.errors import ConfigError
 from synthforge.photofit.point_net import VIEW, face_view
 
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 _MAX_BYTES = 2**27
 # Larger side of the points' box, pixels; smaller faces don't show their expression.
 _LEAST_PX = 32
@@ -80,22 +80,24 @@ def photographs_in(folder: Path) -> list[Path]:
     """Image files of a folder, by name. Raises ConfigError if there are none."""
     if not folder.is_dir():
         raise ConfigError(f"{folder} is no folder; give one that holds photographs")
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     if not found:
-        raise ConfigError(f"{folder} holds no {', '.join(_SUFFIXES)}; give a folder that does")
+        raise ConfigError(f"{folder} holds no {', '.join(SUFFIXES)}; give a folder that does")
     return found
 
 
-def find_faces(paths: list[Path]) -> Iterator[list[Photograph]]:
+def find_faces(paths: list[Path]) -> Iterator[list[Photograph] | None]:
     """The faces of each photograph as `face_meshes` has them, without those that are too small or
-    mostly outside; none if it cannot be read."""
+    mostly outside; None where it cannot be read."""
     for path in paths:
         image = _read(path)
-        meshes = [] if image is None else face_meshes(image)
+        if image is None:
+            yield None
+            continue
         yield [
             Photograph.of(path.name, image, mesh.points_px)
-            for mesh in meshes
-            if image is not None and _shown(image, mesh)
+            for mesh in face_meshes(image)
+            if _shown(image, mesh)
         ]
 
 

@@ -245,10 +245,13 @@ def test_the_command(planted, tmp_path, monkeypatch):
     for name in "abcd":
         cv2.imwrite(str(tmp_path / f"{name}.png"), np.full((128, 128, 3), 90, np.uint8))
     (tmp_path / "e.jpg").write_bytes(b"no image")
+    (tmp_path / "f.heic").write_bytes(b"not looked at")
     result = invoke(tmp_path, "--output", tmp_path / "like.npz")
     assert result.exit_code == 0, result.output
     assert "3 faces in 5 photographs" in result.output
-    assert all(f"No face: {name}" in result.output for name in ("a.png", "d.png", "e.jpg"))
+    assert all(f"No face: {name}" in result.output for name in ("a.png", "d.png"))
+    assert "Cannot be read: e.jpg" in result.output
+    assert "Passed over: 1 files that are no .png" in result.output
     like = read_like(tmp_path / "like.npz")
     assert len(like) == 3 and like.arrays["residual"].max() < 0.04
     assert cv2.imread(str(tmp_path / "like.png")).shape == (240, 1920, 3)
