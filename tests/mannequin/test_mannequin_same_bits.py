@@ -27,8 +27,8 @@ detach_ diag empty empty_like expand expand_as eye fill_ flatten flip full full_
 index index_copy index_copy_ index_fill_ index_put_ is_nonzero item lift_fresh masked_fill_ meshgrid
 movedim narrow new_zeros nonzero
 numpy_T ones ones_like pad permute rand randint randn randperm repeat repeat_interleave reshape
-resolve_conj resolve_neg roll select slice split split_with_sizes squeeze stack t to transpose
-unbind unflatten uniform_ unique_dim unsqueeze view view_as zero_ zeros zeros_like
+resolve_conj resolve_neg roll select slice split split_with_sizes squeeze stack t tensor_split to
+transpose unbind unflatten uniform_ unique_dim unsqueeze view view_as zero_ zeros zeros_like
 """
 EXACT_AND_MOVES = {*_EXACT.split(), *_MOVES.split()}
 # The camera, one sample at a time, and the row of the jaw line: few numbers in float64, whose last
