@@ -18,7 +18,7 @@ matplotlib.rcParams.update({"svg.hashsalt": "synthforge", "svg.fonttype": "path"
 
 
 def main() -> None:
-    page = (DOCS / "training.md").read_text()
+    page = (DOCS / "training.md").read_text().partition("## Face parsing")[0]
     rows = [
         (int(count.replace(",", "")), *map(float, numbers.replace("*", "").split("|")[:4]))
         for count, numbers in re.findall(r"^\| ([\d,]+) \|(.*)\|$", page, re.MULTILINE)
