@@ -7,6 +7,7 @@ import pytest
 
 from synthforge import engines
 from synthforge.config import PartsConfig, RunConfig
+from synthforge.dataset import card as dataset_card
 from synthforge.dataset.folder import DatasetError
 from synthforge.engines import build_alike, pick_engine, worker_devices
 from synthforge.pipeline import InProcess, range_size
@@ -56,7 +57,7 @@ def test_one_worker_is_this_process(workers, monkeypatch, tmp_path):
 def test_a_worker_that_would_draw_other_samples_is_refused(monkeypatch):
     monkeypatch.setattr(engines, "build_rig", lambda parts, tell: "rig")
     card = {"recipe": {"seed": 0, "alignment": (1, 2)}}
-    monkeypatch.setattr(engines, "dataset_card", lambda run, rig: card)
+    monkeypatch.setattr(dataset_card, "dataset_card", lambda run, rig: card)
     run = RunConfig(Path("out"), 1)
     assert build_alike({"seed": 0, "alignment": [1, 2]}, run, PartsConfig()) == "rig"
     with pytest.raises(DatasetError, match="another alignment"):

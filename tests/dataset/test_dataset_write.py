@@ -26,7 +26,8 @@ from synthforge.labels import CORE
 
 
 def test_round_trip_is_exact(tmp_path):
-    writer = open_writer(tmp_path / "out", extras=["depth16"])
+    recipe = CARD["recipe"] | {"extras": ["depth16"]}
+    writer = open_writer(tmp_path / "out", ["depth16"], recipe)
     written = sample(7, extras=["depth16"])
     writer.sink.write(written)
     writer.close()
