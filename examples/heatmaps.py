@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from synthforge.detectors.unet import mean_places
 from synthforge.landmarks import OUTER_EYE_CORNERS
 
 CELL = 4  # pixels of the view
@@ -13,9 +14,7 @@ CELL = 4  # pixels of the view
 
 def points_of(heatmaps: Tensor) -> Tensor:
     """The mean place of each heat map, pixels of the view: [B, 68, H, W] -> [B, 68, 2]."""
-    weights = heatmaps.flatten(2).softmax(-1).view_as(heatmaps)
-    places = (torch.arange(heatmaps.shape[-1], device=heatmaps.device) + 0.5) * CELL
-    return torch.stack([weights.sum(2) @ places, weights.sum(3) @ places], -1)
+    return mean_places(heatmaps, CELL)
 
 
 def loss_of(heatmaps: Tensor, points: Tensor) -> Tensor:

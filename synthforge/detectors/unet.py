@@ -1,4 +1,4 @@
-"""A small U-net."""
+"""A small U-net, and its heat maps read as points."""
 
 from __future__ import annotations
 
@@ -33,6 +33,14 @@ class UNet(nn.Module):
         for step, finer in zip(self.up, passed[-2::-1], strict=False):
             x = step(torch.cat([F.interpolate(x, scale_factor=2.0), finer], 1))
         return self.out(x).float()
+
+
+def mean_places(heatmaps: Tensor, cell: int) -> Tensor:
+    """Logits [B, N, H, H] -> the mean place of each, [B, N, 2], x and y in pixels of the view, of
+    which a cell has `cell` a side."""
+    weights = heatmaps.flatten(2).softmax(-1).view_as(heatmaps)
+    places = (torch.arange(heatmaps.shape[-1], device=heatmaps.device) + 0.5) * cell
+    return torch.stack([weights.sum(2) @ places, weights.sum(3) @ places], -1)
 
 
 def conv(inside: int, outside: int, stride: int = 1) -> nn.Sequential:

@@ -71,6 +71,7 @@ class Photograph:
 
 
 def tile_square(mesh_px: Points) -> Square:
+    """What a tile shows of the image, by the mesh's points [468, 2], pixels."""
     low, high = mesh_px.min(0), mesh_px.max(0)
     x, y = (low + high) / 2
     return Square(x, y, _TILE_VIEW * max((high - low).max(), 1))

@@ -18,7 +18,7 @@ from torch import Tensor
 from synthforge.detectors import DetectorError
 from synthforge.detectors.crops import Points, Square
 from synthforge.detectors.face_mesh import POINTS, view_of
-from synthforge.detectors.unet import UNet
+from synthforge.detectors.unet import UNet, mean_places
 from synthforge.landmarks import FLIP
 from synthforge.mannequin.head.baked import baked_head
 from synthforge.mannequin.head.points import built_in_schemes
@@ -50,14 +50,8 @@ def flip() -> Tensor:
 
 
 def untrained() -> UNet:
+    """Views [B, 3, 96, 96] in 0..1 -> heat maps [B, 536, 24, 24], logits."""
     return UNet(OUTPUTS, _WIDTHS, CELL)
-
-
-def points_of(heatmaps: Tensor) -> Tensor:
-    """The mean place of each heatmap, pixels of the view: [B, N, H, W] -> [B, N, 2]."""
-    weights = heatmaps.flatten(2).softmax(-1).view_as(heatmaps)
-    places = (torch.arange(heatmaps.shape[-1]) + 0.5) * CELL
-    return torch.stack([weights.sum(2) @ places, weights.sum(3) @ places], -1)
 
 
 @torch.inference_mode()
@@ -67,7 +61,7 @@ def find_points(net: UNet, views: Sequence[NDArray[np.uint8]]) -> NDArray[np.flo
     found = []
     for start in range(0, len(views), _BATCH):
         part = torch.from_numpy(np.stack(views[start : start + _BATCH])).permute(0, 3, 1, 2) / 255
-        points, mirrored = points_of(net(part)), points_of(net(part.flip(3)))
+        points, mirrored = (mean_places(net(seen), CELL) for seen in (part, part.flip(3)))
         mirrored = mirrored * mirrored.new_tensor([-1, 1]) + mirrored.new_tensor([VIEW, 0])
         found.append((points + mirrored[:, flip()]) / 2)
     return torch.cat(found).numpy().astype(np.float64)
