@@ -10,6 +10,7 @@ from typing import Any
 from synthforge.config import MAX_INTEGER, Activation, PartsConfig, check_integer
 from synthforge.distributions import Range
 from synthforge.errors import ConfigError
+from synthforge.field_types import check_fields
 from synthforge.sampling_config import MANNEQUIN_SAMPLING, NEXT3D_SAMPLING, WEAR
 
 # Samples, epochs and steps that training could ever need; hidden units of a map of 3D points.
@@ -48,6 +49,7 @@ class LossWeights:
     keypoints: float = 0.025
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for entry in fields(self):
             value = getattr(self, entry.name)
             if not (math.isfinite(value) and value >= 0):
@@ -94,6 +96,7 @@ class AlignmentTrainingConfig:
     parts: PartsConfig = field(default_factory=PartsConfig)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.output is not None and self.output.suffix != ".safetensors":
             raise ConfigError(f"--output {self.output} should end in .safetensors")
         for name in ("num_train", "num_val", "epochs", "batch_size", "stop_patience"):

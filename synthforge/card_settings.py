@@ -57,7 +57,7 @@ def settings_of(
             force_alignment=True,  # whether it is the dataset's own shows in the recipe
             **options,
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ConfigError) as error:
         raise ConfigError(
             f"{CARD} holds no settings that this version can draw with: {error}"
         ) from error

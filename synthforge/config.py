@@ -9,13 +9,22 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from synthforge.errors import ConfigError
+from synthforge.field_types import check_fields
 from synthforge.labels import EXTRAS, SCHEMES
-from synthforge.sampling_config import ATTRIBUTES, FRAMING, NEXT3D_SAMPLING, POSE, option_name
+from synthforge.sampling_config import (
+    ATTRIBUTES,
+    FRAMING,
+    NEXT3D_SAMPLING,
+    POSE,
+    SamplingConfig,
+    option_name,
+)
+from synthforge.toml_files import check_keys
 
 RasterizerName = Literal["auto", "torch", "pytorch3d"]
 Activation = Literal["none", "tanh", "relu"]
@@ -52,6 +61,9 @@ class AssetPaths:
 
     pretrained_dir: Path | None = None
     model_dir: Path | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 # By kind of device, where nothing else is asked for: precision, and samples drawn together. Next3D
@@ -92,6 +104,7 @@ class PartsConfig:
     assets: AssetPaths = field(default_factory=AssetPaths)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_device(self.device)
         if self.reject_px is not None and not 0 < self.reject_px < math.inf:
             raise ConfigError(f"--reject_px must be a positive number, got {self.reject_px}")
@@ -104,6 +117,8 @@ class PartsConfig:
             raise ConfigError(
                 f"--truncation_cutoff must lie inside 0..{_STYLES}, got {self.truncation_cutoff}"
             )
+        known = [entry.name for entry in fields(SamplingConfig)]
+        check_keys("sampling_overrides", self.sampling_overrides, known)
         replace(NEXT3D_SAMPLING, **self.sampling_overrides)  # raises if a range cannot work
         attributes = [name for name in ATTRIBUTES if name in self.sampling_overrides]
         if attributes and "shape" in self.sampling_overrides:
@@ -157,6 +172,7 @@ class Shard:
     count: int = 1
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not 0 <= self.index < self.count <= MAX_INTEGER:
             raise ConfigError(
                 f"--shard must be I/N with I from 0 to N - 1, such as 0/8 to 7/8, got {self}"
@@ -209,6 +225,7 @@ class RunConfig:
         return self.shard.of(indices, self.samples_per_tar if self.format == "webdataset" else 1)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_integer("num_images", self.num_images, 1, MAX_INTEGER)
         check_integer("batch_size", self.batch_size, 1, _MAX_BATCH)
         check_integer("seed", self.seed, 0, MAX_INTEGER)

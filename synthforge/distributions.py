@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 from synthforge.errors import ConfigError
+from synthforge.field_types import check_fields
 
 # Beyond so many times its interval a normal distribution's differences drown in rounding.
 _WIDEST = 100
@@ -20,6 +21,7 @@ class Range:
     high: float
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not (math.isfinite(self.low) and math.isfinite(self.high)):
             raise ConfigError(f"a range needs finite numbers, got {self.low} {self.high}")
         if self.low > self.high:
@@ -45,6 +47,7 @@ class Normal:
     high: float
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not Range(self.low, self.high).low <= self.mean <= self.high:
             raise ConfigError(
                 f"the mean of a normal distribution must lie inside {self.low:g} {self.high:g}, "
@@ -77,6 +80,7 @@ class Choice:
     values: tuple[float, ...]
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not self.values or not all(map(math.isfinite, self.values)):
             raise ConfigError(f"a choice needs finite numbers, got {list(self.values)}")
 

@@ -8,6 +8,7 @@ from math import prod
 from typing import Literal
 
 from synthforge.errors import ConfigError
+from synthforge.field_types import check_fields
 
 # What the annotation calls them, slowest first.
 FACTORS = ("identity", "expression", "view", "light")
@@ -51,6 +52,7 @@ class Grid:
     order: Literal["grid", "random"] = "grid"
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name, count in zip(FACTORS, self.counts, strict=True):
             if count is not None and not 1 <= count <= _MAX_COUNT:
                 raise ConfigError(

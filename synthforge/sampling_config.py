@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from synthforge.distributions import Distribution, Normal, Range
 from synthforge.errors import ConfigError
+from synthforge.field_types import check_fields
 from synthforge.grid import Grid
 
 if TYPE_CHECKING:
@@ -72,6 +73,9 @@ class PoseLimit:
     pitch_rad: float
     roll_rad: float
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+
 
 @dataclass(frozen=True)
 class SamplingConfig:
@@ -131,6 +135,7 @@ class SamplingConfig:
     like: Like | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self, Like=_like_type(self.like))
         for name in (*WEAR, "cut"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(
@@ -162,6 +167,14 @@ class SamplingConfig:
                 "--african, --asian and --caucasian are shares that sum to 1; no shares inside "
                 f"{', '.join(map(str, shares))} do"
             )
+
+
+def _like_type(like: Any) -> type:
+    if like is None:
+        return object
+    from synthforge.like import Like
+
+    return Like
 
 
 def _check_names(option: str, names: tuple[str, ...] | None) -> None:
