@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -15,6 +16,7 @@ from synthforge.detectors import Detector, build_detector
 from synthforge.errors import ConfigError
 from synthforge.frames import place_in_generator
 from synthforge.generator import Generator
+from synthforge.generators.descriptor import Descriptor
 from synthforge.generators.known import GENERATORS, pick
 from synthforge.head import Head
 from synthforge.mesh import Mesh
@@ -72,10 +74,14 @@ def build_rig(parts: PartsConfig, tell: Callable[[str], None] = print) -> Rig:
     DetectorError, each with its way out.
     """
     device = pick_device(parts.device)
+    asked = parts
     parts = replace(parts, precision=parts.precision or PRECISIONS[device.type])
     check_backend(parts.rasterizer)
     head, generator, alignment = build_parts(parts, device, tell)
     known = GENERATORS[generator.name]
+    idle = _without_effect(asked, known)
+    if idle:
+        tell(f"Without effect on {known.title}: {', '.join(f'--{name}' for name in idle)}")
     weights = parts.alignment
     trained = trained_path(parts.assets.pretrained_dir, generator.name)
     if weights is None and trained.exists():
@@ -106,6 +112,17 @@ def build_rig(parts: PartsConfig, tell: Callable[[str], None] = print) -> Rig:
         known.sampling_with(parts.sampling_overrides),
         parts,
     )
+
+
+def _without_effect(parts: PartsConfig, known: Descriptor) -> list[str]:
+    """Settings that are not their defaults, and that only other generators have."""
+    others = [(*other.options, *other.speed_options) for other in GENERATORS.values()]
+    return [
+        name
+        for name in dict.fromkeys(itertools.chain(*others))
+        if name not in (*known.options, *known.speed_options)
+        and getattr(parts, name) != getattr(PartsConfig, name)
+    ]
 
 
 def check_labels(rig: Rig, extras: Sequence[str], schemes: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ from synthforge.assembly import Rig, build_rig
 from synthforge.config import PartsConfig, RunConfig
 from synthforge.cpus import threads_a_process, usable_cores
 from synthforge.dataset.card import other_settings
-from synthforge.dataset.folder import DatasetError
+from synthforge.dataset.folder import DatasetError, counted
 from synthforge.dataset.sink import Writer
 from synthforge.generators.known import GENERATORS
 from synthforge.pipeline import Engine, InProcess
@@ -67,7 +67,7 @@ def _ray_tasks(
     at_once = None if run.workers == "auto" else run.workers
     engine = RayTasks(build, run, writer.sink, resources, at_once)
     place = "core" if device == "cpu" else "GPU"
-    tell(f"Ray: {engine.workers} tasks at once, a {place} each")
+    tell(f"Ray: {counted(engine.workers, 'task')} at once, a {place} each")
     return engine
 
 

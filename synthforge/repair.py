@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -110,6 +110,7 @@ class Repair:
         planned = planned_ranges(self.card) or merged(
             [*damaged, *(range(record.start, record.stop) for record in before.values())]
         )
+        planned = [part for part in (self._from_a_shard(p, numbers) for p in planned) if part]
         with cannot_write(self.target.where()):
             for number in numbers:
                 with self.target.replacing(record_file(number)):  # an empty one: it is not there
@@ -126,6 +127,22 @@ class Repair:
             if before[number] != now[number]
             for index in now[number].indices
         ]
+
+    def _from_a_shard(self, part: range, numbers: Collection[int]) -> range:
+        """A plan from where a shard begins: one of an export may begin in the middle of another.
+
+        numbers: of the shards to draw again. Raises DatasetError if that other is one of them: it
+        would get samples that the export never had.
+        """
+        size = self.card["samples_per_tar"]
+        number, beyond = divmod(part.start, size)
+        if beyond and number in numbers:
+            raise DatasetError(
+                f"{self.target.where()} was exported from sample {part.start} on, in the middle of "
+                f"a shard of {size}, which cannot be drawn again; repair the dataset that it was "
+                "exported from, and export that again"
+            )
+        return range((number + 1) * size, part.stop) if beyond else part
 
     def _generate(self, run: RunConfig, writer: Writer) -> None:
         missing = len(run.indices) - len(inside(run.indices, writer.there))

@@ -38,6 +38,12 @@ def test_settings_come_back(overrides):
     assert (parts.generator, parts.detector) == ("mannequin", "none")
 
 
+def test_settings_of_other_generators_are_passed_over():
+    card = card_of(GENERATORS["mannequin"].sampling)
+    card["recipe"] |= {"precision": "fp16", "truncation_psi": 0.5, "variant": "original"}
+    assert settings_of(card, AssetPaths()).precision is None
+
+
 BROKEN = {
     "another generator": {"generator": "other"},
     "no sampling": {"sampling": None},

@@ -183,7 +183,7 @@ def test_a_shard_other_than_the_first_draws_no_contact_sheet(made, tmp_path):
         *("--output_dir", tmp_path / "b", "--num_images", 2, "--start_index", 1, "--seed", 5),
         *("--extras", EXTRAS, "--shard", "1/2"),
     )
-    assert "1 samples written" in result.output and "Contact sheet" not in result.output
+    assert "1 sample written" in result.output and "Contact sheet" not in result.output
     whole = contents(root)
     assert contents(tmp_path / "b") == {k: v for k, v in whole.items() if "000002" in k}
 
@@ -232,8 +232,9 @@ def test_more_attempts_continue_a_dataset(made):
     root, _ = made
     result = run(
         *("--output_dir", root, "--num_images", 3, "--seed", 5, "--extras", EXTRAS),
-        *("--max_attempts", 50, "--truncation_psi", 0.5),
+        *("--max_attempts", 50, "--truncation_psi", 0.5, "--precision", "fp16"),
     )
+    assert "Without effect on the built-in head: --truncation_psi, --precision\n" in result.output
     assert "0 samples written" in result.output
 
 
@@ -242,7 +243,7 @@ def test_a_sample_that_lost_an_image_is_drawn_again(made):
     before = contents(root)
     (root / "uv" / "000001.png").unlink()
     result = run("--output_dir", root, "--num_images", 3, "--seed", 5, "--extras", EXTRAS)
-    assert "1 samples written" in result.output
+    assert "1 sample written" in result.output
     assert " 2/3 " in result.output  # where the bar begins
     assert contents(root) == before
 

@@ -148,5 +148,5 @@ def test_a_path_that_is_not_utf8_is_written_and_printed(tmp_path):
         check=False,
     )
     assert result.returncode == 0, result.stderr
-    assert b"1 samples written" in result.stdout
+    assert b"1 sample written" in result.stdout
     assert os.path.isfile(root + b"/contact_sheet.png")

@@ -90,6 +90,16 @@ def test_a_third_generator_is_one_descriptor(monkeypatch):
     assert (card["licence_spdx"], card["flame_exp"]) == ("CC0-1.0", "grams")
 
 
+def test_settings_of_other_generators_are_told(monkeypatch):
+    monkeypatch.setitem(GENERATORS, "clay", CLAY)
+    told = []
+    build_rig(PartsConfig(generator="clay", device="cpu", variant="original"), told.append)
+    assert told == []
+    parts = PartsConfig(generator="clay", device="cpu", truncation_psi=0.5, compile=True)
+    build_rig(parts, told.append)
+    assert told == ["Without effect on Clay: --truncation_psi, --compile"]
+
+
 def test_auto_takes_the_first_whose_files_are_there(monkeypatch):
     monkeypatch.setattr(known, "GENERATORS", {"clay": CLAY, "mannequin": MANNEQUIN})
     assert pick(PartsConfig(assets=AssetPaths(model_dir=Path("clay")))) is CLAY

@@ -21,6 +21,7 @@ from support_shards import contents, empty_memory, make_shards, shard_writer
 from synthforge import assembly
 from synthforge.alignment import AlignmentMLP
 from synthforge.assembly import Rig
+from synthforge.cli import run_options
 from synthforge.cli.generate import generate
 from synthforge.config import RunConfig, Shard
 from synthforge.dataset.read import Dataset
@@ -131,7 +132,8 @@ def test_shards_are_the_same_bytes_in_any_batch_and_continued(made, tmp_path, ba
 
 
 @pytest.mark.parametrize("protocol", ["memory", "file"])
-def test_a_url_takes_the_same_bytes(made, tmp_path, protocol):
+def test_a_url_takes_the_same_bytes(made, tmp_path, monkeypatch, protocol):
+    monkeypatch.setattr(run_options, "OF_THE_PROCESS", "no://")  # it stands for a store here
     where = "memory://faces/a" if protocol == "memory" else f"file://{tmp_path}/a"
     output = run(where, *WEBDATASET, "--extras", "depth16,uv")
     assert "/a/contact_sheet.png" in output
@@ -139,6 +141,11 @@ def test_a_url_takes_the_same_bytes(made, tmp_path, protocol):
     assert "0 samples written" in run(where, *WEBDATASET, "--extras", "depth16,uv")
     assert len(Dataset(where)) == 7
     assert "another seed" in run(where, *WEBDATASET, "--seed", 4, expect=2)
+
+
+def test_memory_that_ends_with_the_process_is_refused():
+    output = run("memory://faces/a", *WEBDATASET, expect=2)
+    assert "memory://faces/a is memory of this process, which ends with it; give a" in output
 
 
 def test_a_missing_shard_is_drawn_again(made):
@@ -156,7 +163,7 @@ def test_an_index_that_is_given_up_is_told_each_time(tmp_path, monkeypatch):
     for written, there in ((6, ""), (0, "6 were there")):
         output = run(tmp_path / "a", *WEBDATASET, "--max_attempts", 3, expect=2)
         assert f"{written} samples written" in output and there in output
-        assert "1 of 7 images were rejected 3 times each; see " in output
+        assert "1 of 7 images was rejected 3 times each; see " in output
         assert f"{tmp_path / 'a' / 'rejections'}. Raise --max_attempts" in output
     assert Dataset(tmp_path / "a").indices == [0, 1, 2, 3, 4, 6]
     monkeypatch.setattr(assembly, "build_rig", lambda *_, **__: fake_rig())

@@ -232,7 +232,7 @@ def test_the_command_draws_the_same_bytes(ray, tmp_path, monkeypatch, format):
     options = ("--format", format, "--samples_per_tar", 3, "--workers", 1)
     output = command(*options, "--ray_address", "auto")
     assert ray.joined == ["auto"] and len(ray.tasks) == (1 if format == "folder" else 3)
-    assert "Ray: 1 tasks" in output and "7 samples written" in output and "no_face 3" in output
+    assert "Ray: 1 task at" in output and "7 samples written" in output and "no_face 3" in output
     made = contents(tmp_path / "a")
     (tmp_path / "a").rename(tmp_path / "b")
     command(*options)

@@ -12,6 +12,7 @@ from synthforge.cli.launch import started
 from synthforge.cli.options import Command, PathOption, TargetOption
 from synthforge.dataset.export.formats import FORMATS
 from synthforge.dataset.export.formats import export as write_export
+from synthforge.dataset.folder import counted
 
 if TYPE_CHECKING:
     from synthforge.dataset.stored import StoredSample
@@ -39,7 +40,7 @@ def export(dataset: Path | str, name: str, output: Path) -> None:
 
     started()
     count = write_export(Dataset(dataset), name, output, _bar)
-    click.echo(f"{count} samples in {click.format_filename(output)}")
+    click.echo(f"{counted(count, 'sample')} in {click.format_filename(output)}")
 
 
 def _bar(samples: Iterator[StoredSample], count: int) -> Iterator[StoredSample]:

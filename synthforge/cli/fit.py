@@ -10,6 +10,7 @@ from synthforge.cli.launch import started
 from synthforge.cli.options import Command, OneLine, PathOption, asset_options, check_new_file
 from synthforge.config import AssetPaths, PartsConfig
 from synthforge.cpus import one_thread
+from synthforge.dataset.folder import counted
 from synthforge.errors import ConfigError
 from synthforge.generators.known import CHOICES
 
@@ -63,7 +64,8 @@ def fit(
     click.echo(f"Head: {title}", err=True)
     others = sum(path.is_file() for path in photographs.iterdir()) - len(paths)
     if others:
-        click.echo(f"Passed over: {others} files that are no {', '.join(SUFFIXES)}", err=True)
+        files = f"{counted(others, 'file')} that {'is' if others == 1 else 'are'}"
+        click.echo(f"Passed over: {files} no {', '.join(SUFFIXES)}", err=True)
     looked = list(tqdm(find_faces(paths), total=len(paths), unit="photo", desc="Looking"))
     faces = [face for found in looked for face in found or ()]
     for path, found in zip(paths, looked, strict=True):
@@ -79,7 +81,8 @@ def fit(
     write_like(output, fitted.arrays, [face.name for face in faces])
     off, share = fitted.arrays["residual_px"], fitted.arrays["residual"]
     click.echo(
-        f"{len(faces)} faces in {len(paths)} photographs; points off by {np.median(off):.2f} px in "
+        f"{counted(len(faces), 'face')} in {counted(len(paths), 'photograph')}; "
+        f"points off by {np.median(off):.2f} px in "
         f"the median, {100 * np.median(share):.1f} % of the outer-eye distance"
     )
     click.echo(f"Overlays: {click.format_filename(sheet)}")

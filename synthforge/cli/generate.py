@@ -20,7 +20,7 @@ from synthforge.cli.sampling_options import RANGES, SHARES, sampling_options, ta
 from synthforge.cli.shard import slurm_shard
 from synthforge.cli.threads import limit_threads
 from synthforge.config import BATCH_SIZES, AssetPaths, PartsConfig, RunConfig, Shard
-from synthforge.dataset.folder import CONTACT_SHEET, REJECTIONS, check_output_dir
+from synthforge.dataset.folder import CONTACT_SHEET, REJECTIONS, check_output_dir, counted
 from synthforge.errors import ConfigError
 from synthforge.generators.known import GENERATORS
 from synthforge.sampling_config import ATTRIBUTES, HAIR
@@ -170,8 +170,9 @@ def generate(pretrained_dir: Path | None, model_dir: Path | None, **options: Any
         if grid is not None and grid.is_full:
             again = "A full grid draws none again; start"
         raise ConfigError(
-            f"{len(summary.given_up)} of {len(run.indices)} images were rejected "
-            f"{run.max_attempts} times each; see {target.where(log)}. {again} "
+            f"{len(summary.given_up)} of {counted(len(run.indices), 'image')} "
+            f"{'was' if len(summary.given_up) == 1 else 'were'} rejected "
+            f"{counted(run.max_attempts, 'time')} each; see {target.where(log)}. {again} "
             "a new folder with a higher --reject_px"
         )
 
@@ -193,9 +194,10 @@ def _draw_sheet(run: RunConfig, writer: Writer, target: Target, summary: Summary
 
 def _report(summary: Summary, target: Target) -> None:
     there = f", {summary.already_there} were there" if summary.already_there else ""
-    click.echo(
-        f"{summary.written} samples written to {click.format_filename(target.where())}{there}"
-    )
+    if summary.already_there == 1:
+        there = ", 1 was there"
+    written = counted(summary.written, "sample")
+    click.echo(f"{written} written to {click.format_filename(target.where())}{there}")
     if summary.rejected:
         reasons = ", ".join(f"{reason} {n}" for reason, n in summary.rejected.most_common())
         click.echo(f"{summary.acceptance:.1%} of draws accepted; rejected: {reasons}")

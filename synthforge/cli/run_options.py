@@ -10,9 +10,13 @@ import click
 from synthforge.cli.options import AutoOrCount, TargetOption, split_names, stacked
 from synthforge.cli.shard import shard_option
 from synthforge.config import BATCH_SIZES, FormatName, RunConfig
+from synthforge.dataset.folder import counted
 from synthforge.errors import ConfigError
 from synthforge.grid import Grid
 from synthforge.labels import EXTRAS, SCHEMES
+
+# A file system of fsspec that ends with the process.
+OF_THE_PROCESS = "memory://"
 
 run_options = stacked(
     click.option(
@@ -107,10 +111,15 @@ def take_run(options: dict[str, Any], grid: Grid | None) -> RunConfig:
             )
         settings["num_images"] = max(grid.size - settings["start_index"], 1)
     run = RunConfig(**settings)
+    if str(run.output_dir).startswith(OF_THE_PROCESS):
+        raise ConfigError(
+            f"--output_dir {run.output_dir} is memory of this process, which ends with it; give a "
+            "folder or a URL such as s3://bucket/faces"
+        )
     end = run.start_index + run.num_images
     if grid is not None and grid.size is not None and end > grid.size:
         raise ConfigError(
-            f"the recipe's grid has {grid.size} images and this run would end at "
+            f"the recipe's grid has {counted(grid.size, 'image')} and this run would end at "
             f"{end}; give a smaller --num_images or --start_index, or more identities"
         )
     return replace(run, max_attempts=1) if grid is not None and grid.is_full else run

@@ -14,6 +14,7 @@ from synthforge.cli.options import Command, PathOption, asset_options
 from synthforge.cli.parts_options import device_option, generator_option
 from synthforge.cli.threads import limit_threads
 from synthforge.config import Activation, AssetPaths, DetectorName, PartsConfig
+from synthforge.dataset.folder import counted
 
 DEFAULTS = AlignmentTrainingConfig()
 
@@ -103,4 +104,4 @@ def train(pretrained_dir: Path | None, model_dir: Path | None, **options: Any) -
         click.echo("Stopped early with the best weights so far; --resume goes on.", err=True)
         click.get_current_context().exit(130)
     if result.ended == "converged":
-        click.echo(f"Stopped after {len(result.history)} epochs: no more change.")
+        click.echo(f"Stopped after {counted(len(result.history), 'epoch')}: no more change.")

@@ -19,6 +19,7 @@ from synthforge.cli.options import (
 )
 from synthforge.config import AssetPaths, RunConfig
 from synthforge.cpus import one_thread, usable_cores
+from synthforge.dataset.folder import counted
 from synthforge.generators.known import GENERATORS
 
 if TYPE_CHECKING:
@@ -102,10 +103,10 @@ def verify(
     repair = Repair.of(dataset, assets, workers, _say, like, alignment)
     others = repair.draw(report.damaged)
     if others:
-        many = len(others) != 1
+        were, they_are = ("was", "it is") if len(others) == 1 else ("were", "they are")
         _say(
-            f"{len(others)} {'samples were' if many else 'sample was'} first drawn on another kind "
-            f"of machine: {'they are' if many else 'it is'} whole, with other bytes than before"
+            f"{counted(len(others), 'sample')} {were} first drawn on another kind of machine: "
+            f"{they_are} whole, with other bytes than before"
         )
     report = verify(dataset, threads, _bar)
     _tell(report, dataset)
@@ -129,12 +130,13 @@ def _tell(report: Report, dataset: Path | str) -> None:
     for note in report.notes:
         click.echo(f"Note: {note}.")
     where = click.format_filename(dataset)
-    planned = "" if report.planned is None else f" of {report.planned} planned"
+    samples = counted(report.whole, "sample")
+    if report.planned is not None:
+        samples = f"{report.whole} of {counted(report.planned, 'planned sample')}"
     given_up = f", {report.given_up} given up by the quality gate" if report.given_up else ""
-    click.echo(f"{where}: {report.whole}{planned} samples are whole{given_up}.")
+    verb = "is" if report.whole == 1 else "are"
+    click.echo(f"{where}: {samples} {verb} whole{given_up}.")
     if report.problems:
         damaged = sum(map(len, report.damaged))
-        problems, many = len(report.problems), "s" if damaged != 1 else ""
-        click.echo(
-            f"{problems} problem{'s' * (problems > 1)}; {damaged} sample{many} to draw again."
-        )
+        problems = counted(len(report.problems), "problem")
+        click.echo(f"{problems}; {counted(damaged, 'sample')} to draw again.")

@@ -20,6 +20,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SILENCE_S = 3600
+# Runs that read, change and write a file take milliseconds; one that died there is waited for.
+_HELD_S, _LOOKS = 10, 1000
 
 _UNKNOWN = "unknown"
 # Claims are made anew where another run, the last one, removes their parent at the same time.
@@ -61,6 +63,27 @@ def clear_dead(parent: Path) -> None:
     for claim in _claims(parent):
         if _is_dead(claim):
             shutil.rmtree(claim, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def alone(parent: Path) -> Iterator[None]:
+    """One run with a claim below `parent` at a time is inside: what it reads is still so when it
+    writes.
+
+    A file says so that only one can make, which network file systems see to as well. Who finds it
+    there for ten seconds goes on: its run has died.
+    """
+    held = parent / "held"
+    for _ in range(_LOOKS):
+        try:
+            held.touch(exist_ok=False)
+            break
+        except FileExistsError:
+            time.sleep(_HELD_S / _LOOKS)
+    try:
+        yield
+    finally:
+        held.unlink(missing_ok=True)
 
 
 def _claims(parent: Path) -> Iterator[Path]:

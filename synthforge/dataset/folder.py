@@ -71,6 +71,11 @@ def as_size(size: float) -> str:
     return f"{size / 1e6:.0f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
 
 
+def counted(count: int, noun: str) -> str:
+    """As "1 sample" or "2 samples"."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def visible(folder: Path) -> list[Path]:
     """What the folder holds, but for hidden files, which are the system's. Raises OSError."""
     return [path for path in folder.iterdir() if not path.name.startswith(".")]
@@ -176,7 +181,7 @@ def parse_card(content: bytes, path: Path | str) -> dict[str, Any]:
             raise ValueError("extras are not names of folders")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DatasetError(
-            f"{path} cannot be read: it is cut short or was changed; restore it or give "
-            "another folder"
+            f"{path} cannot be read: it is cut short or was changed; restore it, or delete it and "
+            "run the command that made the dataset again, which writes it anew"
         ) from error
     return card

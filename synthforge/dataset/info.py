@@ -14,6 +14,7 @@ from synthforge.dataset.folder import (
     ANNOTATIONS,
     REJECTIONS,
     as_size,
+    counted,
     parse_record,
     planned_ranges,
     told,
@@ -56,8 +57,10 @@ def describe(where: Path | str) -> Iterator[str]:
         size = sum(_sizes(target, dataset))
         rejected = rejected_by_reason(target, card)
     kind = "shards" if "samples_per_tar" in card else "folder"
-    of_planned = f" of {planned} planned" if planned else ""
-    yield f"{count}{of_planned} samples, {kind}, {as_size(size)}"
+    samples = counted(count, "sample")
+    if planned:
+        samples = f"{count} of {counted(planned, 'planned sample')}"
+    yield f"{samples}, {kind}, {as_size(size)}"
     yield ""
     yield _row("generator", f"{recipe.get('generator')}, seed {recipe.get('seed')}")
     yield _row(
@@ -115,7 +118,8 @@ def _acceptance(count: int, rejected: Counter[str]) -> str:
     if not drawn:
         return "nothing is drawn yet"
     reasons = ", ".join(f"{reason} {n}" for reason, n in rejected.most_common())
-    return f"{count / drawn:.1%} of {drawn} draws" + (f"; rejected: {reasons}" if reasons else "")
+    accepted = f"{count / drawn:.1%} of {counted(drawn, 'draw')}"
+    return f"{accepted}; rejected: {reasons}" if reasons else accepted
 
 
 def _drawn(dataset: Dataset) -> Iterator[str]:
@@ -134,7 +138,8 @@ def _drawn(dataset: Dataset) -> Iterator[str]:
         yield _row("recipe", f"{', '.join(counts)}; order {grid.get('order')}")
     if like:
         shapes = ", shapes too" if like.get("identity") else ""
-        text = f"{like.get('faces')} faces in photographs, jitter {like.get('jitter')}{shapes}"
+        faces = counted(like.get("faces"), "face")
+        text = f"{faces} in photographs, jitter {like.get('jitter')}{shapes}"
         yield _row("like", text)
     for name in HAIR:
         if asked.get(name):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
-from synthforge.dataset.claims import clear_dead, make_claim, renew
+from synthforge.dataset.claims import alone, clear_dead, make_claim, renew
 from synthforge.dataset.folder import (
     PARTIAL,
     DatasetError,
@@ -66,6 +66,9 @@ class LocalTarget:
     def claimed(self) -> LocalTarget:
         clear_dead(self.root / PARTIAL)
         return replace(self, claim=make_claim(self.root / PARTIAL))
+
+    def alone(self) -> contextlib.AbstractContextManager[None]:
+        return alone(self.root / PARTIAL)
 
     def is_seen(self) -> bool:
         return self.claim is not None and self.claim.exists()

@@ -80,6 +80,9 @@ class RemoteTarget:
     def claimed(self) -> RemoteTarget:
         return self
 
+    def alone(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
     def is_seen(self) -> bool:
         return CARD in self.names()
 

@@ -10,6 +10,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from synthforge.config import is_url
+from synthforge.dataset.export.formats import FORMATS, format_of
 from synthforge.dataset.folder import (
     ANNOTATIONS,
     CARD,
@@ -67,6 +68,11 @@ class Target(Protocol):
 
     def claimed(self) -> Target:
         """The target of a run that begins to write; makes the folder."""
+        ...
+
+    def alone(self) -> contextlib.AbstractContextManager[None]:
+        """Of the runs that claimed it one at a time is inside; on a store, which has no such thing,
+        any."""
         ...
 
     def is_seen(self) -> bool:
@@ -129,8 +135,14 @@ def read_card(
 
 def _no_card(target: Target, way_out: str) -> DatasetError:
     with told(f"cannot read {target.where()}", way_out):
-        names = target.names()
+        names, exported = target.names(), format_of(target)
     where = target.where()
+    if exported is not None:
+        return DatasetError(
+            f"{where} is in the form of `synthforge export --to {exported}`: "
+            f"{FORMATS[exported].opened_by}; see docs/exports.md, or give the dataset that it was "
+            "made of"
+        )
     if names & {ANNOTATIONS, "records"}:
         return DatasetError(
             f"{where} has lost its {CARD}; the command that made the dataset writes it again"

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from synthforge.dataset.claims import clear_dead, hosts_at_work, make_claim
+from synthforge.dataset.claims import alone, clear_dead, hosts_at_work, make_claim
 from synthforge.dataset.continuing import Redraw, check_recipe, check_samples, differences
 from synthforge.dataset.folder import (
     ANNOTATIONS,
@@ -121,7 +121,7 @@ class DatasetWriter:
         free = shutil.disk_usage(nearest).free
         if free < needed:
             raise DatasetError(
-                f"{nearest} has {as_size(free)} free and {samples} images need about "
+                f"{nearest} has {as_size(free)} free and the images need about "
                 f"{as_size(needed)}; give another --output_dir or a smaller --num_images"
             )
 
@@ -131,7 +131,8 @@ class DatasetWriter:
             clear_dead(self.root / PARTIAL)
             self._claim = make_claim(self.root / PARTIAL)
             try:
-                self._write_card(self._claim)
+                with alone(self.root / PARTIAL):
+                    self._write_card(self._claim)
                 for folder in (*self.folders, ANNOTATIONS):
                     (self.root / folder).mkdir(exist_ok=True)
                 self._read_log()

@@ -4,12 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from synthforge.dataset import claims
-from synthforge.dataset.claims import SILENCE_S, clear_dead, hosts_at_work, make_claim, renew
+from synthforge.dataset.claims import SILENCE_S, alone, clear_dead, hosts_at_work, make_claim, renew
 
 linux = pytest.mark.skipif(not Path("/proc/self/ns/pid").exists(), reason="needs Linux' /proc")
 
@@ -150,3 +152,27 @@ def test_names_are_safe_in_any_file_system(tmp_path, monkeypatch):
     claim = make_claim(tmp_path)
     assert claim.parent == tmp_path
     assert hosts_at_work(tmp_path) == ["a-b--c-ü"]
+
+
+def test_one_run_at_a_time_is_inside(tmp_path):
+    inside, most = [], []
+
+    def enter(_):
+        with alone(tmp_path):
+            inside.append(1)
+            time.sleep(0.01)
+            most.append(len(inside))
+            inside.pop()
+
+    with ThreadPoolExecutor(8) as runs:
+        list(runs.map(enter, range(8)))
+    assert most == [1] * 8 and not list(tmp_path.iterdir())
+
+
+def test_a_run_that_died_inside_is_waited_for_and_no_longer(tmp_path, monkeypatch):
+    waits = []
+    monkeypatch.setattr(claims.time, "sleep", waits.append)
+    (tmp_path / "held").touch()
+    with alone(tmp_path):
+        assert sum(waits) == pytest.approx(10)
+    assert not list(tmp_path.iterdir())

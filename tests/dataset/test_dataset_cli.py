@@ -33,9 +33,13 @@ def made(tmp_path_factory):
     return root
 
 
-def test_a_lost_card_is_written_again_by_the_same_command(made):
+def test_a_damaged_card_is_deleted_and_written_again_by_the_same_command(made):
     before = contents(made)
-    (made / "dataset.json").unlink()
+    card = made / "dataset.json"
+    card.write_bytes(card.read_bytes()[:300])
+    said = f"{card} cannot be read: it is cut short or was changed; restore it, or delete it"
+    assert said in run(made, expect=2)
+    card.unlink()
     output = run(made)
     assert "dataset.json is lost: drawing sample 0 again" in output
     assert "0 samples written" in output
@@ -111,6 +115,6 @@ def test_a_folder_whose_name_is_not_utf8_is_written_and_told(tmp_path):
         capture_output=True,
     )
     assert result.returncode == 0, result.stderr
-    assert b"1 samples written to caf" in result.stdout
+    assert b"1 sample written to caf" in result.stdout
     assert Dataset(tmp_path / name).indices == [0]
     assert (tmp_path / name / "contact_sheet.png").stat().st_size > 1000

@@ -1,5 +1,6 @@
 """Files whole or not at all, the annotation last; what a writer refuses."""
 
+import contextlib
 import errno
 import json
 import os
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -16,7 +18,7 @@ import numpy as np
 import pytest
 from support_dataset import CARD, make, open_writer, sample
 
-from synthforge.dataset import sink, write
+from synthforge.dataset import claims, sink, write
 from synthforge.dataset.claims import SILENCE_S
 from synthforge.dataset.folder import DatasetError
 from synthforge.dataset.read import Dataset
@@ -141,6 +143,23 @@ def test_only_plans_of_the_same_recipe_are_kept(tmp_path):
     assert planned({"recipe": {"seed": 2}}, [20, 30]) == [[0, 10], [20, 30]]
 
 
+def test_plans_of_runs_that_begin_at_once_are_kept(tmp_path, monkeypatch):
+    make(tmp_path, 0)
+    writers = [DatasetWriter(tmp_path, CARD | {"planned": [[n, n + 1]]}) for n in (3, 5)]
+    real, both = write.read_card, threading.Barrier(2)
+
+    def read(target):
+        card = real(target)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.2)  # for the other to have read as well, if it can
+        return card
+
+    monkeypatch.setattr(write, "read_card", read)
+    with ThreadPoolExecutor(2) as runs:
+        list(runs.map(DatasetWriter.open, writers))
+    assert json.loads((tmp_path / "dataset.json").read_text())["planned"] == [[3, 4], [5, 6]]
+
+
 def test_other_extras_do_not_hide_the_samples(tmp_path):
     make(tmp_path, 0, recipe={"seed": 1})
     with pytest.raises(DatasetError, match="another seed"):
@@ -157,7 +176,7 @@ def test_the_card_holds_finite_numbers_only(tmp_path, value):
 def test_a_full_disk_is_told_before_work(tmp_path, monkeypatch, free, said):
     usage = namedtuple("usage", "free")(free)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(DatasetError, match=f"{said} and 5000 images need about 3.0 GB"):
+    with pytest.raises(DatasetError, match=f"{said} and the images need about 3.0 GB"):
         DatasetWriter(tmp_path, CARD).check_room(5000)
 
 
@@ -305,8 +324,10 @@ def test_a_card_is_not_written_over_one_that_came_in_the_last_moment(tmp_path, m
 
     before("link")
     before("replace")
-    with pytest.raises(DatasetError, match=r"is at work in .* with another seed"):
-        late.open()
+    with pytest.MonkeyPatch.context() as unlocked:  # as where a lock is not kept
+        unlocked.setattr(claims, "_LOOKS", 1)
+        with pytest.raises(DatasetError, match=r"is at work in .* with another seed"):
+            late.open()
     assert json.loads((tmp_path / "dataset.json").read_text())["recipe"]["seed"] == 1
 
 

@@ -8,7 +8,7 @@ import pytest
 from support_dataset import CARD, make, open_writer, sample
 
 from synthforge.dataset import scan, target
-from synthforge.dataset.folder import DatasetError, check_output_dir
+from synthforge.dataset.folder import DatasetError, check_output_dir, counted
 from synthforge.dataset.read import Dataset
 from synthforge.dataset.scan import sample_indices
 from synthforge.dataset.target import LocalTarget, read_card
@@ -156,3 +156,7 @@ def test_an_unreadable_sample_is_told_and_not_drawn_over(tmp_path):
     (tmp_path / "seg" / "000000.png").mkdir()
     with pytest.raises(DatasetError, match=r"cannot read the samples in .*: Is a directory"):
         sample_indices(tmp_path)
+
+
+def test_one_is_told_as_one():
+    assert [counted(n, "sample") for n in range(3)] == ["0 samples", "1 sample", "2 samples"]

@@ -80,6 +80,7 @@ class ShardWriter:
         self.recipe = self._card["recipe"]
         self._fingerprint = fingerprint(self.recipe, run.samples_per_tar)
         self._claimed: Target | None = None
+        self._has_begun = False
         check_target(target)
         with told(f"cannot read {target.where()}", "give another --output_dir"):
             self.has_card = CARD in target.names()
@@ -146,12 +147,13 @@ class ShardWriter:
         with cannot_write(self.target.where()):
             self._claimed = self.target.claimed()
             try:
-                if not self.has_card:
-                    self._write(CARD, encode_card(self._card).encode() + b"\n")
-                    self._write(HUB_CARD, HUB_CARD_TEXT.encode())
-                else:
+                with self._claimed.alone():
+                    if CARD not in self.target.names():
+                        self._write(CARD, encode_card(self._card).encode() + b"\n")
+                        self._write(HUB_CARD, HUB_CARD_TEXT.encode())
+                    self._check_card()  # another run may have begun at the same time
                     self._extend_plan()
-                self._check_card()  # another run may have begun at the same time
+                    self._has_begun = True
             except BaseException:
                 self.close()
                 raise
@@ -173,9 +175,14 @@ class ShardWriter:
         """Does nothing: the sink stores them for each shard."""
 
     def write_index(self) -> None:
-        """Write index.json of all shards that are there, also other runs', if it is not so yet."""
+        """Write index.json of all shards that are there, also other runs', if it is not so yet.
+
+        And the run's plan once more: on a store another run may have written its card over it.
+        """
         listed = None
         with cannot_write(self.target.where()):
+            if self._has_begun:
+                self._extend_plan()
             while listed != (there := self.target.sizes(RECORDS)):  # other runs may end meanwhile
                 listed = there
                 content = encode_index(whole_shards(self.target))

@@ -19,6 +19,7 @@ from synthforge.dataset.folder import (
     MANIFESTS,
     PARTIAL,
     REJECTIONS,
+    counted,
     parse_record,
     planned_ranges,
     sample_name,
@@ -130,7 +131,7 @@ def _tell_missing(root: Path, missing: list[range], report: Report) -> None:
     for part in without(missing, given_up):
         report.problems.append(Problem("not there", part))
     for index, draws in sorted(rejected.items()):
-        what = f"not there: {draws} draws were rejected, see {REJECTIONS}"
+        what = f"not there: it was rejected {counted(draws, 'time')}, see {REJECTIONS}"
         report.problems.append(Problem(what, range(index, index + 1)))
 
 

@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from support_export import dataset_of
@@ -33,6 +34,23 @@ def test_a_folder_appears_whole(tmp_path):
     result = run(tmp_path / "d", "--to", "300w", "--output", tmp_path / "a" / "out")
     assert result.exit_code == 0, result.output
     assert len(list((tmp_path / "a/out").iterdir())) == 4
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_was_exported_is_told_by_its_form(tmp_path, name):
+    known = FORMATS[name]
+    for package in known.packages:
+        pytest.importorskip(package)
+    extras = ("parsing_facesynthetics",)
+    numbers = {"2d_kps_ibug70": np.zeros((70, 2), np.float32)}
+    dataset = dataset_of(tmp_path / "d", 0, 1, extras=extras, numbers=numbers)
+    export(dataset, name, tmp_path / "out", plain)
+    result = CliRunner().invoke(synthforge, ["info", str(tmp_path / "out")])
+    if name == "webdataset":  # is itself a dataset
+        assert result.exit_code == 0 and "2 samples, shards" in result.output
+        return
+    assert result.exit_code == 2
+    assert f"in the form of `synthforge export --to {name}`: {known.opened_by};" in result.output
 
 
 def test_what_fails_leaves_nothing(tmp_path):

@@ -1,15 +1,20 @@
 """Which shards a run adds, and what a writer refuses."""
 
+import contextlib
 import json
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import fsspec
 import pytest
-from support_dataset import make, open_writer
+from support_dataset import CARD, make, open_writer
 from support_shards import SIZE, contents, empty_memory, fill, make_shards, shard_writer
 
 from synthforge.config import RunConfig
 from synthforge.dataset.folder import DatasetError
+from synthforge.dataset.shards import write
+from synthforge.dataset.shards.write import ShardWriter
 from synthforge.dataset.target import LocalTarget
 from synthforge.dataset.write import DatasetWriter
 from synthforge.errors import ConfigError
@@ -226,3 +231,42 @@ def test_a_closed_writer_has_no_sink(tmp_path):
     writer.close()
     with pytest.raises(ValueError, match="not open"):
         writer.sink  # noqa: B018
+
+
+def writer_of(where, monkeypatch, planned):
+    monkeypatch.setitem(CARD, "planned", [planned])
+    return shard_writer(where)
+
+
+def planned_of(where):
+    return json.loads(contents(where)["dataset.json"])["planned"]
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_plans_of_runs_that_begin_at_once_are_kept(tmp_path, monkeypatch, is_new):
+    if not is_new:
+        make_shards(tmp_path)
+    writers = [writer_of(tmp_path, monkeypatch, [start, start + 3]) for start in (0, 6)]
+    real, both = write.read_card, threading.Barrier(2)
+
+    def read(*arguments):
+        card = real(*arguments)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.2)  # for the other to have read as well, if it can
+        return card
+
+    monkeypatch.setattr(write, "read_card", read)
+    with ThreadPoolExecutor(2) as runs:
+        list(runs.map(ShardWriter.open, writers))
+    assert planned_of(tmp_path) == [[0, 3], [6, 9]]
+
+
+def test_a_plan_that_another_run_wrote_over_is_there_at_the_end(where, monkeypatch):
+    """A store has nothing that lets one run wait for another."""
+    other = writer_of(where, monkeypatch, [6, 9])
+    writer = writer_of(where, monkeypatch, [0, 3])
+    writer.open()
+    other._write("dataset.json", json.dumps(other._card).encode())
+    writer.close()
+    writer.write_index()
+    assert planned_of(where) == [[0, 3], [6, 9]]

@@ -36,7 +36,7 @@ def root(tmp_path, monkeypatch):
 def test_fix_draws_the_same_bytes_again(root):
     whole = contents(root)
     (root / "images/000000.png").unlink()
-    assert "1 of 1 planned samples are whole" in run("verify", root, "--fix")
+    assert "1 of 1 planned sample is whole" in run("verify", root, "--fix")
     assert contents(root) == whole
 
 

@@ -9,8 +9,11 @@ import pytest
 from support_shards import empty_memory
 from support_verified import SAMPLES, contents, copied, edit, run
 
+from synthforge.dataset.folder import DatasetError
 from synthforge.dataset.shards.record import Record, pack, unpack
+from synthforge.dataset.target import open_target
 from synthforge.dataset.verify.verify import verify
+from synthforge.repair import Repair
 
 
 @pytest.fixture
@@ -180,3 +183,17 @@ def test_fix_draws_the_same_bytes_again(root):
     output = run("verify", root, "--fix")
     assert f"{SAMPLES} of {SAMPLES} planned samples are whole." in output
     assert contents(root) == before
+
+
+def test_an_export_that_begins_inside_a_shard_is_not_drawn_again_there(root):
+    edit(root / "dataset.json", lambda card: card | {"planned": [[1, SAMPLES]]})
+    repair = Repair(
+        open_target(root), json.loads((root / "dataset.json").read_text()), None, 1, str
+    )
+    before = contents(root)
+    with pytest.raises(DatasetError, match="was exported from sample 1 on, in the middle of"):
+        repair.draw([range(1, 2)])
+    assert contents(root) == before  # not even the damaged shard's record is gone
+    size = repair.card["samples_per_tar"]
+    assert repair._from_a_shard(range(1, 3 * size), {1}) == range(size, 3 * size)
+    assert repair._from_a_shard(range(size, 3 * size), {1}) == range(size, 3 * size)
