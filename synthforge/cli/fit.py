@@ -62,7 +62,7 @@ def fit(
     paths = photographs_in(photographs)
     head, title = pick_head(parts)
     click.echo(f"Head: {title}", err=True)
-    others = sum(path.is_file() for path in photographs.iterdir()) - len(paths)
+    others = sum(path.is_file() for path in {*photographs.iterdir()}.difference(paths))
     if others:
         files = f"{counted(others, 'file')} that {'is' if others == 1 else 'are'}"
         click.echo(f"Passed over: {files} no {', '.join(SUFFIXES)}", err=True)
