@@ -10,7 +10,7 @@ from synthforge import annotate
 from synthforge.camera import Camera
 from synthforge.generator import GeneratorOutput
 from synthforge.mesh import Topology
-from synthforge.rasterizer import rasterize
+from synthforge.rasterizer import Fragments, rasterize
 from synthforge.regions import BACKGROUND, PALETTE, REGION_ID
 
 SIZE = 96
@@ -144,6 +144,18 @@ def test_keypoints_project_and_know_what_hides_them():
     assert torch.equal(keypoints.px, px)
     assert torch.equal(keypoints.cam[..., 2], z)
     assert keypoints.visible[0].tolist() == [True, False, True, True, False]
+
+
+def test_a_keypoint_outside_the_image_or_behind_the_camera_is_not_visible():
+    """Of 8 pixels; the image ends where the ninth would begin."""
+    camera = Camera(torch.eye(4)[None], torch.tensor([[[1.0, 0, 0.5], [0, 1, 0.5], [0, 0, 1]]]))
+    nothing = Fragments(
+        torch.full((1, 8, 8), -1), torch.full((1, 8, 8), -1.0), torch.full((1, 8, 8, 3), -1.0)
+    )
+    places = [[-1, 0, 2], [0, -1, 2], [1, 0, 2], [0, 1, 2], [0, 0, -2], [0.9, 0.9, 2], [-1.1, 0, 2]]
+    seen = annotate.keypoints(torch.tensor([places]).float(), camera, nothing, slice(0, 0))
+    assert seen.px[0, [0, 2]].tolist() == [[0, 4], [8, 4]]
+    assert seen.visible[0].tolist() == [True, True, False, False, False, True, False]
 
 
 def test_a_point_of_the_jaw_on_the_seen_outline_is_visible():

@@ -16,6 +16,9 @@ from synthforge.rasterizer import pixel_centers
 PUBLISHED = {
     (0.0, 0.0, 18.0): {3: 0.0, 7: 0.0, 11: 2.7, 0: 1.0, 5: -1.0, 10: -1.0, 16: 4.4651},
     (0.3, -0.2, 18.837): {7: 2.7 * 0.4 / math.pi},
+    # Last rows, and intrinsics in image widths.
+    (0.2, 0.1, 18.0): {12: 0, 13: 0, 14: 0, 15: 1, 17: 0, 18: 0.5, 19: 0, 20: 4.4651, 21: 0.5}
+    | {22: 0, 23: 0, 24: 1},
 }
 
 angles = st.floats(-1.2, 1.2)
@@ -131,6 +134,31 @@ def test_a_batch_is_its_cameras():
     for i in range(5):
         alone = Camera.look_at(*pose[:, i : i + 1]).to_ndc(world[i : i + 1])
         assert torch.equal(together[i], alone[0])
+
+
+def test_depth_and_rays_of_a_batch_are_those_of_its_cameras():
+    """Each by its own intrinsics, of which one has its axis off the centre."""
+    poses = torch.tensor([[0.1, -0.3, 0.4], [0.2, 0.0, -0.1], [14.0, 20.0, 31.0]])
+    center = torch.tensor([[0.5, 0.5], [0.3, 0.6], [0.5, 0.4]])
+    cameras = Camera.look_at(*poses, center)
+    z = torch.rand(3, 1, 6, 6, generator=torch.Generator().manual_seed(0)) + 2
+    px = torch.rand(3, 9, 2, generator=torch.Generator().manual_seed(1)) * 6
+    origins, directions = cameras.rays(6)
+    for i in range(3):
+        alone = cameras[i : i + 1]
+        assert torch.equal(cameras.ray_distance(z)[i], alone.ray_distance(z[i : i + 1])[0])
+        assert torch.equal(cameras.z_depth(z)[i], alone.z_depth(z[i : i + 1])[0])
+        far = cameras.unproject(px, z.view(3, -1)[:, :9], 6)
+        assert torch.equal(far[i], alone.unproject(px[i : i + 1], z[i].view(1, -1)[:, :9], 6)[0])
+        assert torch.equal(directions[i], alone.rays(6)[1][0])
+        assert torch.equal(origins[i, 0], cameras.center_gen[i])
+        np.testing.assert_allclose(alone.K[0, :2, 2], center[i])
+
+
+def test_a_pitch_beyond_the_poles_stays_at_them():
+    camera = Camera.look_at(torch.zeros(2), torch.tensor([-3.0, 3.0]), torch.full((2,), 20.0))
+    assert camera.T_gen_cam.isfinite().all()
+    np.testing.assert_allclose(camera.center_gen[:, 1], [2.7, -2.7], atol=1e-3)
 
 
 def test_wrong_shapes_are_told():

@@ -101,6 +101,74 @@ def test_masks_paint_what_a_person_would(painted, x, y, name):
     assert painted(x, y) == name
 
 
+@pytest.mark.parametrize(
+    ("center", "masks", "name"),
+    [
+        ((0.0, -0.12, 0.01), ["neck"], "neck"),
+        ((0.0, -0.12, -0.01), ["neck"], "neck_back"),  # behind the neck's joint
+        ((0.0, -0.12, -0.01), ["boundary"], "neck_back"),
+        ((0.07, 0.0, -0.01), ["face"], "face"),
+        ((0.0, 0.1, -0.01), ["face", "scalp"], "scalp"),
+        ((0.07, -0.09, 0.01), ["face", "scalp", "neck"], "neck"),
+        ((0.0, 0.06, 0.05), ["scalp", "forehead"], "forehead"),
+        ((0.0, 0.01, 0.06), ["face", "eye_region", "nose"], "nose"),
+        ((0.0, 0.04, 0.06), ["eye_region", "forehead", "nose"], "eye_region+forehead"),
+        ((0.07, 0.0, 0.01), ["face", "scalp", "left_ear"], "left_ear"),
+        ((-0.07, 0.0, 0.01), ["face", "scalp", "right_ear"], "right_ear"),
+        ((0.03, 0.02, 0.05), ["eye_region", "left_eye_region"], "left_eye_region"),
+        ((-0.03, 0.02, 0.05), ["eye_region", "right_eye_region"], "right_eye_region"),
+        ((-0.03, 0.02, 0.05), ["right_eye_region", "right_eyeball"], "right_eyeball"),
+        ((0.03, 0.044, 0.05), ["face"], "left_eyebrow"),  # 4 mm above the brow's line
+        ((0.03, 0.046, 0.05), ["face"], "face"),
+        ((0.03, 0.04, 0.056), ["forehead"], "forehead"),  # 6 mm before it
+        ((-0.054, 0.04, 0.05), ["forehead", "eye_region"], "right_eyebrow"),  # beyond its end
+        ((-0.056, 0.04, 0.05), ["eye_region"], "eye_region"),
+        ((-0.03, 0.04, 0.05), ["right_eye_region"], "right_eye_region"),
+        ((0.01, -0.045, 0.05), ["face", "lips"], "upper_lip"),
+        ((0.01, -0.06, 0.05), ["face", "lips"], "lower_lip"),
+        ((0.01, -0.045, 0.047), ["lips"], "upper_lip"),  # 3 mm behind the inner lip's points
+        ((0.01, -0.045, 0.045), ["lips"], "inner_mouth"),
+        ((0.01, -0.045, 0.045), ["face"], "face"),
+    ],
+)
+def test_where_masks_overlap_or_say_nothing(center, masks, name):
+    """One small triangle, of which two corners lie in the masks and one elsewhere."""
+    _, _, landmarks = grid_head()
+    offsets = np.array([[1, 0, 0], [-1, 1, 0], [0, -1, 0]]) * 1e-4
+    vertices = np.array(center) + offsets
+    painted = paint_masks(
+        {mask: np.array([0, 1]) for mask in masks} | {"nose_tip": np.array([2])},
+        *(vertices, np.array([[0, 1, 2]]), landmarks),
+        neck_joint=np.array([0.0, -0.1, 0.0]),
+    )
+    assert [REGIONS[i].name for i in painted] == [name]
+
+
+def test_one_corner_in_a_mask_is_not_enough():
+    _, _, landmarks = grid_head()
+    vertices = np.array([[0.07, 0.0, 0.0], [0.07, 0.001, 0.0], [0.071, 0.0, 0.0]])
+    masks = {"left_ear": np.array([1]), "face": np.array([0, 1, 2])}
+    (painted,) = paint_masks(masks, vertices, np.array([[0, 1, 2]]), landmarks, np.zeros(3))
+    assert REGIONS[painted].name == "face"
+
+
+def test_the_lips_part_where_their_inner_points_do():
+    """A mouth that is open and oblique, whose points run from the subject's right to the left."""
+    _, _, landmarks = grid_head()
+    x = np.array([-0.02, -0.01, 0.0, 0.01, 0.02, 0.01, 0.0, -0.01])
+    gap = np.array([0, 2, 3, 2, 0, -1, -1, -1]) * 1e-3
+    landmarks[60:68, 0], landmarks[60:68, 1] = x, -0.05 + 0.3 * x + gap
+    for at, middle in ((-0.01, 0.0005), (0.0, 0.001), (0.01, 0.0005), (-0.02, 0), (0.02, 0)):
+        for above, name in ((1e-4, "upper_lip"), (-1e-4, "lower_lip")):
+            center = np.array([at, -0.05 + 0.3 * at + middle + above, 0.05])
+            vertices = center + np.array([[1, 0, 0], [-1, 1, 0], [0, -1, 0]]) * 1e-6
+            lips = {"lips": np.array([0, 1, 2])}
+            (painted,) = paint_masks(
+                lips, vertices, np.array([[0, 1, 2]]), landmarks, np.full(3, -1.0)
+            )
+            assert REGIONS[painted].name == name, at
+
+
 def test_a_painted_texture_is_quantised_to_the_palette():
     texture = np.zeros((4, 4, 3), np.uint8)
     texture[:2] = PALETTE[REGION_ID["nose"]] + 1  # v in the upper half

@@ -29,6 +29,29 @@ RANGES = (
     "fov_deg",
 )
 RECORDED = [0.3565, 0.37339, -0.05253, 23.5111]
+# The first uniform of each stream of SampleId(7, 42, 1).
+FIRST_UNIFORMS = {
+    "z": 0.9255,
+    "shape": 0.5933,
+    "expression": 0.668,
+    "jaw_rad": 0.1491,
+    "head_yaw_rad": 0.6834,
+    "head_pitch_rad": 0.7449,
+    "yaw_rad": 0.4672,
+    "pitch_rad": 0.3553,
+    "fov_deg": 0.9185,
+    "head_roll_rad": 0.6342,
+    "attributes": 0.1453,
+    "gaze": 0.8486,
+    "grid": 0.8172,
+    "face_size": 0.049,
+    "offset_x": 0.1161,
+    "offset_y": 0.7993,
+    "cut": 0.1847,
+    "wear": 0.5031,
+    "like": 0.101,
+    "hair": 0.2547,
+}
 
 
 def same(a, b):
@@ -135,3 +158,9 @@ def test_the_same_numbers_on_every_machine():
     drawn = draw([SampleId(7, 42, 1)], NEXT3D_SAMPLING, 512)
     seen = [drawn.z[0, 0], drawn.shape[0, 0], drawn.yaw_rad[0], drawn.fov_deg[0]]
     assert [float(f"{value:.5f}") for value in seen] == RECORDED
+
+
+def test_each_quantity_keeps_its_stream():
+    """Recorded once: a stream that gets another number changes every dataset ever seeded."""
+    drawn = {name: SampleId(7, 42, 1).stream(name).random() for name in FIRST_UNIFORMS}
+    assert {name: round(u, 4) for name, u in drawn.items()} == FIRST_UNIFORMS

@@ -201,6 +201,13 @@ def mirrored(root, index=0):
     return faces[index], FaceDataset(root, labels=labels, flip=1.0)[index], faces
 
 
+def test_flip_is_the_share_that_is_mirrored(root):
+    torch.manual_seed(0)
+    faces = FaceDataset(root, labels=["yaw_rad"], flip=0.2)
+    mirrored = [bool(faces[i % SAMPLES]["yaw_rad"] < 0) for i in range(200)]
+    assert 20 < sum(mirrored) < 60
+
+
 def test_a_mirrored_sample_is_seen_by_its_camera(root):
     before, after, _ = mirrored(root)
     projected = after["3d_kps"] @ after["K_px"].T

@@ -10,6 +10,7 @@ from support_flame_heads import random_embedding, random_head
 
 from flame_pytorch import FLAME, FlameConfig
 from flame_pytorch.flame import contour_row
+from flame_pytorch.lbs import rotation_matrix
 
 HEAD = random_head()
 EMBEDDING = random_embedding()
@@ -70,6 +71,14 @@ def test_matches_the_plain_twin():
         twin_vertices, twin_landmarks = plain_flame({k: v[i].numpy() for k, v in p.items()})
         np.testing.assert_allclose(vertices[i], twin_vertices, atol=1e-12)
         np.testing.assert_allclose(landmarks[i], twin_landmarks, atol=1e-12)
+
+
+@pytest.mark.parametrize("angle", [1e-9, 0.5, 3.1, 3.2, 6.2, 6.4, 9.5, 40.0])
+def test_a_rotation_of_any_angle_is_scipys(angle):
+    axes = np.random.default_rng(0).normal(size=(20, 3))
+    axis_angles = angle * axes / np.linalg.norm(axes, axis=1, keepdims=True)
+    R = rotation_matrix(torch.tensor(axis_angles))
+    np.testing.assert_allclose(R, Rotation.from_rotvec(axis_angles).as_matrix(), atol=1e-11)
 
 
 def test_zero_parameters_give_the_template():

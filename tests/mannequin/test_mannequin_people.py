@@ -8,10 +8,12 @@ import torch
 from support_mannequin import built_head
 
 from synthforge.distributions import Range
+from synthforge.frames import place_in_generator
 from synthforge.landmarks import OUTER_EYE_CORNERS
 from synthforge.mannequin.head.baked import ACTIONS, EXPRESSION_ACTIONS, Piece, baked_head
 from synthforge.mannequin.head.identity import estimate_attributes
 from synthforge.mannequin.people import draw_people, face_actions
+from synthforge.pose import pose_of
 from synthforge.sampling import SampleId
 from synthforge.sampling_config import MANNEQUIN_SAMPLING
 
@@ -145,6 +147,25 @@ def test_eyes_turn_towards_a_camera_at_the_side():
     back = draw_people(IDS, turned).pose_rad[:, 9:]
     assert aside[:, [1, 4]].median() > 0.08
     assert back[:, [1, 4]].median() < -0.08
+
+
+@pytest.mark.parametrize(
+    "turned",
+    [
+        {"head_pitch_rad": 0.1},
+        {"pitch_rad": -0.2},
+        {"head_roll_rad": 0.4, "yaw_rad": 0.1},
+        {"head_pitch_rad": 0.1, "pitch_rad": 0.1, "yaw_rad": -0.1, "head_roll_rad": 0.3},
+    ],
+)
+def test_most_eyes_look_into_the_camera_wherever_it_is_and_however_the_head_is_turned(turned):
+    """Each along its own line, from the eyeball's centre to the camera's."""
+    config = replace(STILL, **{name: Range(value, value) for name, value in turned.items()})
+    people = draw_people(IDS[:100], config)
+    pose = pose_of(*built_head().joints(people), place_in_generator, people.camera)
+    off = pose.gaze_cam + pose.eyes_cam / pose.eyes_cam.norm(dim=-1, keepdim=True)
+    assert (off.norm(dim=-1) < 0.06).float().mean() > 0.6
+    assert off.median(0).values.abs().max() < 0.018
 
 
 def test_poses_spread_as_in_photographs(people):

@@ -1,14 +1,16 @@
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from support_export import dataset_of, written
+from support_export import SIZE, dataset_of, written
 
 from synthforge.dataset.export import coco
 from synthforge.landmarks import FLIP
+from synthforge.regions import BACKGROUND
 
 
 def load(folder):
@@ -28,6 +30,10 @@ def test_an_annotation_holds_the_labels_of_its_image(tmp_path):
     np.testing.assert_array_equal(keypoints[5], [2.0, 3.0, 2])  # pixel centres lose their half
     assert keypoints[7, 2] == 1  # hidden
     assert second["num_keypoints"] == 67
+    inside = np.delete(dataset.keypoints(7)[0], 0, 0)
+    corner, size = np.reshape(second["face_box"], (2, 2))
+    np.testing.assert_allclose(corner, inside.min(0), atol=0.01)
+    np.testing.assert_allclose(corner + size, inside.max(0), atol=0.02)
     assert second["face_kpts"] == second["keypoints"] and second["face_valid"]
     stored = dataset.image("images", 7)
     assert (tmp_path / "coco/images/000007.png").read_bytes() == next(dataset.samples([7])).files[
@@ -44,6 +50,17 @@ def test_what_is_worn_hides_a_point(tmp_path):
     assert np.reshape(read["annotations"][0]["keypoints"], (68, 3))[5, 2] == 1
 
 
+def test_a_face_beside_the_image_has_no_points_and_no_box(tmp_path):
+    beside = {"2d_kps": np.full((68, 2), SIZE + 1.0)}
+    dataset = dataset_of(tmp_path / "d", 0, numbers=beside)
+    (sample,) = dataset.samples()
+    nothing = np.full((SIZE, SIZE), BACKGROUND, np.uint8)
+    found = coco.annotation(1, sample, nothing)
+    assert not found["face_valid"] and found["num_keypoints"] == found["area"] == 0
+    assert found["bbox"] == found["face_box"] == [0.0] * 4
+    assert set(found["keypoints"]) == {0.0}
+
+
 def test_names_and_skeleton(tmp_path):
     read = load(written(coco, dataset_of(tmp_path / "d", 0), tmp_path / "coco"))
     (category,) = read["categories"]
@@ -53,6 +70,15 @@ def test_names_and_skeleton(tmp_path):
     # Mirrored, each line of the skeleton is one again.
     lines = {frozenset(np.array(line) - 1) for line in category["skeleton"]}
     assert {frozenset(FLIP[k] for k in line) for line in lines} == lines
+    # Lines join a contour's points from one to the next; those of eyes and lips are closed.
+    of = [name.rsplit("_", 1)[0] for name in names]
+    assert all(of[a] == of[b] for a, b in map(tuple, lines))
+    ends = Counter(of[k] for line in lines for k in line)
+    closed = {"right_eye", "left_eye", "outer_lip", "inner_lip"}
+    assert ends == {n: 2 * of.count(n) - 2 * (n not in closed) for n in set(of)}
+    sides = {"left": "right", "right": "left"}
+    for k, name in enumerate(of):
+        assert of[FLIP[k]] == "_".join(sides.get(word, word) for word in name.split("_"))
 
 
 @given(arrays.arrays(bool, st.tuples(st.integers(1, 6), st.integers(1, 6))))
