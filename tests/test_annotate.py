@@ -88,6 +88,12 @@ def test_depth16_is_metric(z):
     assert stored[0, 0, 1] == 0
 
 
+def test_what_is_seen_is_never_stored_as_nothing_and_too_far_is_the_farthest_step():
+    z = torch.tensor([[[1e-6, 1.0, 16.38, 1e4]]])
+    stored = annotate.depth16(z, torch.ones(1, 1, 4, dtype=torch.bool))
+    assert stored.tolist() == [[[1, 4000, 65520, 65535]]]
+
+
 def test_normals_are_in_the_camera_frame_and_outward():
     vertices, topology, camera, fragments = scene()
     encoded = annotate.normal_map(fragments, vertices, topology, camera)
@@ -95,7 +101,7 @@ def test_normals_are_in_the_camera_frame_and_outward():
     normal = encoded[front].float() / 127.5 - 1
     facing = camera.R_gen_cam[0].T @ torch.tensor([0.0, 0.0, 1.0])
     assert facing[2] < 0  # towards the camera
-    assert torch.allclose(normal, facing.expand_as(normal), atol=1 / 127)
+    assert torch.allclose(normal, facing.expand_as(normal), atol=0.51 / 127.5)
     assert (encoded[~fragments.covered] == 0).all()
 
 
@@ -134,6 +140,13 @@ def test_uv_map_gives_back_texture_coordinates():
     assert (uv[~covered] == 0).all()
 
 
+def test_texture_coordinates_outside_the_texture_end_at_its_border():
+    _, topology, _, fragments = scene()
+    beyond = Topology(topology.faces, topology.uvs * 4 - 1.5, topology.faces)
+    uv = annotate.uv_map(fragments, beyond)[fragments.covered][:, :2]
+    assert (uv.amin(), uv.amax()) == (0, 65535)
+
+
 def test_keypoints_project_and_know_what_hides_them():
     _, _, camera, fragments = scene()
     points = torch.tensor(
@@ -158,6 +171,20 @@ def test_a_keypoint_outside_the_image_or_behind_the_camera_is_not_visible():
     assert seen.visible[0].tolist() == [True, True, False, False, False, True, False]
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_what_a_keypoint_s_own_pixel_sees_hides_it(axis):
+    """Something near fills the first four columns, or rows, of eight."""
+    camera = Camera(torch.eye(4)[None], torch.tensor([[[1.0, 0, 0.5], [0, 1, 0.5], [0, 0, 1]]]))
+    z = torch.where(torch.arange(8) < 4, 1.0, 3.0).expand(1, 8, 8)
+    z = z.contiguous() if axis == 0 else z.transpose(1, 2).contiguous()
+    seen = Fragments(torch.zeros(1, 8, 8, dtype=torch.int64), z, z[..., None].expand(1, 8, 8, 3))
+    px = torch.full((4, 2), 1.5)
+    px[:, axis] = torch.tensor([3.3, 3.7, 4.3, 4.7])
+    points = torch.cat([(px / 8 - 0.5) * 2, torch.full((4, 1), 2.0)], 1)[None]
+    visible = annotate.keypoints(points, camera, seen, slice(0, 0)).visible
+    assert visible.tolist() == [[False, False, True, True]]
+
+
 def test_a_point_of_the_jaw_on_the_seen_outline_is_visible():
     vertices, topology, camera, _ = scene()
     size = 256
@@ -175,15 +202,37 @@ def test_a_point_of_the_jaw_on_the_seen_outline_is_visible():
     assert visible[17:19].tolist() == [False, False]
 
 
+def test_a_point_of_the_jaw_is_visible_if_any_pixel_near_it_sees_nothing_nearer():
+    """Two pixels each way of 256, up to the image's borders; whatever lies elsewhere."""
+    size, rng = 256, np.random.default_rng(0)
+    z = rng.choice([1.0, 3.0], (size, size), p=[0.97, 0.03]).astype(np.float32)
+    camera = Camera(torch.eye(4)[None], torch.tensor([[[1.0, 0, 0.5], [0, 1, 0.5], [0, 0, 1]]]))
+    depth = torch.from_numpy(z)[None]
+    ids = torch.zeros(1, size, size, dtype=torch.int64)
+    seen = Fragments(ids, depth, depth[..., None].expand(1, size, size, 3))
+    px = rng.integers(0, size, (400, 2)) + 0.5
+    px[:80] = np.clip(px[:80], 1.5, 254.5) * [0, 1] + [0.5, 0]
+    px[80:160, 1] = size - 0.5
+    points = np.concatenate([(px / size - 0.5) * 2, np.full((400, 1), 2.0)], 1)
+    points = torch.from_numpy(points)[None].float()
+    visible = annotate.keypoints(points, camera, seen, slice(0, 300)).visible[0].tolist()
+    column, row = px.astype(int).T
+    windows = [
+        z[max(r - 2, 0) : r + 3, max(c - 2, 0) : c + 3] for r, c in zip(row, column, strict=True)
+    ]
+    assert visible[:300] == [bool(window.max() > 2) for window in windows[:300]]
+    assert visible[300:] == (z[row, column] > 2)[300:].tolist()
+
+
 def test_volume_depth_is_z_depth_where_opaque():
-    _, _, camera, _ = scene()
-    z = torch.full((1, 1, 8, 8), 2.5)
-    opacity = torch.zeros(1, 1, 8, 8)
-    opacity[..., :4, :] = 0.9
-    output = GeneratorOutput(torch.zeros(1, 3, 8, 8), camera.ray_distance(z), opacity)
+    _, _, camera, _ = scene(batch=2)
+    z = torch.full((2, 1, 8, 8), 2.5)
+    opacity = torch.full((2, 1, 8, 8), 0.5)
+    opacity[0, :, :4] = opacity[1, :, 4:] = 0.51
+    output = GeneratorOutput(torch.zeros(2, 3, 8, 8), camera.ray_distance(z), opacity)
     stored = annotate.volume_depth16(output, camera)
-    assert (stored[0, :4] == 10000).all()
-    assert (stored[0, 4:] == 0).all()
+    assert (stored[0, :4] == 10000).all() and (stored[1, 4:] == 10000).all()
+    assert (stored[0, 4:] == 0).all() and (stored[1, :4] == 0).all()
 
 
 def test_a_batch_is_its_samples():

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from synthforge.annotate import DEPTH16_STEP_M
+from synthforge.annotate import DEPTH16_STEP_M, EYEBALL_TOLERANCE, OUTLINE_SHARE
+from synthforge.config import IMAGE_SIZE
+from synthforge.frames import UNITS_PER_METRE
 from synthforge.labels import (
     CORE,
     EXTRAS,
@@ -62,3 +64,6 @@ def test_steps_of_metric_depth(name):
 def test_numbers_in_descriptions_are_the_codes():
     assert f"value * {DEPTH16_STEP_M};" in IMAGES["depth16"].description
     assert f"{BACKGROUND} is background" in IMAGES["seg_id"].description
+    assert f"within {IMAGE_SIZE // OUTLINE_SHARE} px of" in NUMBERS["kps_visible"].description
+    under_a_lid = EYEBALL_TOLERANCE / UNITS_PER_METRE * 1000
+    assert f"a lid {under_a_lid:g} mm before it" in SCHEME_LABELS[2][3]

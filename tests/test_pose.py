@@ -5,7 +5,9 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
+from synthforge.alignment import published_alignment
 from synthforge.camera import Camera
+from synthforge.frames import apply_affine, place_in_generator
 from synthforge.pose import euler_deg, eye_opening, pose_of
 
 FLIP = np.diag([1.0, -1.0, -1.0])
@@ -63,8 +65,27 @@ def test_the_rotation_is_the_nearest_to_a_sheared_placement():
         np.testing.assert_allclose(gaze, ahead / np.linalg.norm(ahead), atol=2e-6)
 
 
+def test_poses_of_a_batch_are_those_of_its_heads():
+    A, b = published_alignment().as_affine()
+
+    def to_gen(points):
+        return apply_affine(A.detach(), b.detach(), place_in_generator(points))
+
+    R = torch.cat([turned(np.random.default_rng(i).normal(0, 0.3, (5, 3))) for i in range(3)])
+    joints = JOINTS + 0.01 * torch.arange(3)[:, None, None]
+    cameras = Camera.look_at(*torch.tensor([[0.1, -0.4, 0.3], [0.1, 0.0, -0.2], [20.0] * 3]))
+    together = pose_of(R, joints, to_gen, cameras)
+    for i in range(3):
+        one = slice(i, i + 1)
+        alone = pose_of(R[one], joints[one], to_gen, cameras[one])
+        for name, value in vars(alone).items():
+            assert torch.equal(getattr(together, name)[one], value), name
+        eyes = cameras[one].to_cam(to_gen(joints[one, 3:]))
+        np.testing.assert_allclose(together.eyes_cam[one], eyes, atol=1e-6)
+
+
 def test_an_eye_that_closes_opens_less():
     points = torch.zeros(1, 68, 3)
     points[0, 42:48, :2] = torch.tensor([[0, 0], [1, 1], [2, 1], [3, 0], [2, -1], [1, -1.0]])
     points[0, 36:42, :2] = torch.tensor([[0, 0], [1, 0.5], [2, 0.5], [3, 0], [2, 0], [1, 0.0]])
-    np.testing.assert_allclose(eye_opening(points)[0], [4 / 6, 1 / 6], atol=1e-6)
+    np.testing.assert_allclose(eye_opening(points + 5)[0], [4 / 6, 1 / 6], atol=1e-5)
