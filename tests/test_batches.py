@@ -15,9 +15,11 @@ from synthforge.assembly import Rig
 from synthforge.config import IMAGE_SIZE
 from synthforge.generator import GeneratorOutput
 from synthforge.labels import EXTRAS
+from synthforge.mannequin.head.baked import EXPRESSION_ACTIONS
+from synthforge.mannequin.people import draw_people
 from synthforge.rasterizer import rasterize
 from synthforge.sampling import SampleId
-from synthforge.sampling_config import NEXT3D_SAMPLING
+from synthforge.sampling_config import MANNEQUIN_SAMPLING, NEXT3D_SAMPLING
 
 
 @pytest.mark.parametrize("bounds", [(3, None), (1, None)])
@@ -45,6 +47,33 @@ def test_labels_of_bounded_work_are_the_same(bounds, monkeypatch):
 
 def test_no_ids_make_no_samples():
     assert batches.make_samples([], fake_rig()) == ([], [])
+
+
+class Frontal(FakeGenerator):
+    """Draws one face before the camera, and the same with its eyes shut."""
+
+    def draw(self, ids, config):
+        people = draw_people([SampleId(1, 0)] * 2, MANNEQUIN_SAMPLING)
+        expression = torch.zeros(2, 50)
+        blinks = [EXPRESSION_ACTIONS.index(f"eyeBlink{side}") for side in ("Left", "Right")]
+        expression[1, blinks] = 1.0
+        still = {"pose_rad": torch.zeros(2, 15), "yaw_rad": torch.zeros(2)}
+        still |= {"pitch_rad": torch.zeros(2), "center": torch.full((2, 2), 0.5)}
+        return dataclasses.replace(people, ids=tuple(ids), expression=expression, **still)
+
+
+def test_a_shut_lid_hides_the_pupil_behind_it():
+    """It is nearer by less than what hides a point of the skin."""
+    head, alignment = support_mannequin.built_head(), AlignmentMLP.from_affine(A, B)
+    rig = Rig(torch.device("cpu"), head, Frontal(A, B, 32), alignment, None, NEXT3D_SAMPLING)
+    ids = [SampleId(1, 0), SampleId(1, 1)]
+    samples, _ = batches.make_samples(ids, rig, (), ("ibug70", "mediapipe478"))
+    for sample, is_seen in zip(samples, (1, 0), strict=True):
+        labels = sample.annotation
+        assert labels["kps_visible_ibug70"][68:].tolist() == [is_seen] * 2
+        assert labels["kps_visible_mediapipe478"][[468, 473]].tolist() == [is_seen] * 2
+        assert (labels["kps_visible_ibug70"][:68] == labels["kps_visible"]).all()
+        assert labels["kps_visible"][27:68].mean() > 0.8
 
 
 class Anything(FakeGenerator):

@@ -53,6 +53,16 @@ def test_ibug70_is_the_68_and_the_pupils():
         assert eye[:, 1].min() < pupil[1] < eye[:, 1].max()
 
 
+@pytest.mark.parametrize(
+    ("name", "of_eyeballs"),
+    [("ibug70", {68, 69}), ("wflw98", {96, 97}), ("mediapipe478", {*range(468, 478)})],
+)
+def test_which_points_lie_on_eyeballs(name, of_eyeballs):
+    head = built_head()
+    on = head.schemes[name].on_eyeballs(head.face_regions)
+    assert {*torch.nonzero(on).flatten().tolist()} == of_eyeballs
+
+
 def test_wflw98_lies_where_its_layout_says():
     ours, ibug = points("wflw98"), points("ibug70")
     np.testing.assert_allclose(ours[:33:2], ibug[:17], atol=1e-6)
@@ -125,6 +135,14 @@ def test_a_flame_head_has_pupils_and_vertices_without_anyones_embedding():
     )
     pupils = (vertices[faces[found]] * bary[..., None]).sum(1)
     np.testing.assert_allclose(pupils, [[-0.029, 0.022, 0.062], [0.031, 0.022, 0.062]], atol=1e-9)
+    # Rays that are tilted: to the subject's left, then down.
+    tilts = np.array([[0.3, 0.0], [0.0, -0.4]])
+    found, bary = leaving_eyeballs(vertices, faces, regions, centers, tilts)
+    points = (vertices[faces[found]] * bary[..., None]).sum(1).reshape(2, 2, 3)
+    for two, center in zip(points, (centers[4], centers[3]), strict=True):
+        offsets = 0.012 * tilts / np.sqrt(1 - (tilts**2).sum(1, keepdims=True))
+        np.testing.assert_allclose(two[:, :2] - center[:2], offsets, atol=1e-9)
+        np.testing.assert_allclose(two[:, 2], center[2] + 0.012, atol=1e-9)
 
     soup = random_head()
     everywhere = np.arange(60) % 20

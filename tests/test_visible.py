@@ -81,6 +81,41 @@ def theirs(name, ours):
     return IGNORE if value == IGNORE else list(scheme.classes)[value]
 
 
+BARE = "face forehead eye_region eye_region+forehead right_eye_region left_eye_region scalp"
+
+
+@pytest.mark.parametrize(
+    ("ours", "lapa", "celebamask", "facesynthetics"),
+    [
+        *[(name, "skin", "skin", "SKIN") for name in BARE.split()],
+        ("background", "background", "background", "BACKGROUND"),
+        ("nose", "nose", "nose", "NOSE"),
+        ("right_eyebrow", "left eyebrow", "l_brow", "RIGHT_BROW"),
+        ("left_eyebrow", "right eyebrow", "r_brow", "LEFT_BROW"),
+        ("right_eyeball", "left eye", "l_eye", "RIGHT_EYE"),
+        ("left_eyeball", "right eye", "r_eye", "LEFT_EYE"),
+        ("right_ear", "skin", "l_ear", "RIGHT_EAR"),
+        ("left_ear", "skin", "r_ear", "LEFT_EAR"),
+        ("upper_lip", "upper lip", "u_lip", "TOP_LIP"),
+        ("lower_lip", "lower lip", "l_lip", "BOTTOM_LIP"),
+        ("inner_mouth", "inner mouth", "mouth", "MOUTH_INTERIOR"),
+        ("neck", "background", "neck", "NECK"),
+        ("neck_back", "background", "neck", "NECK"),
+        ("clothes", "background", "cloth", "CLOTHING"),
+        ("glasses", "skin", "eye_g", "GLASSES"),
+        ("lens", "skin", "eye_g", "GLASSES"),
+        ("headwear", "background", "hat", "HEADWEAR"),
+        ("mask", "background", "background", "FACEWEAR"),
+        ("earring", "skin", "ear_r", IGNORE),
+        ("hand", "background", "background", IGNORE),
+        ("object", "background", "background", IGNORE),
+        ("other_person", "background", "background", "BACKGROUND"),
+    ],
+)
+def test_what_each_of_our_classes_is_in_the_sets(ours, lapa, celebamask, facesynthetics):
+    assert [theirs(name, ours) for name in PARSINGS] == [lapa, celebamask, facesynthetics]
+
+
 def test_left_is_the_images_in_two_sets_and_the_persons_in_the_third():
     """The subject's right is on the image's left."""
     assert theirs("parsing_lapa", "right_eyebrow") == "left eyebrow"

@@ -81,6 +81,26 @@ def test_a_rotation_of_any_angle_is_scipys(angle):
     np.testing.assert_allclose(R, Rotation.from_rotvec(axis_angles).as_matrix(), atol=1e-11)
 
 
+def test_posed_joints_are_scipys():
+    """Down the tree of root, neck, jaw and eyes, from the joints at rest of the shaped head."""
+    p = parameters(4)
+    pose = torch.cat(
+        [p["pose_params"][:, :3], p["neck_pose"], p["pose_params"][:, 3:], p["eye_pose"]], 1
+    )
+    R_world, positions = layer().joints(p["shape_params"], p["expression_params"], pose)
+    for i in range(4):
+        local = Rotation.from_rotvec(pose[i].numpy().reshape(5, 3)).as_matrix()
+        used = [*range(100), *range(300, 350)]
+        coefficients = np.concatenate([p["shape_params"][i], p["expression_params"][i]])
+        rest = HEAD.J_regressor @ (HEAD.v_template + HEAD.shapedirs[..., used] @ coefficients)
+        R, at = [local[0]], [rest[0]]
+        for j, parent in enumerate(HEAD.parents[1:], 1):
+            R.append(R[parent] @ local[j])
+            at.append(at[parent] + R[parent] @ (rest[j] - rest[parent]))
+        np.testing.assert_allclose(R_world[i], R, atol=1e-12)
+        np.testing.assert_allclose(positions[i], at, atol=1e-12)
+
+
 def test_zero_parameters_give_the_template():
     zero = [torch.zeros(1, n) for n in (100, 50, 6)]
     vertices, landmarks = layer(torch.float32)(*zero)
