@@ -95,13 +95,14 @@ def test_what_is_seen_is_never_stored_as_nothing_and_too_far_is_the_farthest_ste
 
 
 def test_normals_are_in_the_camera_frame_and_outward():
-    vertices, topology, camera, fragments = scene()
+    vertices, topology, camera, fragments = scene(batch=3)
     encoded = annotate.normal_map(fragments, vertices, topology, camera)
     front = (fragments.face_ids == 0) | (fragments.face_ids == 1)
-    normal = encoded[front].float() / 127.5 - 1
-    facing = camera.R_gen_cam[0].T @ torch.tensor([0.0, 0.0, 1.0])
-    assert facing[2] < 0  # towards the camera
-    assert torch.allclose(normal, facing.expand_as(normal), atol=0.51 / 127.5)
+    for i in range(3):
+        normal = encoded[i][front[i]].float() / 127.5 - 1
+        facing = camera.R_gen_cam[i].T @ torch.tensor([0.0, 0.0, 1.0])
+        assert facing[2] < 0  # towards the camera
+        assert torch.allclose(normal, facing.expand_as(normal), atol=0.51 / 127.5)
     assert (encoded[~fragments.covered] == 0).all()
 
 

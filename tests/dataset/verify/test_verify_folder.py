@@ -233,6 +233,18 @@ def test_fix_draws_the_same_bytes_again(root):
     as_folder(root)
     output = run("verify", root, "--fix")
     assert "3 of 3 planned samples are whole." in output
+    assert "another kind of machine" not in output
+    assert contents(root) == before
+
+
+def test_fix_tells_of_a_sample_that_was_listed_with_other_bytes(root):
+    before = contents(root)
+    (path,) = (root / "manifests").iterdir()
+    listed = path.read_text().splitlines(keepends=True)
+    own = [("0" * 64 + line[64:]) if "images/000001" in line else line for line in listed]
+    path.write_text("".join(own))
+    output = run("verify", root, "--fix")
+    assert "1 sample was first drawn on another kind of machine: it is whole" in output
     assert contents(root) == before
 
 

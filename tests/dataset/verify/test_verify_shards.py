@@ -7,7 +7,7 @@ import shutil
 import fsspec
 import pytest
 from support_shards import empty_memory
-from support_verified import SAMPLES, contents, copied, edit, run
+from support_verified import A_SHARD, SAMPLES, contents, copied, edit, run
 
 from synthforge.dataset.folder import DatasetError
 from synthforge.dataset.shards.record import Record, pack, unpack
@@ -182,6 +182,15 @@ def test_fix_draws_the_same_bytes_again(root):
     (root / "index.json").unlink()
     output = run("verify", root, "--fix")
     assert f"{SAMPLES} of {SAMPLES} planned samples are whole." in output
+    assert "another kind of machine" not in output
+    assert contents(root) == before
+
+
+def test_fix_tells_of_a_shard_that_was_recorded_with_other_bytes(root):
+    before = contents(root)
+    edit(record(root), lambda known: known | {"sha256": "0" * 64})
+    output = run("verify", root, "--fix")
+    assert f"{A_SHARD} samples were first drawn on another kind of machine" in output
     assert contents(root) == before
 
 
