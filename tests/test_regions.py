@@ -123,6 +123,8 @@ def test_masks_paint_what_a_person_would(painted, x, y, name):
         ((0.03, 0.04, 0.056), ["forehead"], "forehead"),  # 6 mm before it
         ((-0.054, 0.04, 0.05), ["forehead", "eye_region"], "right_eyebrow"),  # beyond its end
         ((-0.056, 0.04, 0.05), ["eye_region"], "eye_region"),
+        ((-0.006, 0.04, 0.05), ["eye_region"], "right_eyebrow"),  # and beyond the other
+        ((-0.003, 0.04, 0.05), ["eye_region"], "eye_region"),
         ((-0.03, 0.04, 0.05), ["right_eye_region"], "right_eye_region"),
         ((0.01, -0.045, 0.05), ["face", "lips"], "upper_lip"),
         ((0.01, -0.06, 0.05), ["face", "lips"], "lower_lip"),
