@@ -2,8 +2,10 @@
 
 An .npz of plain arrays, of N faces:
 
-format        int64 (1,): 1, they are of the built-in head; 2, of FLAME
+format        int64 (1,): 3, they are of the built-in head; 4, of FLAME
 angles_rad    float32 (N, 3), yaw, pitch and roll of the head before the camera: see synthforge.pose
+gaze_rad      float32 (N, 2), how far the eyes look past the camera, to their left and down: their
+              common turn less the direction of the camera from the head; see synthforge.likeness
 shape         float32 (N, 100), standard deviations
 residual_px   float32 (N,), mean distance of recovered and detected points in the photograph
 residual      float32 (N,), the same in outer-eye distances
@@ -49,6 +51,7 @@ _MOST_FACES = 100_000
 _Bounds = dict[str, tuple[tuple[int, ...], tuple[float, ...], tuple[float, ...]]]
 _OF_ANY: _Bounds = {
     "angles_rad": ((3,), (-math.pi, -math.pi / 2, -math.pi), (math.pi, math.pi / 2, math.pi)),
+    "gaze_rad": ((2,), (-math.pi / 2,), (math.pi / 2,)),
     "shape": ((100,), (-10.0,), (10.0,)),
     "residual_px": ((), (0.0,), (1e6,)),
     "residual": ((), (0.0,), (1e6,)),
@@ -62,35 +65,39 @@ _OF_FLAME: _Bounds = {
     "expression": ((50,), (-10.0,), (10.0,)),
     "jaw_rad": ((), (0.0,), (math.pi / 2,)),
 }
-_BUILT_IN, _FLAME = 1, 2
+_BUILT_IN, _FLAME = 3, 4
+_WITHOUT_GAZE = (1, 2)
 _ARRAYS = {_BUILT_IN: _OF_ANY | _OF_BUILT_IN, _FLAME: _OF_ANY | _OF_FLAME}
 # What samples are drawn from.
 _DRAWN = {
-    _BUILT_IN: ("angles_rad", "framing", "face_actions", "shape"),
-    _FLAME: ("angles_rad", "expression", "jaw_rad", "shape"),
+    _BUILT_IN: ("angles_rad", "framing", "gaze_rad", "face_actions", "shape"),
+    _FLAME: ("angles_rad", "expression", "gaze_rad", "jaw_rad", "shape"),
 }
 # The generator whose head it is.
 _GENERATORS = {_BUILT_IN: "mannequin", _FLAME: "next3d"}
-_WAY_OUT = "Give a file that `synthforge fit` wrote"
+_WAY_OUT = "Run `synthforge fit` again, or give another file that it wrote"
 
 
 @dataclass(frozen=True)
 class Face:
-    """One draw of the built-in head: angles_rad (3,), framing (3,), face_actions (52,), shape
-    (100,), float64."""
+    """One draw of the built-in head: angles_rad (3,), framing (3,), gaze_rad (2,), face_actions
+    (52,), shape (100,), float64."""
 
     angles_rad: NDArray[np.float64]
     framing: NDArray[np.float64]
+    gaze_rad: NDArray[np.float64]
     face_actions: NDArray[np.float64]
     shape: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class FlameFace:
-    """One draw of FLAME: angles_rad (3,), expression (50,), shape (100,), float64."""
+    """One draw of FLAME: angles_rad (3,), expression (50,), gaze_rad (2,), shape (100,),
+    float64."""
 
     angles_rad: NDArray[np.float64]
     expression: NDArray[np.float64]
+    gaze_rad: NDArray[np.float64]
     jaw_rad: float
     shape: NDArray[np.float64]
 
@@ -136,35 +143,37 @@ class Like:
         }
 
     def draw(self, rng: np.random.Generator) -> Face:
-        """One face of the built-in head with its own pose, framing and expression, jittered.
+        """One face of the built-in head with its own pose, framing, gaze and expression, jittered.
 
-        Pose and framing by the smoothed bootstrap that keeps mean and variance (Silverman 1986,
-        6.4.1). Actions are scaled, so that what a face doesn't do stays 0.
+        Pose, framing and gaze by the smoothed bootstrap that keeps mean and variance (Silverman
+        1986, 6.4.1). Actions are scaled, so that what a face doesn't do stays 0.
         """
         row, h = self._row(rng), self.jitter
-        noise = rng.standard_normal(6 + 1 + self.arrays["face_actions"].shape[1])
+        noise = rng.standard_normal(8 + 1 + self.arrays["face_actions"].shape[1])
         framing = self.arrays["framing"].astype(np.float64)
         framing[:, 0] = np.log(np.maximum(framing[:, 0], 1e-3))
-        placed = np.concatenate([self.arrays["angles_rad"], framing], 1)
-        drawn = self._smoothed(placed, row, noise[:6])
+        placed = np.concatenate([self.arrays["angles_rad"], framing, self.arrays["gaze_rad"]], 1)
+        drawn = self._smoothed(placed, row, noise[:8])
         drawn[3] = math.exp(drawn[3])
-        scale = np.exp(0.5 * h * noise[6] + 0.25 * h * noise[7:])
+        scale = np.exp(0.5 * h * noise[8] + 0.25 * h * noise[9:])
         actions = (self.arrays["face_actions"][row] * scale).clip(0, 1)
         shape = self.arrays["shape"][row].astype(np.float64)
-        return Face(drawn[:3], drawn[3:], actions, shape)
+        return Face(drawn[:3], drawn[3:6], drawn[6:], actions, shape)
 
     def draw_flame(self, rng: np.random.Generator) -> FlameFace:
-        """One face of FLAME with its own pose and expression, jittered by the smoothed bootstrap.
+        """One face of FLAME with its own pose, gaze and expression, jittered by the smoothed
+        bootstrap.
 
         The jaw is scaled, so that a closed one stays closed.
         """
         row = self._row(rng)
-        values = np.concatenate([self.arrays["angles_rad"], self.arrays["expression"]], 1)
+        names = ("angles_rad", "gaze_rad", "expression")
+        values = np.concatenate([self.arrays[name] for name in names], 1)
         noise = rng.standard_normal(values.shape[1] + 1)
         drawn = self._smoothed(values.astype(np.float64), row, noise[:-1])
         jaw_rad = float(self.arrays["jaw_rad"][row]) * math.exp(0.5 * self.jitter * noise[-1])
         shape = self.arrays["shape"][row].astype(np.float64)
-        return FlameFace(drawn[:3], drawn[3:], min(jaw_rad, math.pi / 2), shape)
+        return FlameFace(drawn[:3], drawn[5:], drawn[3:5], min(jaw_rad, math.pi / 2), shape)
 
     def _row(self, rng: np.random.Generator) -> int:
         return min(int(rng.random() * len(self)), len(self) - 1)
@@ -215,7 +224,10 @@ def _read(path: Path) -> dict[str, Array]:
     if "format" not in values:
         raise FileFormatError("has no format")
     version = to_array(values["format"])
-    if version.shape != (1,) or version.dtype.kind != "i" or version[0] not in _ARRAYS:
+    is_number = version.shape == (1,) and version.dtype.kind == "i"
+    if is_number and version[0] in _WITHOUT_GAZE:
+        raise FileFormatError("was made by a SynthForge that did not recover gaze")
+    if not is_number or version[0] not in _ARRAYS:
         raise FileFormatError(f"is not of format {' or '.join(map(str, _ARRAYS))}")
     expected = _ARRAYS[int(version[0])]
     missing = [name for name in expected if name not in values]

@@ -1,8 +1,10 @@
-"""How head and camera turn so that a head is seen like one in a photograph."""
+"""How head and camera turn so that a head is seen like one in a photograph, and where its eyes find
+the camera."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -10,8 +12,34 @@ import torch
 from numpy.typing import NDArray
 
 from synthforge.camera import Camera
+from synthforge.frames import place_in_generator
 
 _FURTHEST = math.pi / 2
+
+
+def camera_angles(
+    neck_rad: NDArray[np.float32],
+    camera: Sequence[NDArray[np.float32]],
+    neck_flame: NDArray[np.float64],
+    eyes_flame: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """How far eyes turn to the head's left and down to look at the camera, radians, (2,).
+
+    neck_rad: axis-angle (3,). camera: yaw, pitch and fov of the one that is looked at. neck_flame,
+    eyes_flame: the neck's joint and the middle between the eyes at rest, metres, (3,).
+    """
+    R_flame_head, _ = cv2.Rodrigues(neck_rad.astype(np.float64))
+    eyes_flame = neck_flame + R_flame_head @ (eyes_flame - neck_flame)
+    eyes_gen = place_in_generator(torch.from_numpy(eyes_flame)[None])[0].numpy()
+    looked_at = Camera.look_at(*(torch.from_numpy(number)[None] for number in camera))
+    return across_and_down(R_flame_head.T @ (looked_at.center_gen[0].numpy() - eyes_gen))
+
+
+def across_and_down(direction: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Angles to the head's left and down, radians, (2,), of a direction (3,) in the head's axes: x
+    to its left, y up, z out of the face."""
+    x, y, z = direction
+    return np.array([math.atan2(x, z), -math.atan2(y, math.hypot(x, z))])
 
 
 def turns(angles_rad: NDArray[np.float64], camera_share: float) -> dict[str, float]:

@@ -98,7 +98,8 @@ class SamplingConfig:
     fov_deg then follows from it. offset_x, offset_y: of the box's middle from the image's, image
     widths, right and down; less where a part of the face would leave the image. None for all of
     them: the camera looks at one point of the head's frame.
-    like: faces in photographs whose pose, framing and expression are drawn instead; see Like.
+    like: faces in photographs whose pose, framing, expression and gaze are drawn instead; see
+    Like.
     cut: share of the samples in which a border of the image cuts a twentieth to four tenths of the
     box off.
     """

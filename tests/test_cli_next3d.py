@@ -255,6 +255,7 @@ def test_samples_like_faces_of_flame(workplace, tmp_path):
         "angles_rad": np.float32([[0.3, -0.1, 0.2]]),
         "expression": rng.normal(size=(1, 50)).astype(np.float32),
         "jaw_rad": np.float32([0.1]),
+        "gaze_rad": np.float32([[0.1, 0]]),
         "shape": rng.normal(size=(1, 100)).astype(np.float32),
         **dict.fromkeys(("residual_px", "residual"), np.float32([1])),
     }

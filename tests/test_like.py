@@ -44,6 +44,7 @@ def faces(count=FACES):
     numbers = {
         "angles_rad": angles,
         "framing": framing,
+        "gaze_rad": rng.normal(0, (0.1, 0.05), (count, 2)),
         "fov_deg": np.full(count, 20.0),
         "face_actions": actions,
         "shape": np.full((count, 100), 0.5),
@@ -57,6 +58,7 @@ def flame_faces(count=FACES):
     rng = np.random.default_rng(6)
     numbers = {
         "angles_rad": rng.normal(0, (0.3, 0.1, 0.15), (count, 3)),
+        "gaze_rad": rng.normal(0, (0.1, 0.05), (count, 2)),
         "expression": rng.normal(0, 1, (count, 50)),
         "jaw_rad": rng.uniform(0, 0.3, count) * (rng.random(count) < 0.5),
         "shape": rng.normal(0, 1, (count, 100)),
@@ -91,13 +93,13 @@ def test_a_file_of_flame_comes_back(tmp_path):
     other = flame_faces()
     other["jaw_rad"][3] += 0.001
     assert Like(other) != like
-    np.savez(tmp_path / "bad.npz", format=np.array([2]), **faces(3))
+    np.savez(tmp_path / "bad.npz", format=np.array([4]), **faces(3))
     with pytest.raises(ConfigError, match="has no expression, jaw_rad"):
         read_like(tmp_path / "bad.npz")
 
 
 def broken(**changes):
-    arrays = {"format": np.array([1]), **faces(3)} | changes
+    arrays = {"format": np.array([3]), **faces(3)} | changes
     return {name: value for name, value in arrays.items() if value is not None}
 
 
@@ -110,7 +112,11 @@ def with_entry(name, value):
 @pytest.mark.parametrize(
     ("arrays", "said"),
     [
-        (broken(format=np.array([3])), "is not of format 1 or 2"),
+        (broken(format=np.array([5])), "is not of format 3 or 4"),
+        (broken(format=np.array([1])), "was made by a SynthForge that did not recover gaze. Run"),
+        (broken(format=np.array([2])), "was made by a SynthForge that did not recover gaze. Run"),
+        (broken(gaze_rad=None), "has no gaze_rad"),
+        (with_entry("gaze_rad", 1.6), "has gaze_rad outside"),
         (broken(format=None), "has no format"),
         (broken(shape=None), "has no shape"),
         (broken(shape=np.zeros((3, 99), np.float32)), "has shape of float32 (3, 99)"),
@@ -119,7 +125,7 @@ def with_entry(name, value):
         (with_entry("angles_rad", np.nan), "has angles_rad outside"),
         (with_entry("face_actions", 1.5), "has face_actions outside"),
         (with_entry("shape", np.inf), "has shape outside"),
-        ({"format": np.array([1]), **faces(0)}, "holds 0 faces"),
+        ({"format": np.array([3]), **faces(0)}, "holds 0 faces"),
         (broken(angles_rad=np.array([object()] * 3)), ""),
     ],
 )

@@ -95,8 +95,8 @@ sampling_options = stacked(
         "--like",
         type=PathOption(dir_okay=False),
         default=None,
-        help="Poses, framings and expressions like those in photographs: a file of `synthforge "
-        "fit`.",
+        help="Poses, framings, expressions and gazes like those in photographs: a file of "
+        "`synthforge fit`.",
     ),
     click.option(
         "--like_jitter",

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
-import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from synthforge.camera import Camera
 from synthforge.config import CAMERA_RADIUS
-from synthforge.frames import UNITS_PER_METRE, place_in_generator
+from synthforge.frames import UNITS_PER_METRE
+from synthforge.likeness import camera_angles
 from synthforge.mannequin.framing import frame, hold_pose
 from synthforge.mannequin.hair.chosen import choose_hair
 from synthforge.mannequin.head.baked import ACTIONS, EXPRESSION_ACTIONS, average_joints, baked_head
@@ -124,7 +121,13 @@ def _draw_person(sample: SampleId, config: SamplingConfig) -> tuple[Row, Row]:
     if isinstance(factors.face, Mapping) and any(n.startswith("eyeLook") for n in factors.face):
         pose[9:] = _listed_gaze(face)
     else:
-        pose[9:] = _gaze(expression_id.stream("gaze"), row, watching)
+        _, neck, _, left_eye, right_eye = average_joints()
+        looked = camera_angles(pose[3:6], watching, neck, (left_eye + right_eye) / 2)
+        if like is not None:
+            looked = (looked + like.gaze_rad).round(6)
+        else:
+            looked = _drawn_look(expression_id.stream("gaze"), looked)
+        pose[9:] = _gaze(looked, expression)
     labels["face_actions"] = face_actions(expression, pose)
     return row, labels | number_labels(factors)
 
@@ -163,34 +166,27 @@ def _listed_gaze(actions: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.array(turns, np.float32)
 
 
-def _gaze(
-    rng: np.random.Generator, row: Row, camera: Sequence[NDArray[np.float32]]
-) -> NDArray[np.float32]:
-    """Axis-angles of the left and the right eye, (6,), within what eyeLook* can do.
-
-    camera: yaw, pitch and fov of the one that is looked at.
-    """
-    _, neck, _, left_eye, right_eye = average_joints()
-    eyes = (left_eye + right_eye) / 2
-    R_flame_head, _ = cv2.Rodrigues(row["pose_rad"][3:6].astype(np.float64))
-    eyes_flame = neck + R_flame_head @ (eyes - neck)
-    eyes_gen = place_in_generator(torch.from_numpy(eyes_flame)[None])[0].numpy()
-    looked_at = Camera.look_at(*(torch.from_numpy(number)[None] for number in camera))
-    x, y, z = R_flame_head.T @ (looked_at.center_gen[0].numpy() - eyes_gen)
-    across, down = math.atan2(x, z), -math.atan2(y, math.hypot(x, z))
-
-    where, (sideways, upright) = rng.random(), rng.standard_normal(2).clip(-2, 2)
+def _drawn_look(rng: np.random.Generator, to_camera: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Where people look, radians to their left and down, (2,). to_camera: such angles of it."""
+    where, aside = rng.random(), rng.standard_normal(2).clip(-2, 2)
     kinds = ((_AT_CAMERA, _OFF_CAMERA), (_AT_CAMERA + _NEAR_CAMERA, _NEAR))
     spread = next((spread for share, spread in kinds if where < share), _ANYWHERE)
-    if spread is _ANYWHERE or max(abs(across), abs(down)) > _EYES_REACH_RAD:
-        across, down, spread = 0.0, 0.0, _ANYWHERE
-    across, down = across + spread[0] * sideways, down + spread[1] * upright
+    if spread is _ANYWHERE or abs(to_camera).max() > _EYES_REACH_RAD:
+        to_camera, spread = np.zeros(2), _ANYWHERE
+    return to_camera + spread * aside
+
+
+def _gaze(looked_rad: NDArray[np.float64], expression: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Axis-angles of the left and the right eye, (6,), within what eyeLook* can do, of a look
+    (2,) to the left and down."""
+    across, down = looked_rad
+    _, _, _, left_eye, right_eye = average_joints()
     # Each eye's own line to a point as far away as the camera.
-    inwards = float(left_eye[0] - eyes[0]) * UNITS_PER_METRE / CAMERA_RADIUS
+    inwards = float(left_eye[0] - right_eye[0]) / 2 * UNITS_PER_METRE / CAMERA_RADIUS
     full_down, full_in, full_out, full_up = baked_head().gaze_rad.tolist()
     down = min(max(down, -full_up), full_down)
     left = min(max(across - inwards, -full_in), full_out)
     right = min(max(across + inwards, -full_out), full_in)
     # A closed lid would follow the eye too far.
-    open_left, open_right = 1 - row["expression"][_BLINKS]
+    open_left, open_right = 1 - expression[_BLINKS]
     return np.array([down * open_left, left, 0, down * open_right, right, 0], np.float32)

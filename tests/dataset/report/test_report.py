@@ -59,6 +59,7 @@ def test_photographs_stand_beside_the_dataset(tmp_path):
     faces = {
         "angles_rad": np.float32([[0.5, 0, 0], [0.1, 0, 0]]),
         "framing": np.float32([[0.5, 0, 0]] * 2),
+        "gaze_rad": np.float32([[0.1, 0]] * 2),
         "fov_deg": np.full(2, 20, np.float32),
         "face_actions": np.float32([np.eye(52)[4], np.zeros(52)]),
         "shape": np.zeros((2, 100), np.float32),
