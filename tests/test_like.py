@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from support_like import FACES, faces, flame_faces, people_like
 
 from synthforge.camera import focal_from_fov
 from synthforge.card_settings import settings_of
@@ -28,50 +29,9 @@ from synthforge.pose import euler_deg, pose_of
 from synthforge.sampling import SampleId
 from synthforge.sampling_config import MANNEQUIN_SAMPLING
 
-FACES = 40
-
-
-def faces(count=FACES):
-    rng = np.random.default_rng(5)
-    smile = rng.random(count) < 0.5
-    actions = np.zeros((count, 52))
-    actions[:, [ACTIONS.index(f"mouthSmile{side}") for side in ("Left", "Right")]] = (
-        0.7 * smile[:, None]
-    )
-    angles = rng.normal(0, (0.3, 0.1, 0.15), (count, 3))
-    angles[:, 0] = abs(angles[:, 0]) * np.where(smile, 1, -1)  # those who smile turn left
-    framing = np.stack([rng.uniform(0.3, 0.4, count), *rng.normal(0, 0.03, (2, count))], 1)
-    numbers = {
-        "angles_rad": angles,
-        "framing": framing,
-        "gaze_rad": rng.normal(0, (0.1, 0.05), (count, 2)),
-        "fov_deg": np.full(count, 20.0),
-        "face_actions": actions,
-        "shape": np.full((count, 100), 0.5),
-        "residual_px": np.ones(count),
-        "residual": np.full(count, 0.01),
-    }
-    return {name: value.astype(np.float32) for name, value in numbers.items()}
-
-
-def flame_faces(count=FACES):
-    rng = np.random.default_rng(6)
-    numbers = {
-        "angles_rad": rng.normal(0, (0.3, 0.1, 0.15), (count, 3)),
-        "gaze_rad": rng.normal(0, (0.1, 0.05), (count, 2)),
-        "expression": rng.normal(0, 1, (count, 50)),
-        "jaw_rad": rng.uniform(0, 0.3, count) * (rng.random(count) < 0.5),
-        "shape": rng.normal(0, 1, (count, 100)),
-        "residual_px": np.ones(count),
-        "residual": np.full(count, 0.01),
-    }
-    return {name: value.astype(np.float32) for name, value in numbers.items()}
-
-
-def people_like(like, indices=range(6)):
-    return draw_people(
-        [SampleId(1, index) for index in indices], replace(MANNEQUIN_SAMPLING, like=like)
-    )
+ANGLES = ["yaw", "pitch", "roll"]
+GAZE = ["gaze past the camera, left", "gaze past the camera, down"]
+FRAMING = ["face size", "face right of the middle", "face below the middle"]
 
 
 def test_a_file_comes_back(tmp_path):
@@ -83,6 +43,9 @@ def test_a_file_comes_back(tmp_path):
     other = faces()
     other["framing"][3, 1] += 0.001
     assert Like(other).fingerprint != Like(faces()).fingerprint
+    other = faces()
+    other["gaze_rad"][3, 1] += 0.001
+    assert Like(other).fingerprint != Like(faces()).fingerprint
 
 
 def test_a_file_of_flame_comes_back(tmp_path):
@@ -92,6 +55,9 @@ def test_a_file_of_flame_comes_back(tmp_path):
     assert like == Like(flame_faces()) and like.arrays.keys() == flame_faces().keys()
     other = flame_faces()
     other["jaw_rad"][3] += 0.001
+    assert Like(other) != like
+    other = flame_faces()
+    other["gaze_rad"][3, 0] += 0.001
     assert Like(other) != like
     np.savez(tmp_path / "bad.npz", format=np.array([4]), **faces(3))
     with pytest.raises(ConfigError, match="has no expression, jaw_rad"):
@@ -180,6 +146,11 @@ def test_correlations_and_spread_survive():
     angles = np.stack([face.angles_rad for face in drawn])
     own = like.arrays["angles_rad"]
     np.testing.assert_allclose(angles.std(0), own.std(0), rtol=0.1)
+    gaze, own_gaze = np.stack([face.gaze_rad for face in drawn]), like.arrays["gaze_rad"]
+    np.testing.assert_allclose(gaze.std(0), own_gaze.std(0), rtol=0.1)
+    np.testing.assert_allclose(gaze.mean(0), own_gaze.mean(0), atol=0.01)
+    together = np.corrcoef(own[:, 0], own_gaze[:, 0])[0, 1]
+    assert np.corrcoef(angles[:, 0], gaze[:, 0])[0, 1] == pytest.approx(together, abs=0.1)
     smiles = np.stack([face.face_actions for face in drawn])[:, ACTIONS.index("mouthSmileLeft")] > 0
     share = (like.arrays["face_actions"][:, ACTIONS.index("mouthSmileLeft")] > 0).mean()
     assert smiles.mean() == pytest.approx(share, abs=0.05)
@@ -190,16 +161,26 @@ def test_correlations_and_spread_survive():
 def test_faces_of_flame_keep_their_spread():
     like = Like(flame_faces(), jitter=0.5)
     drawn = [like.draw_flame(SampleId(0, index).stream("like")) for index in range(1500)]
-    for name in ("angles_rad", "expression"):
+    for name in ("angles_rad", "expression", "gaze_rad"):
         values = np.stack([getattr(face, name) for face in drawn])
         np.testing.assert_allclose(values.std(0), like.arrays[name].std(0), rtol=0.12)
+        np.testing.assert_allclose(values.mean(0), like.arrays[name].mean(0), atol=0.15)
     closed = np.mean([face.jaw_rad == 0 for face in drawn])
     assert closed == pytest.approx((like.arrays["jaw_rad"] == 0).mean(), abs=0.05)
 
 
 def test_a_report_shows_what_faces_of_flame_have():
     columns, actions = beside(Like(flame_faces()), ("jawOpen",))
-    assert list(columns) == ["yaw", "pitch", "roll"] and actions == {}
+    assert list(columns) == [*ANGLES, *GAZE] and actions == {}
+
+
+def test_a_report_tells_gaze_apart_from_actions():
+    like = Like(faces())
+    columns, actions = beside(like, ACTIONS)
+    assert list(columns) == [*ANGLES, *GAZE, *FRAMING]
+    np.testing.assert_allclose(columns[GAZE[1]], np.degrees(like.arrays["gaze_rad"][:, 1]), 1e-5)
+    np.testing.assert_allclose(columns["face size"], 100 * like.arrays["framing"][:, 0], 1e-5)
+    assert len(actions) == 44 and not [name for name in actions if name.startswith("eyeLook")]
 
 
 def test_a_sample_is_its_own_and_nobodys_shape():
@@ -234,6 +215,7 @@ def test_the_recipe_keeps_its_fingerprint():
         ({"face_size": Range(0.4, 0.5)}, "--like says what --face_size does"),
         ({"expression": Range(0, 1)}, "--like says what --expression does"),
         ({"grid": Grid(identities=2, expressions=2)}, "the recipe's grid"),
+        ({"grid": Grid(expressions=({"eyeLookUpLeft": 1.0},))}, "the recipe's grid"),
     ],
 )
 def test_what_says_the_same(overrides, said):

@@ -119,7 +119,7 @@ def rig(**parts):
 
 
 def faces_in_photographs():
-    sizes = {"angles_rad": 3, "framing": 3, "face_actions": 52, "shape": 100}
+    sizes = {"angles_rad": 3, "framing": 3, "gaze_rad": 2, "face_actions": 52, "shape": 100}
     return Like({name: np.zeros((2, size), np.float32) for name, size in sizes.items()})
 
 

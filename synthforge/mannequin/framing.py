@@ -99,6 +99,14 @@ def face_box(row: Row) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return flat.min(0), flat.max(0)
 
 
+def framing_of(row: Row) -> NDArray[np.float64]:
+    """The face_size, offset_x and offset_y (3,) of SamplingConfig that a row's face has."""
+    low, high = face_box(row)
+    focal = float(focal_from_fov(torch.from_numpy(np.asarray(row["fov_deg"], np.float64))))
+    middle = row["center"] + focal * (low + high) / 2 - 0.5
+    return np.array([focal * (high - low).max(), *middle])
+
+
 @functools.cache
 def _face() -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Points (N, 3) of jaw, brows and nose, their directions (N, 3, 100) and the neck's joint."""

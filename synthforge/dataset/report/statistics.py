@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthforge.dataset.read import Dataset, palette_ids
-from synthforge.dataset.stored import StoredSample
+from synthforge.dataset.report.numbers import UNITS, numbers_beside, numbers_of
 from synthforge.landmarks import LEFT_EYE, OUTER_LIP, RIGHT_EYE
 from synthforge.regions import REGIONS
 
@@ -28,54 +27,6 @@ _ANCHORS = np.array([(0.35, 0.42), (0.65, 0.42), (0.5, 0.72)])
 # From this activation on a face does an action.
 _ACTIVE = 0.3
 _ACTIONS_SHOWN = 16
-
-
-@dataclass(frozen=True)
-class Column:
-    """A number of each sample. of: from it and its image's width; None: it has none."""
-
-    title: str
-    unit: str
-    of: Callable[[StoredSample, int], float | None]
-
-
-def _euler(axis: int, camera_key: str | None) -> Callable[[StoredSample, int], float | None]:
-    """The head's angle as seen; the camera's where the annotation does not have it."""
-
-    def of(sample: StoredSample, _: int) -> float | None:
-        if "head_euler_deg" in sample.annotation:
-            return float(sample.numbers("head_euler_deg")[axis])
-        if camera_key is None:
-            points = sample.numbers("2d_kps")
-            x, y = points[LEFT_EYE].mean(0) - points[RIGHT_EYE].mean(0)
-            return math.degrees(math.atan2(y, x))
-        angle_rad = _number(sample, camera_key)
-        return None if angle_rad is None else math.degrees(angle_rad)
-
-    return of
-
-
-def _number(sample: StoredSample, key: str) -> float | None:
-    return float(sample.numbers(key)) if key in sample.annotation else None
-
-
-def _plain(key: str) -> Callable[[StoredSample, int], float | None]:
-    return lambda sample, _: _number(sample, key)
-
-
-def _size(sample: StoredSample, width: int) -> float:
-    points = sample.numbers("2d_kps")
-    return float(100 * (points.max(0) - points.min(0)).max() / width)
-
-
-COLUMNS = (
-    Column("yaw", "deg", _euler(0, "yaw_rad")),
-    Column("pitch", "deg", _euler(1, "pitch_rad")),
-    Column("roll", "deg", _euler(2, None)),
-    Column("field of view", "deg", _plain("fov_deg")),
-    Column("face size", "% of the image", _size),
-    Column("age", "years", _plain("age_years")),
-)
 
 
 @dataclass(frozen=True)
@@ -100,13 +51,12 @@ def beside(
 ) -> tuple[dict[str, NDArray[np.float64]], dict[str, float]]:
     """What faces in photographs have of a dataset's: columns by title, and actions' shares.
 
-    names: of the face actions; FLAME has none.
+    names: of the face actions; FLAME has none, and the eyes' are told by gaze.
     """
-    angles = np.degrees(like.arrays["angles_rad"].astype(np.float64))
     actions = like.arrays.get("face_actions", np.zeros((1, 0)))
-    active = (actions >= _ACTIVE).mean(0).tolist()
-    columns = dict(zip(("yaw", "pitch", "roll"), angles.T, strict=True))
-    return columns, dict(zip(names, active, strict=False))
+    active = zip(names, (actions >= _ACTIVE).mean(0).tolist(), strict=False)
+    shares = {name: share for name, share in active if not name.startswith("eyeLook")}
+    return numbers_beside(like), shares
 
 
 def spread(dataset: Dataset, count: int) -> list[int]:
@@ -117,16 +67,14 @@ def spread(dataset: Dataset, count: int) -> list[int]:
 
 def statistics(dataset: Dataset, image_width: int) -> Statistics:
     """Raises DatasetError if a file cannot be read."""
-    rows: dict[str, list[float]] = {column.title: [] for column in COLUMNS}
+    rows: dict[str, list[float]] = {title: [] for title in UNITS}
     actions = []
     heat = np.zeros((_HEAT, _HEAT))
     numbers = spread(dataset, _NUMBERS)
     for index in numbers:
         sample = dataset.sample(index, ())
-        for column in COLUMNS:
-            value = column.of(sample, image_width)
-            if value is not None:
-                rows[column.title].append(value)
+        for title, number in numbers_of(sample, image_width).items():
+            rows[title].append(number)
         if "face_actions" in sample.annotation:
             actions.append(sample.numbers("face_actions") >= _ACTIVE)
         places = (sample.numbers("2d_kps") * (_HEAT / image_width)).astype(int)
@@ -140,9 +88,7 @@ def statistics(dataset: Dataset, image_width: int) -> Statistics:
     return Statistics(
         read=len(numbers),
         columns={
-            column.title: (column.unit, np.array(rows[column.title]))
-            for column in COLUMNS
-            if rows[column.title]
+            title: (UNITS[title], np.array(values)) for title, values in rows.items() if values
         },
         actions=dict(often),
         region_shares=region_shares,

@@ -4,8 +4,8 @@ import json
 
 import pytest
 import torch
+from support_like import faces
 from support_verified import contents, run
-from test_like import faces
 
 from synthforge.alignment import AlignmentMLP
 from synthforge.alignment_weights import AlignmentOrigin, save_alignment
