@@ -31,7 +31,7 @@ from synthforge.sampling_config import MANNEQUIN_SAMPLING
 
 ANGLES = ["yaw", "pitch", "roll"]
 GAZE = ["gaze past the camera, left", "gaze past the camera, down"]
-FRAMING = ["face size", "face right of the middle", "face below the middle"]
+FRAMING = ["face size", "offset right", "offset down"]
 
 
 def test_a_file_comes_back(tmp_path):

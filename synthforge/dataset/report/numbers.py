@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _ANGLES = ("yaw", "pitch", "roll")
 _GAZE = ("gaze past the camera, left", "gaze past the camera, down")
-_FRAMING = ("face size", "face right of the middle", "face below the middle")
+_FRAMING = ("face size", "offset right", "offset down")
 # In the page's order.
 UNITS = {
     **dict.fromkeys((*_ANGLES, *_GAZE, "field of view"), "deg"),
