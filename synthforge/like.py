@@ -16,11 +16,15 @@ of the built-in head:
 framing       float32 (N, 3), face_size, offset_x and offset_y of config.SamplingConfig
 fov_deg       float32 (N,), diagonal field of view at the built-in head's distance
 face_actions  float32 (N, 52), 0 to 1, in the order of ACTIONS
+usual         float32 (52,), mean actions of faces that are drawn without photographs
+left_open     float32 (52, 52), what points leave open of how actions depart from these: a face that
+              departs by d is recovered as one that departs by d - left_open d
 
 of FLAME:
 
 expression    float32 (N, 50), standard deviations
 jaw_rad       float32 (N,), opening of the jaw joint
+left_open     float32 (50, 50), of the expression, whose usual is 0
 """
 
 from __future__ import annotations
@@ -67,11 +71,18 @@ _OF_FLAME: _Bounds = {
 }
 _BUILT_IN, _FLAME = 3, 4
 _WITHOUT_GAZE = (1, 2)
-_ARRAYS = {_BUILT_IN: _OF_ANY | _OF_BUILT_IN, _FLAME: _OF_ANY | _OF_FLAME}
+_OF_FACES = {_BUILT_IN: _OF_ANY | _OF_BUILT_IN, _FLAME: _OF_ANY | _OF_FLAME}
+# What is not of single faces.
+_OF_ALL: dict[int, _Bounds] = {
+    _BUILT_IN: {"usual": ((52,), (0.0,), (1.0,)), "left_open": ((52, 52), (-100.0,), (100.0,))},
+    _FLAME: {"left_open": ((50, 50), (-100.0,), (100.0,))},
+}
 # What samples are drawn from.
 _DRAWN = {
-    _BUILT_IN: ("angles_rad", "framing", "gaze_rad", "face_actions", "shape"),
-    _FLAME: ("angles_rad", "expression", "gaze_rad", "jaw_rad", "shape"),
+    _BUILT_IN: (
+        *("angles_rad", "framing", "gaze_rad", "face_actions", "usual", "left_open", "shape"),
+    ),
+    _FLAME: ("angles_rad", "expression", "gaze_rad", "jaw_rad", "left_open", "shape"),
 }
 # The generator whose head it is.
 _GENERATORS = {_BUILT_IN: "mannequin", _FLAME: "next3d"}
@@ -142,11 +153,12 @@ class Like:
             "identity": self.identity,
         }
 
-    def draw(self, rng: np.random.Generator) -> Face:
+    def draw(self, rng: np.random.Generator, usual: NDArray[np.float64]) -> Face:
         """One face of the built-in head with its own pose, framing, gaze and expression, jittered.
 
         Pose, framing and gaze by the smoothed bootstrap that keeps mean and variance (Silverman
-        1986, 6.4.1). Actions are scaled, so that what a face doesn't do stays 0.
+        1986, 6.4.1). Actions are scaled; what the points leave open of them is that of a usual face
+        (52,), as it is drawn without photographs: recovered faces alone would move too little.
         """
         row, h = self._row(rng), self.jitter
         noise = rng.standard_normal(8 + 1 + self.arrays["face_actions"].shape[1])
@@ -156,7 +168,8 @@ class Like:
         drawn = self._smoothed(placed, row, noise[:8])
         drawn[3] = math.exp(drawn[3])
         scale = np.exp(0.5 * h * noise[8] + 0.25 * h * noise[9:])
-        actions = (self.arrays["face_actions"][row] * scale).clip(0, 1)
+        actions = self.arrays["face_actions"][row] * scale
+        actions = self._filled(actions, usual - self.arrays["usual"]).clip(0, 1)
         shape = self.arrays["shape"][row].astype(np.float64)
         return Face(drawn[:3], drawn[3:6], drawn[6:], actions, shape)
 
@@ -164,19 +177,29 @@ class Like:
         """One face of FLAME with its own pose, gaze and expression, jittered by the smoothed
         bootstrap.
 
-        The jaw is scaled, so that a closed one stays closed.
+        What the points leave open of the expression is drawn as it usually is. The jaw is scaled,
+        so that a closed one stays closed.
         """
         row = self._row(rng)
         names = ("angles_rad", "gaze_rad", "expression")
         values = np.concatenate([self.arrays[name] for name in names], 1)
         noise = rng.standard_normal(values.shape[1] + 1)
         drawn = self._smoothed(values.astype(np.float64), row, noise[:-1])
+        expression = self._filled(drawn[5:], rng.standard_normal(len(drawn) - 5))
         jaw_rad = float(self.arrays["jaw_rad"][row]) * math.exp(0.5 * self.jitter * noise[-1])
         shape = self.arrays["shape"][row].astype(np.float64)
-        return FlameFace(drawn[:3], drawn[5:], drawn[3:5], min(jaw_rad, math.pi / 2), shape)
+        return FlameFace(drawn[:3], expression, drawn[3:5], min(jaw_rad, math.pi / 2), shape)
 
     def _row(self, rng: np.random.Generator) -> int:
         return min(int(rng.random() * len(self)), len(self) - 1)
+
+    def _filled(
+        self, recovered: NDArray[np.float64], departure: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """A recovered expression, with what the points left open as in a face that departs so."""
+        # Summed in order, and rounded: the same on any CPU.
+        filled = np.cumsum(self.arrays["left_open"] * departure, 1)[:, -1]
+        return np.asarray((recovered + filled).round(6), np.float64)
 
     def _smoothed(
         self, values: NDArray[np.float64], row: int, noise: NDArray[np.float64]
@@ -201,7 +224,10 @@ def write_like(path: Path, arrays: Mapping[str, Array], photographs: list[str]) 
         allow_pickle=False,
         format=np.array([version]),
         photographs=np.frombuffer(names, np.uint8),
-        **{name: np.asarray(arrays[name], np.float32) for name in _ARRAYS[version]},
+        **{
+            name: np.asarray(arrays[name], np.float32)
+            for name in _OF_FACES[version] | _OF_ALL[version]
+        },
     )
     write_whole(path, content.getvalue())
 
@@ -227,26 +253,35 @@ def _read(path: Path) -> dict[str, Array]:
     is_number = version.shape == (1,) and version.dtype.kind == "i"
     if is_number and version[0] in _WITHOUT_GAZE:
         raise FileFormatError("was made by a SynthForge that did not recover gaze")
-    if not is_number or version[0] not in _ARRAYS:
-        raise FileFormatError(f"is not of format {' or '.join(map(str, _ARRAYS))}")
-    expected = _ARRAYS[int(version[0])]
-    missing = [name for name in expected if name not in values]
+    if not is_number or version[0] not in _OF_FACES:
+        raise FileFormatError(f"is not of format {' or '.join(map(str, _OF_FACES))}")
+    of_faces, of_all = _OF_FACES[int(version[0])], _OF_ALL[int(version[0])]
+    missing = [name for name in of_faces | of_all if name not in values]
     if missing:
         raise FileFormatError(f"has no {', '.join(missing)}")
-    arrays: dict[str, Array] = {}
-    count: int | None = None
-    for name, (shape, low, high) in expected.items():
-        array = to_array(values[name])
-        count = len(array) if count is None and array.ndim else count
-        if array.dtype.kind != "f" or array.shape != (count, *shape):
-            raise FileFormatError(f"has {name} of {array.dtype} {array.shape}")
-        if not 0 < len(array) <= _MOST_FACES:
-            raise FileFormatError(f"holds {len(array)} faces; 1 to {_MOST_FACES} can be used")
-        numbers = array.astype(np.float32)
-        slack = np.float32(1e-5)
-        least, most = np.array(low, np.float32) - slack, np.array(high, np.float32) + slack
-        inside = (numbers >= least) & (numbers <= most)
-        if not inside.all():  # NaN is not inside either
-            raise FileFormatError(f"has {name} outside {min(low):g}..{max(high):g}")
-        arrays[name] = numbers
-    return arrays
+    count = to_array(values["angles_rad"]).shape[:1]
+    if count and not 0 < count[0] <= _MOST_FACES:
+        raise FileFormatError(f"holds {count[0]} faces; 1 to {_MOST_FACES} can be used")
+    bounds = {name: ((*count, *shape), *rest) for name, (shape, *rest) in of_faces.items()}
+    return {
+        name: _checked(name, to_array(values[name]), *bound)
+        for name, bound in (bounds | of_all).items()
+    }
+
+
+def _checked(
+    name: str,
+    array: NDArray[Any],
+    shape: tuple[int, ...],
+    low: tuple[float, ...],
+    high: tuple[float, ...],
+) -> Array:
+    if array.dtype.kind != "f" or array.shape != shape:
+        raise FileFormatError(f"has {name} of {array.dtype} {array.shape}")
+    numbers = array.astype(np.float32)
+    slack = np.float32(1e-5)
+    least, most = np.array(low, np.float32) - slack, np.array(high, np.float32) + slack
+    inside = (numbers >= least) & (numbers <= most)
+    if not inside.all():  # NaN is not inside either
+        raise FileFormatError(f"has {name} outside {min(low):g}..{max(high):g}")
+    return numbers

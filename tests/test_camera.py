@@ -146,12 +146,14 @@ def test_depth_and_rays_of_a_batch_are_those_of_its_cameras():
     origins, directions = cameras.rays(6)
     for i in range(3):
         alone = cameras[i : i + 1]
-        assert torch.equal(cameras.ray_distance(z)[i], alone.ray_distance(z[i : i + 1])[0])
-        assert torch.equal(cameras.z_depth(z)[i], alone.z_depth(z[i : i + 1])[0])
+        torch.testing.assert_close(cameras.ray_distance(z)[i], alone.ray_distance(z[i : i + 1])[0])
+        torch.testing.assert_close(cameras.z_depth(z)[i], alone.z_depth(z[i : i + 1])[0])
         far = cameras.unproject(px, z.view(3, -1)[:, :9], 6)
-        assert torch.equal(far[i], alone.unproject(px[i : i + 1], z[i].view(1, -1)[:, :9], 6)[0])
-        assert torch.equal(directions[i], alone.rays(6)[1][0])
-        assert torch.equal(origins[i, 0], cameras.center_gen[i])
+        torch.testing.assert_close(
+            far[i], alone.unproject(px[i : i + 1], z[i].view(1, -1)[:, :9], 6)[0]
+        )
+        torch.testing.assert_close(directions[i], alone.rays(6)[1][0])
+        torch.testing.assert_close(origins[i, 0], cameras.center_gen[i])
         np.testing.assert_allclose(alone.K[0, :2, 2], center[i])
 
 

@@ -83,6 +83,10 @@ def with_entry(name, value):
         (broken(format=np.array([2])), "was made by a SynthForge that did not recover gaze. Run"),
         (broken(gaze_rad=None), "has no gaze_rad"),
         (with_entry("gaze_rad", 1.6), "has gaze_rad outside"),
+        (broken(usual=None), "has no usual"),
+        (broken(left_open=np.zeros((52, 50), np.float32)), "has left_open of float32 (52, 50)"),
+        (with_entry("left_open", np.nan), "has left_open outside"),
+        (broken(angles_rad=np.float32(0)), "has angles_rad of float32 ()"),
         (broken(format=None), "has no format"),
         (broken(shape=None), "has no shape"),
         (broken(shape=np.zeros((3, 99), np.float32)), "has shape of float32 (3, 99)"),
@@ -142,7 +146,7 @@ def test_pose_framing_and_expression_are_the_faces():
 
 def test_correlations_and_spread_survive():
     like = Like(faces(), jitter=1.0)
-    drawn = [like.draw(SampleId(0, index).stream("like")) for index in range(1500)]
+    drawn = [like.draw(SampleId(0, index).stream("like"), np.zeros(52)) for index in range(1500)]
     angles = np.stack([face.angles_rad for face in drawn])
     own = like.arrays["angles_rad"]
     np.testing.assert_allclose(angles.std(0), own.std(0), rtol=0.1)
@@ -156,6 +160,32 @@ def test_correlations_and_spread_survive():
     assert smiles.mean() == pytest.approx(share, abs=0.05)
     assert angles[smiles, 0].mean() > 0.1 and angles[~smiles, 0].mean() < -0.1
     assert len(np.unique(angles[:, 0])) == 1500
+
+
+def test_what_points_leave_open_is_that_of_a_usual_face():
+    brow, smile = (ACTIONS.index(name) for name in ("browInnerUp", "mouthSmileLeft"))
+    arrays = faces()
+    arrays["usual"][[brow, smile]] = arrays["face_actions"][:, brow] = 0.1
+    arrays["left_open"][brow, [brow, smile]] = 0.75, 0.5
+    usual = np.zeros(52)
+    usual[[brow, smile]] = 0.5, 0.2
+    other = dict(arrays, left_open=np.zeros((52, 52), np.float32))
+    drawn, bare = (
+        Like(each, jitter=0.0).draw(SampleId(0, 7).stream("like"), usual).face_actions
+        for each in (arrays, other)
+    )
+    assert bare[brow] == pytest.approx(0.1)
+    assert drawn[brow] == pytest.approx(0.1 + 0.75 * 0.4 + 0.5 * 0.1)
+    assert drawn[smile] == bare[smile] and np.delete(drawn - bare, brow).max() == 0
+    fingerprints = {Like(each).fingerprint for each in (arrays, other)}
+    assert len(fingerprints) == 2
+    # Recovered weakly, an expression of FLAME has the usual spread again.
+    weak = flame_faces(400)
+    weak["expression"] *= 0.2
+    weak["left_open"] = np.float32(0.98 * np.eye(50))
+    draws = [Like(weak).draw_flame(SampleId(0, i).stream("like")) for i in range(600)]
+    spread = np.stack([face.expression for face in draws]).std(0)
+    np.testing.assert_allclose(spread, 1, atol=0.15)
 
 
 def test_faces_of_flame_keep_their_spread():

@@ -14,6 +14,7 @@ import pytest
 import support_next3d
 import torch
 from support_flame_heads import random_embedding, random_head
+from support_like import faces
 
 from flame_pytorch import FLAME
 from synthforge.alignment import AlignmentError, AlignmentMLP, published_alignment
@@ -119,8 +120,7 @@ def rig(**parts):
 
 
 def faces_in_photographs():
-    sizes = {"angles_rad": 3, "framing": 3, "gaze_rad": 2, "face_actions": 52, "shape": 100}
-    return Like({name: np.zeros((2, size), np.float32) for name, size in sizes.items()})
+    return Like(faces(2))
 
 
 def other_ranges():

@@ -1,6 +1,6 @@
 """Measures how the points that `synthforge fit` finds lie against the built-in head's own.
 
-    python generate_synthforge_data.py --output_dir faces --num_images 2000 --seed 21
+    python generate_synthforge_data.py --output_dir faces --num_images 6600 --seed 21
     python tools/measure_point_errors.py faces
 
 On the samples that tools/train_point_net.py held out. Writes synthforge/photofit/point_errors.npz.
@@ -23,14 +23,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 from measured_faces import measured_faces  # noqa: E402
 
 from synthforge.detectors.face_mesh import POINTS  # noqa: E402
-from synthforge.photofit.built_in import (  # noqa: E402
-    EYE_CORNERS,
-    built_in_points,
-    inner_points,
-    mesh_points,
-    net_points,
-)
-from synthforge.photofit.point_errors import face_frame  # noqa: E402
+from synthforge.photofit.built_in import EYE_CORNERS, built_in_points  # noqa: E402
+from synthforge.photofit.found_points import inner_points, mesh_points, net_points  # noqa: E402
+from synthforge.photofit.point_errors import APART, face_frame  # noqa: E402
 from synthforge.photofit.point_net import (  # noqa: E402
     OUTPUTS,
     VIEW,
@@ -45,8 +40,6 @@ OUT = ROOT / "synthforge/photofit/point_errors.npz"
 # Kept of the responses to coefficients, and of what points err together.
 _RESPONSES = 16
 _SHARED = 60
-# Of a point's variance, taken as its own at least: photographs are not samples.
-_APART = 0.5
 # Of the regression on coefficients, in images.
 _RIDGE = 30.0
 
@@ -76,7 +69,7 @@ def main(dataset: Path) -> None:
 
 
 def measure(mesh: Array, net: Array, true: Array, coefficients: Array) -> dict[str, Array]:
-    """Arrays of the file. mesh, net, true: [V, 519, 2], any unit. coefficients: [V, C]."""
+    """Arrays of the file. mesh, net, true: [V, 521, 2], any unit. coefficients: [V, C]."""
     one, other = (_errors(points, true, coefficients)["left"] for points in (mesh, net))
     kept = [points.reshape(len(points), -1, 2) for points in (one, other)]
     both = [(a * b).mean((0, 2)) for a, b in ((kept[0], kept[0]), (kept[1], kept[1]), kept)]
@@ -90,8 +83,8 @@ def measure(mesh: Array, net: Array, true: Array, coefficients: Array) -> dict[s
     normal = (left / sd[:, None]).reshape(len(left), -1)
     variances, directions = np.linalg.eigh(normal.T @ normal / len(normal))
     variances, directions = variances[-_SHARED:], directions[:, -_SHARED:]
-    shortened = np.clip(1 - np.sqrt(_APART / variances), 0, 1)
-    found |= {"sd": sd * _APART**0.5, "shared": directions * np.sqrt(shortened)}
+    shortened = np.clip(1 - np.sqrt(APART / variances), 0, 1)
+    found |= {"sd": sd, "shared": directions * np.sqrt(shortened)}
     return found | {"net_share": share}
 
 
@@ -121,13 +114,13 @@ def _errors(found: Array, true: Array, coefficients: Array) -> dict[str, Array]:
 
 
 def _flip() -> NDArray[np.int64]:
-    """Where each of the 519 points is in a mirrored face."""
+    """Where each of the 521 points is in a mirrored face."""
     used = inner_points(np.arange(OUTPUTS))
     return np.argsort(used)[np.searchsorted(np.sort(used), flip().numpy()[used])]
 
 
 def _found(dataset: Path) -> tuple[Array, Array, Array, Array]:
-    """Points of the mesh, of the net and of the head, [V, 519, 2], and coefficients [V, C]."""
+    """Points of the mesh, of the net and of the head, [V, 521, 2], and coefficients [V, C]."""
     faces = list(measured_faces(dataset, held_out=True))
     views = [face_view(face.mesh_px).cut_averaged(face.image, VIEW) for face in faces]
     seen = find_points(point_net(), views)

@@ -16,18 +16,17 @@ from synthforge.detectors.crops import Points
 from synthforge.detectors.face_mesh import POINTS, face_mesh
 from synthforge.frames import place_in_generator
 from synthforge.photofit.built_in import built_in_points
-from synthforge.photofit.solve import SHAPES
 
 # Of a dataset: the last so many samples are not trained on.
-HELD_OUT = 300
+HELD_OUT = 900
 # A mesh that misses the face by so much of its height lies on another.
 _MISSED = 0.12
 
 
 @dataclass(frozen=True)
 class MeasuredFace:
-    """index: the sample's. mesh_px: [468, 2], as found. points_px: [536, 2], the head's own points
-    of mediapipe468, then the 68 landmarks. coefficients: [C], in the order of photofit.solve."""
+    """index: the sample's. mesh_px: [468, 2], as found. points_px: [538, 2], the head's own points
+    of mediapipe468 and of ibug70. coefficients: [C], in the order of photofit.solve."""
 
     index: int
     image: NDArray[np.uint8]
@@ -52,12 +51,15 @@ def measured_faces(folder: Path, held_out: bool) -> Iterator[MeasuredFace]:
         pose = torch.cat([jaw[:, :3], neck, jaw[:, 3:], eyes], 1)
         placed = place_in_generator(model(shape, expression, pose))
         camera = Camera.from_vector(_row(sample, "camera_params"))
-        own = camera.project(placed, image.shape[1])[0][0].numpy()[:POINTS]
+        seen = camera.project(placed, image.shape[1])[0][0].numpy()
+        own, pupils = seen[:POINTS], seen[-2:]
         if np.linalg.norm(mesh.points_px - own, axis=-1).mean() > _MISSED * np.ptp(own[:, 1]):
             continue
         landmarks = sample.array("2d_kps").astype(np.float64)
-        coefficients = torch.cat([shape[:, :SHAPES], expression, jaw[:, 3:4]], 1)[0].numpy()
-        points = np.concatenate([own, landmarks])
+        gaze = (eyes[:, [1, 0]] + eyes[:, [4, 3]]) / 2
+        known = shape, expression, jaw[:, 3:4], gaze
+        coefficients = torch.cat(known, 1)[0].numpy()
+        points = np.concatenate([own, landmarks, pupils])
         yield MeasuredFace(sample.index, image, mesh.points_px, points, coefficients)
 
 

@@ -40,8 +40,8 @@ def fit(
 ) -> None:
     """Recover the heads in a folder of photographs, for generate's --like.
 
-    Of each face that is found: pose, expression and shape, and for the built-in head its place in
-    the frame. Beside the file comes a sheet of overlays, to look at.
+    Of each face that is found: pose, gaze, expression and shape, and for the built-in head its
+    place in the frame. Beside the file comes a sheet of overlays, to look at.
     """
     if output.suffix != ".npz":
         raise OneLine(f"{output} should end in .npz")
@@ -76,7 +76,7 @@ def fit(
         raise ConfigError(f"no face was found in {photographs}; give photographs that show one")
     fitted = fit_photographs(faces, head)
     sheet = output.with_suffix(".png")
-    drawn = overlay_sheet(faces, fitted.found_px, fitted.recovered_px)
+    drawn = overlay_sheet(faces, fitted.found_px, fitted.recovered_px, fitted.gaze_px)
     write_whole(sheet, encode_png(drawn))
     write_like(output, fitted.arrays, [face.name for face in faces])
     off, share = fitted.arrays["residual_px"], fitted.arrays["residual"]

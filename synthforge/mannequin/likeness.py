@@ -7,6 +7,7 @@ from dataclasses import replace
 from synthforge.distributions import Range
 from synthforge.like import Face
 from synthforge.likeness import turns, within
+from synthforge.mannequin.head.faces import draw_face
 from synthforge.sampling import SampleId
 from synthforge.sampling_config import MAX_FACE_SIZE, MIN_FACE_SIZE, SamplingConfig
 
@@ -23,7 +24,7 @@ def like_config(config: SamplingConfig, sample: SampleId) -> tuple[SamplingConfi
     if config.like is None:
         return config, None
     rng = sample.stream("like")
-    face = config.like.draw(rng)
+    face = config.like.draw(rng, draw_face(rng))
     share = _CAMERA_SHARE[0] + (_CAMERA_SHARE[1] - _CAMERA_SHARE[0]) * rng.random()
     size, x, y = face.framing
     fixed = turns(face.angles_rad, share) | {

@@ -33,7 +33,7 @@ class Photograph:
     Of the photograph itself, which may be large, only what is needed is kept.
 
     width, height: of the image, pixels. mesh_px: float64 [468, 2], MediaPipe's points in the image,
-    centres at +0.5. view: what the point net sees, uint8 [96, 96, 3] RGB. tile: what the sheet of
+    centres at +0.5. view: what the point net sees, uint8 [128, 128, 3] RGB. tile: what the sheet of
     overlays shows, uint8 [240, 240, 3].
     """
 

@@ -19,6 +19,8 @@ from synthforge.photofit.closed_form import scaled_orthography
 
 _FILE = "point_errors.npz"
 UNIT_M = 0.1
+# Of a point's variance, taken as its own at least: photographs are not samples.
+APART = 0.5
 
 
 @dataclass(frozen=True)
@@ -88,14 +90,19 @@ class PointErrors:
 
 
 def built_in_errors() -> PointErrors:
-    """Of the built-in head's 519 points, as photofit.built_in finds them."""
+    """Of the built-in head's points, as photofit.found_points finds them."""
     arrays = _measured()
     response = torch.einsum("ck,kni->cni", arrays["coefficients"], arrays["responses"])
-    return PointErrors(arrays["offset"], response, arrays["sd"], arrays["shared"])
+    return PointErrors(arrays["offset"], response, APART**0.5 * arrays["sd"], arrays["shared"])
+
+
+def spread() -> Tensor:
+    """Standard deviations of all that chance does to these points, [521]."""
+    return _measured()["sd"]
 
 
 def net_share() -> NDArray[np.float64]:
-    """Of our net in each of these points, [519]; the rest is MediaPipe's."""
+    """Of our net in each of these points, [521]; the rest is MediaPipe's."""
     return _measured()["net_share"].numpy()
 
 

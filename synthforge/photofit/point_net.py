@@ -19,21 +19,20 @@ from synthforge.detectors import DetectorError
 from synthforge.detectors.crops import Points, Square
 from synthforge.detectors.face_mesh import POINTS, view_of
 from synthforge.detectors.unet import UNet, mean_places
-from synthforge.landmarks import FLIP
 from synthforge.mannequin.head.baked import baked_head
 from synthforge.mannequin.head.points import built_in_schemes
 from synthforge.tensor_files import Layout, TensorFileError, read_tensors, write_tensors
 
 FILE = "point_net.safetensors"
-_FORMAT = "synthforge point net 1"
-VIEW = 96  # pixels
+_FORMAT = "synthforge point net 2"
+VIEW = 128  # pixels
 # The view's side, in sides of the mesh's box.
 MARGIN = 1.2
 # Pixels of a heatmap's cell.
 CELL = 4
-_WIDTHS = (32, 64, 112, 160)
-# Of the scheme mediapipe468, then iBUG's.
-OUTPUTS = POINTS + 68
+_WIDTHS = (32, 64, 128, 256)
+# Of the schemes mediapipe468 and ibug70.
+OUTPUTS = POINTS + 70
 _BATCH = 32
 
 
@@ -44,19 +43,19 @@ def face_view(mesh_points_px: Points) -> Square:
 
 @cache
 def flip() -> Tensor:
-    """int64 [536]: where each point is when the view is mirrored."""
-    mesh = built_in_schemes(baked_head())["mediapipe468"].flip
-    return torch.cat([mesh, POINTS + torch.tensor(FLIP)])
+    """int64 [538]: where each point is when the view is mirrored."""
+    schemes = built_in_schemes(baked_head())
+    return torch.cat([schemes["mediapipe468"].flip, POINTS + schemes["ibug70"].flip])
 
 
 def untrained() -> UNet:
-    """Views [B, 3, 96, 96] in 0..1 -> heat maps [B, 536, 24, 24], logits."""
+    """Views [B, 3, 128, 128] in 0..1 -> heat maps [B, 538, 32, 32], logits."""
     return UNet(OUTPUTS, _WIDTHS, CELL)
 
 
 @torch.inference_mode()
 def find_points(net: UNet, views: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
-    """Points [B, 536, 2], pixels of the views [96, 96, 3]: the mean of what the net says of each
+    """Points [B, 538, 2], pixels of the views [128, 128, 3]: the mean of what the net says of each
     and of its mirror image."""
     found = []
     for start in range(0, len(views), _BATCH):

@@ -24,11 +24,13 @@ from synthforge.photofit.solve import recover
 @dataclass(frozen=True)
 class Fitted:
     """arrays: of synthforge.like's file. found_px: [B, N, 2], the points that heads were recovered
-    by. recovered_px: [B, N, 2], where they are on these heads."""
+    by. recovered_px: [B, N, 2], where they are on these heads. gaze_px: [B, 2, 2], from between the
+    eyes to where they look: an outer-eye distance of it."""
 
     arrays: dict[str, NDArray[np.float32]]
     found_px: NDArray[np.float64]
     recovered_px: NDArray[np.float64]
+    gaze_px: NDArray[np.float64]
 
 
 def pick_head(parts: PartsConfig) -> tuple[FitHead, str]:
@@ -40,7 +42,7 @@ def pick_head(parts: PartsConfig) -> tuple[FitHead, str]:
         return built_in_head(), "the built-in head"
     assets = find_assets(parts.assets.model_dir, parts.assets.pretrained_dir)
     require_all(assets)
-    return flame_head(read_head(assets).flame), f"FLAME, {assets.flame_model}"
+    return flame_head(read_head(assets)), f"FLAME, {assets.flame_model}"
 
 
 def fit_photographs(photographs: Sequence[Photograph], head: FitHead) -> Fitted:
@@ -55,4 +57,6 @@ def fit_photographs(photographs: Sequence[Photograph], head: FitHead) -> Fitted:
     eyes = np.linalg.norm(right - left, axis=-1)
     arrays = head.arrays(heads) | {"residual_px": off, "residual": off / np.maximum(eyes, 1)}
     values = {name: a.astype(np.float32) for name, a in arrays.items()}
-    return Fitted(values, found, recovered)
+    between = recovered[:, head.eye_corners].mean(1)
+    ahead = heads.looks.numpy()[:, :2] * (1, -1) * eyes[:, None]
+    return Fitted(values, found, recovered, np.stack([between, between + ahead], 1))

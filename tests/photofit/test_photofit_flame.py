@@ -5,6 +5,7 @@ import dataclasses
 import cv2
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from support_flame_files import write_flame_files
 
@@ -20,14 +21,16 @@ from synthforge.generators.next3d import NEXT3D
 from synthforge.head import read_head
 from synthforge.like import Like, read_like
 from synthforge.mannequin.head.baked import EXPRESSION_ACTIONS, baked_head
-from synthforge.photofit import photographs
+from synthforge.photofit import found_points, photographs
 from synthforge.photofit.flame import LANDMARKS, flame_arrays, flame_head
 from synthforge.photofit.run import pick_head
 from synthforge.photofit.solve import recover
 from synthforge.pose import euler_deg, pose_of
+from synthforge.regions import REGION_ID
 from synthforge.sampling import SampleId
 
 COUNT = 16
+EYEBALLS = ("left_eyeball", "right_eyeball")
 SMILES = [EXPRESSION_ACTIONS.index(f"mouthSmile{side}") for side in ("Left", "Right")]
 
 
@@ -36,6 +39,8 @@ def files(tmp_path_factory):
     root, built = tmp_path_factory.mktemp("files"), baked_head()
     masks = dict.fromkeys(MASK_NAMES, np.arange(0))
     masks["face"] = np.arange(len(built.model.v_template))
+    for name in EYEBALLS:
+        masks[name] = np.unique(built.model.faces[built.face_region == REGION_ID[name]])
     # The jaw's joint opens the mouth: the displacement of that name is not drawn.
     shapedirs = built.model.shapedirs.copy()
     shapedirs[..., built.model.n_identity + EXPRESSION_ACTIONS.index("jawOpen")] = 0
@@ -48,14 +53,17 @@ def files(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def planted(files):
-    """Faces, samples like them, their 68 landmarks in the frame and their angles, radians."""
+    """Faces, samples like them, their 68 landmarks and pupils in the frame, and their angles,
+    radians."""
     rng = np.random.default_rng(4)
     expression = np.zeros((COUNT, 50))
     expression[:, SMILES] = rng.uniform(0, 1, (COUNT, 1))
     faces = {
         "angles_rad": rng.normal(0, (0.3, 0.12, 0.15), (COUNT, 3)),
         "expression": expression,
+        "gaze_rad": rng.normal(0, 0.15, (COUNT, 2)),
         "jaw_rad": rng.uniform(0, 0.3, COUNT),
+        "left_open": np.zeros((50, 50)),
         "shape": rng.normal(0, 0.7, (COUNT, 100)) * (np.arange(100) < 40),
     }
     like = Like({name: value.astype(np.float32) for name, value in faces.items()}, 0.0, True)
@@ -63,7 +71,10 @@ def planted(files):
     people = sampling.draw(ids, NEXT3D.sampling_with({"like": like}), 8)
     head = read_head(find_assets(files.model_dir, files.pretrained_dir))
     mesh = head.mesh(people, people.camera)
-    seen, _ = people.camera.project(place_in_generator(mesh.landmarks), 1)
+    scheme, rows = head.schemes["ibug70"], torch.zeros(COUNT, dtype=torch.int64)
+    pupils = scheme.points(mesh.vertices, mesh.topology.faces, rows)[:, -2:]
+    points = torch.cat([mesh.landmarks, pupils], 1)
+    seen, _ = people.camera.project(place_in_generator(points), 1)
     pose = pose_of(*head.joints(people), place_in_generator, people.camera)
     return like, people, seen.double(), np.radians(euler_deg(pose.R_cam_head).numpy())
 
@@ -82,7 +93,7 @@ def test_samples_are_the_faces(planted):
         for shape in people.shape.numpy()
     ]
     np.testing.assert_allclose(angles_rad, like.arrays["angles_rad"][rows], atol=1e-3)
-    np.testing.assert_array_equal(people.expression, like.arrays["expression"][rows])
+    np.testing.assert_allclose(people.expression, like.arrays["expression"][rows], atol=1e-6)
     np.testing.assert_array_equal(people.pose_rad[:, 6], like.arrays["jaw_rad"][rows])
     assert people.fov_deg.min() >= 18 and people.fov_deg.max() <= 24
     alone = sampling.draw(people.ids[3:4], NEXT3D.sampling_with({"like": like}), 8)
@@ -105,6 +116,7 @@ def test_heads_come_back(planted, recovered):
     inner = (recovered.points - seen[:, LANDMARKS]).norm(dim=-1)[:, 5:]
     assert (inner.mean(1) / eyes).median() < 0.015
     given = [(people.pose_rad[:, 6], found["jaw_rad"])]
+    given += [(people.pose_rad[:, k], recovered.gaze_rad[:, 10 - k]) for k in (9, 10)]
     given += [(people.expression[:, k], found["expression"][:, k]) for k in SMILES]
     for ours, theirs in given:
         assert np.corrcoef(ours.numpy(), theirs)[0, 1] > 0.8
@@ -112,11 +124,14 @@ def test_heads_come_back(planted, recovered):
 
 
 def test_landmarks_are_weighted_by_their_spread(files):
-    head = flame_head(read_head(find_assets(files.model_dir, files.pretrained_dir)).flame)
+    whole = read_head(find_assets(files.model_dir, files.pretrained_dir))
+    head = flame_head(whole)
     # Decimetres: the chin is known to half a centimetre at best.
-    assert len(head.model) == len(LANDMARKS) == 56
+    assert len(head.model) == len(LANDMARKS) == 58
     assert head.errors.sd[:5].min() > head.errors.sd[5:].max()
-    assert 0.01 < head.errors.sd.min() < head.errors.sd.max() < 0.1
+    assert 0.005 < head.errors.sd.min() < head.errors.sd.max() < 0.1
+    blind = flame_head(dataclasses.replace(whole, schemes={}))
+    assert len(blind.model) == len(blind.errors.sd) == 56
 
 
 def mesh_of(landmarks_px):
@@ -134,7 +149,8 @@ def fit(folder, *arguments):
 
 
 def test_the_command(files, planted, tmp_path, monkeypatch):
-    seen = planted[2].numpy() * 128
+    seen = planted[2][:, :68].numpy() * 128
+    monkeypatch.setattr(found_points, "net_share", lambda: np.zeros(468 + 53))
     monkeypatch.setattr(photographs, "face_meshes", lambda image: [mesh_of(seen[0])])
     cv2.imwrite(str(tmp_path / "a.png"), np.full((128, 128, 3), 90, np.uint8))
     code, output = fit(

@@ -3,6 +3,7 @@ import re
 
 import numpy as np
 import pytest
+import support_like
 from click.testing import CliRunner
 from support_chromium import needs_chromium, value_on
 from support_export import dataset_of
@@ -56,16 +57,13 @@ def test_photographs_stand_beside_the_dataset(tmp_path):
     dataset = dataset_of(tmp_path / "d", 0, numbers=NUMBERS | {"face_actions": np.eye(52)[4]})
     dataset.card["face_actions"] = [f"action{k}" for k in range(52)]
     (tmp_path / "d/dataset.json").write_text(json.dumps(dataset.card))
-    faces = {
+    photographed = support_like.faces(2) | {
         "angles_rad": np.float32([[0.5, 0, 0], [0.1, 0, 0]]),
         "framing": np.float32([[0.5, 0, 0]] * 2),
         "gaze_rad": np.float32([[0.1, 0]] * 2),
-        "fov_deg": np.full(2, 20, np.float32),
         "face_actions": np.float32([np.eye(52)[4], np.zeros(52)]),
-        "shape": np.zeros((2, 100), np.float32),
-        **{name: np.zeros(2, np.float32) for name in ("residual_px", "residual")},
     }
-    write_like(tmp_path / "like.npz", faces, ["a.png", "b.png"])
+    write_like(tmp_path / "like.npz", photographed, ["a.png", "b.png"])
     result = CliRunner().invoke(
         synthforge,
         [
