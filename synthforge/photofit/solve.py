@@ -83,14 +83,15 @@ class Recovered:
 
     @property
     def gaze_past_camera_rad(self) -> NDArray[np.float64]:
-        """[B, 2], how far the eyes look past the camera, to the subject's left and down."""
+        """[B, 2], how far the eyes look past the camera, to the subject's left and down; a quarter
+        turn at most."""
         _, neck, _, left_eye, right_eye = average_joints()
         straight = [np.array(angle, np.float32) for angle in (0, 0, _FOV_DEG)]
         to_camera = [
             camera_angles(turn, straight, neck, (left_eye + right_eye) / 2)
             for turn in self.neck_rad.numpy()
         ]
-        return self.gaze_rad.numpy() - np.stack(to_camera)
+        return (self.gaze_rad.numpy() - np.stack(to_camera)).clip(-np.pi / 2, np.pi / 2)
 
     def pose_rad(self) -> Tensor:
         """[B, 15], axis-angles of global, neck, jaw, left eye, right eye."""

@@ -13,10 +13,10 @@ from synthforge.config import EXPRESSION_SIZE, SHAPE_SIZE
 from synthforge.detectors.face_mesh import FaceMesh
 from synthforge.frames import place_in_generator
 from synthforge.generators.mannequin import mannequin_parts
-from synthforge.like import read_like
+from synthforge.like import read_like, write_like
 from synthforge.mannequin.head.baked import ACTIONS, EXPRESSION_ACTIONS
 from synthforge.mannequin.people import draw_people
-from synthforge.photofit import found_points, photographs
+from synthforge.photofit import built_in, found_points, photographs, run
 from synthforge.photofit.built_in import SCHEME, built_in_points, head_arrays
 from synthforge.photofit.closed_form import scaled_orthography
 from synthforge.photofit.photographs import Photograph
@@ -101,6 +101,31 @@ def test_gaze_comes_back(planted, recovered):
     past = np.linalg.norm(head_arrays(recovered)["gaze_rad"], axis=1)
     assert abs(past - off.mean(1).numpy()).max() < np.radians(3)
     assert np.degrees(off).min() < 3 and np.degrees(off).max() > 8
+    ahead = recovered.looks * torch.tensor([1.0, -1, -1])
+    together = torch.nn.functional.cosine_similarity(ahead, seen.gaze_cam.mean(1), dim=-1)
+    assert together.arccos().max() < np.radians(4)
+
+
+def test_the_sheet_s_lines_go_where_eyes_look(planted, recovered, monkeypatch):
+    seen = planted[2].numpy() * 128
+    monkeypatch.setattr(run, "recover", lambda *inputs: recovered)
+    image = np.full((128, 128, 3), 90, np.uint8)
+    faces = [Photograph.of("a.png", image, points[:468]) for points in seen.astype(np.float64)]
+    begin, end = run.fit_photographs(faces, built_in.built_in_head()).gaze_px.swapaxes(0, 1)
+    np.testing.assert_allclose(begin, seen[:, [33, 263]].mean(1), atol=3)
+    eyes = np.linalg.norm(seen[:, 33] - seen[:, 263], axis=-1)[:, None]
+    ahead = recovered.looks.numpy()[:, :2] * [1, -1]
+    np.testing.assert_allclose((end - begin) / eyes, ahead, atol=0.1)
+
+
+def test_the_gaze_of_a_profile_can_be_read_back(recovered, tmp_path):
+    """It looks past the camera by more than a quarter turn."""
+    away = torch.tensor([0.0, 1.5, 0.0]).double().expand(COUNT, -1)
+    arrays = head_arrays(replace(recovered, neck_rad=away, gaze_rad=recovered.gaze_rad * 0 + 0.3))
+    nothing = dict.fromkeys(("residual_px", "residual"), np.zeros(COUNT))
+    write_like(tmp_path / "like.npz", arrays | nothing, ["a.png"] * COUNT)
+    gaze_rad = read_like(tmp_path / "like.npz").arrays["gaze_rad"]
+    assert gaze_rad[:, 0] == pytest.approx(np.pi / 2) and abs(gaze_rad[:, 1]).max() < 0.6
 
 
 def test_expressions_come_back(planted, recovered):
