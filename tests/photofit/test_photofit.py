@@ -14,7 +14,7 @@ from synthforge.detectors.face_mesh import FaceMesh
 from synthforge.frames import place_in_generator
 from synthforge.generators.mannequin import mannequin_parts
 from synthforge.like import read_like, write_like
-from synthforge.mannequin.head.baked import ACTIONS, EXPRESSION_ACTIONS
+from synthforge.mannequin.head.baked import ACTIONS, EXPRESSION_ACTIONS, baked_head
 from synthforge.mannequin.people import draw_people
 from synthforge.photofit import built_in, found_points, photographs, run
 from synthforge.photofit.built_in import SCHEME, built_in_points, head_arrays
@@ -150,6 +150,17 @@ def test_what_points_leave_open(recovered):
     )
     assert 0 < smile < brow < 1 and smile < frown < 1
     assert (arrays["usual"] >= 0).all() and arrays["usual"][ACTIONS.index("mouthSmileLeft")] > 0.1
+
+
+def test_a_jaw_s_turn_is_left_open_in_shares_of_a_full_one(recovered):
+    smile, turn = EXPRESSION_ACTIONS.index("mouthSmileLeft"), baked_head().jaw_open_rad
+    by_parameter = torch.zeros_like(recovered.left_open)
+    by_parameter[:, EXPRESSION_SIZE, smile], by_parameter[:, smile, EXPRESSION_SIZE] = 0.2, 0.3
+    left = head_arrays(replace(recovered, left_open=by_parameter))["left_open"]
+    jaw, smile = ACTIONS.index("jawOpen"), ACTIONS.index("mouthSmileLeft")
+    assert left[jaw, smile] == pytest.approx(0.2 / turn)
+    assert left[smile, jaw] == pytest.approx(0.3 * turn)
+    assert np.count_nonzero(left) == 2
 
 
 def test_the_jacobian_of_coefficients_is_that_of_the_points(planted):
