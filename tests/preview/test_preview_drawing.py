@@ -4,6 +4,7 @@ import json
 import shlex
 import struct
 import tomllib
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -154,5 +155,5 @@ def test_next3d_is_asked_for_what_it_has():
     }  # fmt: skip
     assert NEXT3D.sampling_with(recipe_overrides(recipe)).jaw_rad.at(0.3) == 0.2
     assert view.sample_id(NEXT3D).index == 0
-    parts = PartsConfig(assets=AssetPaths(model_dir="my flame"))
+    parts = PartsConfig(assets=AssetPaths(model_dir=Path("my flame")))
     assert view.command(NEXT3D, parts).endswith("--generator next3d --model_dir 'my flame'")
