@@ -1,5 +1,6 @@
 """What is told of a dataset."""
 
+import errno
 import json
 
 from click.testing import CliRunner
@@ -86,3 +87,12 @@ def test_an_empty_dataset_and_none(tmp_path):
 def test_a_card_of_another_hand(tmp_path):
     root = make(tmp_path / "set", 0, recipe=CARD["recipe"] | {"sampling": {"yaw_rad": [1, 2]}})
     assert "None, seed 1" in run(root)
+
+
+def test_a_reader_that_has_enough_is_no_error(tmp_path, monkeypatch):
+    def closed(text):
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr("click.echo", closed)
+    result = CliRunner().invoke(synthforge, ["info", str(make(tmp_path / "set", 0))])
+    assert result.exit_code == 1 and result.output == ""

@@ -84,6 +84,8 @@ def _one_line_errors() -> Iterator[None]:
         yield
     except (UserError, FileFormatError) as error:
         raise OneLine(str(error)) from error
+    except BrokenPipeError:  # the output's reader has enough, as head: click ends quietly
+        raise
     except OSError as error:
         named = error.filename is not None
         message = f"cannot use {error.filename}: {error.strerror}" if named else str(error)
