@@ -15,7 +15,7 @@ from synthforge.frames import place_in_generator
 from synthforge.generators.mannequin import mannequin_parts
 from synthforge.like import read_like, write_like
 from synthforge.mannequin.head.baked import ACTIONS, EXPRESSION_ACTIONS, baked_head
-from synthforge.mannequin.people import draw_people
+from synthforge.mannequin.people import draw_people, face_actions
 from synthforge.photofit import built_in, found_points, photographs, run
 from synthforge.photofit.built_in import SCHEME, built_in_points, head_arrays
 from synthforge.photofit.closed_form import scaled_orthography
@@ -30,6 +30,7 @@ from synthforge.sampling_config import MANNEQUIN_SAMPLING
 COUNT = 12
 COEFFICIENTS = SHAPE_SIZE + EXPRESSION_SIZE + TURNS
 POINTS = 468 + 53
+SIDES = ("Left", "Right")
 
 
 def exact():
@@ -232,6 +233,17 @@ def test_the_prior_knows_which_actions_go_together():
         return prior.slope @ a + a @ prior.precision @ a / 2
 
     assert cost(both) < cost(one)
+
+
+def test_eyes_turn_as_far_as_the_face_s_actions_do():
+    low, high = face_actions_prior().low[-2:], face_actions_prior().high[-2:]
+    for (left, down), full in ((low, "eyeLookUp"), (high, "eyeLookDown")):
+        pose = np.zeros(15, np.float32)
+        pose[9:] = [down, left, 0] * 2
+        actions = dict(zip(ACTIONS, face_actions(np.zeros(50, np.float32), pose), strict=True))
+        across = [actions[f"eyeLook{way}{side}"] for way in ("In", "Out") for side in SIDES]
+        assert actions[f"{full}Left"] == actions[f"{full}Right"] == pytest.approx(1)
+        assert max(across) == pytest.approx(1)
 
 
 def test_the_face_lies_where_it_was_framed(planted, recovered):
