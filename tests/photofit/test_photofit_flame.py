@@ -23,6 +23,7 @@ from synthforge.like import Like, read_like
 from synthforge.mannequin.head.baked import EXPRESSION_ACTIONS, baked_head
 from synthforge.photofit import found_points, photographs
 from synthforge.photofit.flame import LANDMARKS, flame_arrays, flame_head
+from synthforge.photofit.point_errors import built_in_errors
 from synthforge.photofit.run import pick_head
 from synthforge.photofit.solve import recover
 from synthforge.pose import euler_deg, pose_of
@@ -130,6 +131,10 @@ def test_landmarks_are_weighted_by_their_spread(files):
     assert len(head.model) == len(LANDMARKS) == 58
     assert head.errors.sd[:5].min() > head.errors.sd[5:].max()
     assert 0.005 < head.errors.sd.min() < head.errors.sd.max() < 0.1
+    # Down and left, at the pupils: as they are drawn to the average on the built-in head.
+    drawn = built_in_errors().response[-2:, -2:]
+    assert torch.equal(head.errors.response[-2:, -2:], drawn) and drawn.abs().max() > 1e-3
+    assert (head.errors.response[:-3] == 0).all()
     blind = flame_head(dataclasses.replace(whole, schemes={}))
     assert len(blind.model) == len(blind.errors.sd) == 56
 
