@@ -188,6 +188,20 @@ def test_what_points_leave_open_is_that_of_a_usual_face():
     np.testing.assert_allclose(spread, 1, atol=0.15)
 
 
+def test_people_do_what_points_leave_open_as_without_photographs():
+    brow, smile = (ACTIONS.index(name) for name in ("browDownLeft", "mouthSmileLeft"))
+    arrays = faces()
+    arrays["left_open"][brow, brow] = 1
+    own, usual = (
+        draw_people([SampleId(1, i) for i in range(200)], config).labels["face_actions"].numpy()
+        for config in (replace(MANNEQUIN_SAMPLING, like=Like(arrays)), MANNEQUIN_SAMPLING)
+    )
+    for strength in (0.02, 0.1):
+        share = (usual[:, brow] > strength).mean()
+        assert (own[:, brow] > strength).mean() == pytest.approx(share, abs=0.12) and share > 0.2
+    assert (own[:, smile] == 0).mean() > 0.3 > (usual[:, smile] == 0).mean()
+
+
 def test_faces_of_flame_keep_their_spread():
     like = Like(flame_faces(), jitter=0.5)
     drawn = [like.draw_flame(SampleId(0, index).stream("like")) for index in range(1500)]
