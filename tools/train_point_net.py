@@ -4,7 +4,7 @@
     python tools/train_point_net.py faces --out training
 
 Writes synthforge/photofit/point_net.safetensors, and curves to `training`. The last 900 samples are
-held out, for tools/measure_point_errors.py as well. Takes some 80 core-minutes. Run it again
+held out, for tools/measure_point_errors.py as well. Takes about an hour of two cores. Run it again
 when the head or its pictures have changed.
 """
 
