@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from synthforge.camera import Camera
 from synthforge.frames import place_in_generator
 
+# How far FLAME's eyes turn to the side, and up or down, radians: an assumption.
+FLAME_EYES_RAD = (0.6, 0.45)
 _FURTHEST = math.pi / 2
 
 

@@ -19,7 +19,7 @@ from synthforge.camera import Camera
 from synthforge.config import EXPRESSION_SIZE, SHAPE_SIZE
 from synthforge.distributions import Distribution
 from synthforge.grid import FACTORS, Face, Grid, View
-from synthforge.likeness import camera_angles, turns, within
+from synthforge.likeness import FLAME_EYES_RAD, camera_angles, turns, within
 from synthforge.sampling_config import SamplingConfig
 
 if TYPE_CHECKING:
@@ -55,10 +55,9 @@ _STREAMS = {
 }
 # Where the pose holds a field of SamplingConfig.
 _POSE_ENTRIES = {"head_pitch_rad": 3, "head_yaw_rad": 4, "head_roll_rad": 5, "jaw_rad": 6}
-# FLAME's neck and the middle between its eyes, metres, and how far the eyes turn across, up and
-# down, radians. Assumed: the joints are the built-in head's, which is placed as FLAME is.
+# FLAME's neck and the middle between its eyes, metres. Assumed: the joints are the built-in head's,
+# which is placed as FLAME is.
 _NECK_FLAME, _EYES_FLAME = np.array([0, -0.0653, -0.0716]), np.array([0, 0.0235, 0.0228])
-_EYES_ACROSS, _EYES_DOWN = 0.6, 0.45
 
 
 @dataclass(frozen=True)
@@ -208,9 +207,8 @@ def _be_like(row: Row, like: Like, sample: SampleId) -> None:
     pose[_POSE_ENTRIES["jaw_rad"]] = face.jaw_rad
     camera = [row[name] for name in ("yaw_rad", "pitch_rad", "fov_deg")]
     to_camera = camera_angles(pose[3:6], camera, _NECK_FLAME, _EYES_FLAME)
-    across, down = to_camera + face.gaze_rad
-    down = within(down, -_EYES_DOWN, _EYES_DOWN)
-    across = within(across, -_EYES_ACROSS, _EYES_ACROSS)
+    looked = zip(to_camera + face.gaze_rad, FLAME_EYES_RAD, strict=True)
+    across, down = (within(angle, -most, most) for angle, most in looked)
     pose[9:] = (down, across, 0) * 2
     if like.identity:
         row["shape"][:] = face.shape

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -206,7 +207,7 @@ def test_a_killed_run_is_continued_to_the_same_bits(tmp_path):
     killed.wait()
     assert 1 <= len(list(annotations.iterdir())) < 4
     result = run("--output_dir", tmp_path / "a", "--num_images", 4, "--batch_size", 1)
-    assert " there\n" in result.output
+    assert re.search(r", (1 was|[23] were) there\n", result.output)
     run("--output_dir", tmp_path / "b", "--num_images", 4)
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from synthforge.config import EXPRESSION_SIZE
+from synthforge.likeness import FLAME_EYES_RAD
 from synthforge.mannequin.head.baked import ACTIONS, EXPRESSION_ACTIONS, baked_head
 from synthforge.mannequin.head.faces import draw_face
 
@@ -20,8 +21,8 @@ _SD = 0.1
 # Of FLAME. That mouths open by so much is an assumption: nothing was measured.
 _MOST_EXPRESSION = 4.0
 _JAW_SD_RAD, _MOST_JAW_RAD = 0.15, 0.6
-# The eyes' turns to the left and down, of drawn faces; and what FLAME's eyes do at most.
-_GAZE_SD_RAD, _MOST_GAZE_RAD = (0.14, 0.085), (0.6, 0.45)
+# The eyes' turns to the left and down, of drawn faces.
+_GAZE_SD_RAD = (0.14, 0.085)
 # Angles at the end of the expression parameters: the jaw's, then the eyes'.
 TURNS = 3
 
@@ -44,7 +45,7 @@ class Prior:
 
 def flame_prior(expressions: int) -> Prior:
     """Of FLAME: expression coefficients and gaze normal, and the jaw's turn half normal."""
-    most = torch.tensor([*[_MOST_EXPRESSION] * expressions, _MOST_JAW_RAD, *_MOST_GAZE_RAD])
+    most = torch.tensor([*[_MOST_EXPRESSION] * expressions, _MOST_JAW_RAD, *FLAME_EYES_RAD])
     sd = torch.tensor([*[1.0] * expressions, _JAW_SD_RAD, *_GAZE_SD_RAD])
     high, precision = most.double(), torch.diag(sd.double() ** -2)
     low, zeros = -high, torch.zeros_like(high)
